@@ -1,0 +1,168 @@
+"""The list of all papers in teaching order, and the card that each paper shows."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: `lab/`, `data/` and `book/` lie here."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A group of papers that share one idea: its title and, in a sentence or two, what unites them."""
+
+    title: str
+    idea: str
+
+
+PARTS = {
+    "labels": Part(
+        "Labels and targets",
+        "What a network is asked to output is itself a regularizer: soften, refine, balance or distrust the labels.",
+    ),
+    "noise": Part(
+        "Noise and augmentation",
+        "Disturb inputs, features or layers during training, and the network learns what does not depend on the noise.",
+    ),
+    "geometry": Part(
+        "The geometry of features",
+        "Regularizers that act on where the features of a network lie: collapsed, spread, sparse or close to a prototype.",
+    ),
+    "weights": Part(
+        "Weights: small, sparse, low rank",
+        "Penalties, priors and masks on the weights themselves, and the smaller networks that they leave behind.",
+    ),
+    "finetuning": Part(
+        "Fine-tuning without forgetting",
+        "Adapt a pretrained model to little data, and keep what it already knows.",
+    ),
+    "generation": Part(
+        "Generative models",
+        "Keep generators diverse, faithful and private: entropy, distillation, unlearning and inversion.",
+    ),
+    "dynamics": Part(
+        "Dynamics, transport and theory",
+        "Regularize the process rather than the weights: solvers, transport maps, actors and critics, optimal limits.",
+    ),
+}
+"""The seven parts in teaching order."""
+
+SLUGS = ("labels/early_learning",)
+"""Every paper as `part/slug`, in teaching order. A new paper is one line here."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The card of a paper; everything that is said about it in lists, on the page and on the website.
+
+    `idea` is one sentence for the map of the lab; `sources` says what was read to build the page; `minutes` is the
+    time a student needs; `prerequisites` is what to know first; `code` is the address of the official code or "".
+    """
+
+    part: str
+    slug: str
+    title: str
+    short: str
+    authors: tuple[str, ...]
+    venue: str
+    year: int
+    arxiv: str
+    code: str
+    sources: str
+    idea: str
+    minutes: int
+    prerequisites: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """`part/slug`, the name under which everything of this paper is found."""
+        return f"{self.part}/{self.slug}"
+
+    @property
+    def arxiv_url(self) -> str:
+        """The address of the paper on arXiv."""
+        return f"https://arxiv.org/abs/{self.arxiv}"
+
+
+def find(name: str) -> str:
+    """Return the full name `part/slug` for a slug or a full name; raises `KeyError` that suggests the nearest."""
+    by_slug = {full.split("/")[1]: full for full in SLUGS}
+    if name in SLUGS:
+        return name
+    if name in by_slug:
+        return by_slug[name]
+    near = difflib.get_close_matches(name.split("/")[-1], by_slug, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}?" if near else f"known papers: {', '.join(by_slug)}"
+    raise KeyError(f"no paper named {name!r}; {hint}")
+
+
+def module(name: str) -> ModuleType:
+    """Import and return the module of a paper, given its slug or full name."""
+    return importlib.import_module("reglab.papers." + find(name).replace("/", "."))
+
+
+def paper(name: str) -> Paper:
+    """Return the card of a paper, given its slug or full name."""
+    return module(name).PAPER
+
+
+def papers() -> list[Paper]:
+    """Return the cards of all papers in teaching order."""
+    return [paper(name) for name in SLUGS]
+
+
+def experiment(name: str, label: str = "") -> type[Any]:
+    """Return one experiment class of a paper by its name; without a name, the paper's first.
+
+    Raises `KeyError` that lists the paper's experiments when it has none of that name.
+    """
+    known = {cls.__name__: cls for cls in module(name).EXPERIMENTS}
+    if not label:
+        return next(iter(known.values()))
+    for known_name, cls in known.items():
+        if known_name.lower() == label.lower():
+            return cls
+    near = difflib.get_close_matches(label, known, n=1, cutoff=0.4)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise KeyError(f"paper {find(name)!r} has no experiment {label!r}{hint} (it has: {', '.join(known)})")
+
+
+def digest(name: str) -> str:
+    """Return the digest of what a paper computes: its syntax tree without comments, docstrings and formatting.
+
+    The tree of the part's `_shared.py` belongs to it when the paper imports it. 16 hexadecimal digits.
+    """
+    part, slug = find(name).split("/")
+    folder = Path(__file__).parent / "papers" / part
+    text = (folder / f"{slug}.py").read_text(encoding="utf-8")
+    if "_shared" in text:
+        text += (folder / "_shared.py").read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    return hashlib.sha256(repr(list(_canonical(tree))).encode()).hexdigest()[:16]
+
+
+def _canonical(node: ast.AST) -> Iterator[Any]:
+    """Walk a syntax tree as plain values that do not depend on the Python version (empty fields are left out)."""
+    yield type(node).__name__
+    for field, value in ast.iter_fields(node):
+        if field == "body" and isinstance(value, list):
+            value = [child for child in value if not _is_docstring(child)]
+        children = value if isinstance(value, list) else [value]
+        for child in children:
+            if isinstance(child, ast.AST):
+                yield field, tuple(_canonical(child))
+            elif child is not None:
+                yield field, repr(child)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
