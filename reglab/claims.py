@@ -1,0 +1,257 @@
+"""A paper's statement becomes a number: measured effect, paired over seeds, with an interval and a verdict."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import os
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+import reglab
+from reglab import catalogue
+from reglab.experiment import Experiment
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Rule = Literal["interval", "every seed", "exact", "bootstrap"]
+Verdict = Literal["holds", "unclear", "does not hold"]
+
+RULES: dict[Rule, str] = {
+    "interval": "the 95 % interval of the mean over seeds lies wholly on the right side of the bound",
+    "every seed": "each single seed lies on the right side of the bound",
+    "exact": "one number without chance lies on the right side of the bound",
+    "bootstrap": "the 95 % bootstrap interval of one number computed from all seeds lies on the right side of the bound",
+}
+"""What each rule asks of the measured effect."""
+
+
+class Interval(NamedTuple):
+    """An estimate with the lower and upper end of its 95 % interval (NaN where one run cannot give any)."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def mean_interval(values: np.ndarray | Sequence[float], axis: int = -1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean, lower and upper end of the 95 % interval of the mean over seeds (Student's t).
+
+    Student's t interval is exact for few seeds when the effect is normally distributed over seeds, which a bootstrap
+    of eight values is not: it comes out too narrow. For paired arms the values are the differences seed by seed.
+    Ends are NaN for fewer than two values.
+    """
+    from scipy.special import stdtrit
+
+    array = np.asarray(values, dtype=float)
+    count = array.shape[axis]
+    mean = array.mean(axis)
+    if count < 2:
+        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+    half = stdtrit(count - 1, 0.975) * array.std(axis, ddof=1) / math.sqrt(count)
+    return mean, mean - half, mean + half
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of a paper and how it is measured here.
+
+    `text` is our statement and `reported` the paper's, with its number; `of` is the experiment and `at` names the
+    settings it is run at (everything else default). `effect` takes those data sets in that order and returns one
+    number per seed (rules "interval", "every seed") or one number ("exact", "bootstrap"). Exactly one of `above`,
+    `below`, `within` is the bound. `scaled` says what was scaled down, `why` explains a claim that fails.
+    """
+
+    key: str
+    text: str
+    of: type[Experiment]
+    effect: Callable[..., Any]
+    reported: str
+    at: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"base": {}})
+    above: float | None = None
+    below: float | None = None
+    within: tuple[float, float] | None = None
+    rule: Rule = "interval"
+    essential: bool = False
+    seeds: int = 8
+    scaled: str = ""
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if sum(bound is not None for bound in (self.above, self.below, self.within)) != 1:
+            raise ValueError(f"claim {self.key!r}: give exactly one of above, below, within")
+        if self.rule not in RULES:
+            raise ValueError(f"claim {self.key!r}: rule {self.rule!r} is none of {', '.join(RULES)}")
+
+    @property
+    def bound(self) -> str:
+        """The bound in words: `> 0.1`, `< 0.15` or `-0.01 to 0.01`."""
+        if self.within is not None:
+            return f"{self.within[0]:g} to {self.within[1]:g}"
+        return f"> {self.above:g}" if self.above is not None else f"< {self.below:g}"
+
+    def verdict(self, low: float, high: float) -> Verdict:
+        """Compare an interval with the bound: inside it, outside it, or astride (`unclear`, as is NaN)."""
+        smallest = -math.inf if self.within is None and self.above is None else (self.within or (self.above, 0))[0]
+        largest = math.inf if self.within is None and self.below is None else (self.within or (0, self.below))[1]
+        assert smallest is not None and largest is not None
+        if math.isnan(low) or math.isnan(high):
+            return "unclear"
+        if self.within is not None:
+            inside, outside = smallest <= low and high <= largest, high < smallest or low > largest
+        else:
+            inside, outside = smallest < low and high < largest, high <= smallest or low >= largest
+        return "holds" if inside else "does not hold" if outside else "unclear"
+
+    def judge(self, datasets: Sequence[xr.Dataset]) -> tuple[Interval, Verdict]:
+        """Return the effect with its interval and the verdict.
+
+        For "every seed" the ends are the smallest and the largest seed, and one seed on the wrong side decides.
+        """
+        effect = np.asarray(self.effect(*datasets), dtype=float)
+        if self.rule in ("exact", "bootstrap") and effect.ndim:
+            raise ValueError(f"claim {self.key!r}: rule {self.rule!r} needs one number, the effect gave {effect.shape}")
+        if self.rule == "exact":
+            found = Interval(float(effect), float(effect), float(effect))
+        elif self.rule == "bootstrap":
+            found = self._bootstrap(float(effect), datasets)
+        elif effect.ndim != 1:
+            raise ValueError(f"claim {self.key!r}: rule {self.rule!r} needs one number per seed, got {effect.shape}")
+        elif self.rule == "every seed":
+            found = Interval(float(effect.mean()), float(effect.min()), float(effect.max()))
+            verdict = self.verdict(found.low, found.high)
+            return found, "does not hold" if verdict == "unclear" and not np.isnan(effect).any() else verdict
+        else:
+            found = Interval(*(float(end) for end in mean_interval(effect)))
+        return found, self.verdict(found.low, found.high)
+
+    def _bootstrap(self, effect: float, datasets: Sequence[xr.Dataset], resamples: int = 1000) -> Interval:
+        count = datasets[0].sizes["seed"]
+        if count < 2:
+            return Interval(effect, math.nan, math.nan)
+        draws = np.random.default_rng(0).integers(count, size=(resamples, count))
+        values = [float(self.effect(*(data.isel(seed=draw) for data in datasets))) for draw in draws]
+        low, high = np.nanpercentile(values, [2.5, 97.5])
+        return Interval(effect, float(low), float(high))
+
+
+def measure(
+    name: str,
+    seeds: int | None = None,
+    keys: Iterable[str] | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Measure the claims of a paper (all, or those with the given keys) and return one record for each.
+
+    `seeds` replaces the number of seeds that each claim names. Claims that need the same run share it. `progress` is
+    called with the fraction done and what is running. Raises `KeyError` for an unknown key.
+    """
+    claims: Sequence[Claim] = catalogue.module(name).CLAIMS
+    if keys is not None:
+        wanted = list(keys)
+        unknown = set(wanted) - {claim.key for claim in claims}
+        if unknown:
+            raise KeyError(f"{name!r} has no claim {sorted(unknown)[0]!r}; it has: {', '.join(c.key for c in claims)}")
+        claims = [claim for claim in claims if claim.key in wanted]
+
+    def needed(claim: Claim) -> list[tuple[Experiment, int]]:
+        return [(claim.of.make(settings), seeds or claim.seeds) for settings in claim.at.values()]
+
+    runs = list(dict.fromkeys(run for claim in claims for run in needed(claim)))
+    results: dict[tuple[Experiment, int], xr.Dataset] = {}
+    for done, (experiment, count) in enumerate(runs):
+
+        def report(fraction: float, done: int = done, label: str = type(experiment).__name__) -> None:
+            if progress is not None:
+                progress((done + fraction) / len(runs), label)
+
+        results[experiment, count] = experiment.run(count, progress=report)
+
+    records = []
+    for claim in claims:
+        found, verdict = claim.judge([results[run] for run in needed(claim)])
+        records.append(
+            {
+                "key": claim.key,
+                "paper": catalogue.find(name),
+                "experiment": claim.of.__name__,
+                "claim": claim.text,
+                "essential": claim.essential,
+                "effect": _number(found.mean),
+                "low": _number(found.low),
+                "high": _number(found.high),
+                "bound": claim.bound,
+                "rule": claim.rule,
+                "verdict": verdict,
+                "seeds": seeds or claim.seeds,
+                "settings": {label: dict(settings) for label, settings in claim.at.items()},
+                "reported": claim.reported,
+                "scaled": claim.scaled,
+                "why": claim.why if verdict != "holds" else "",
+            }
+        )
+    return records
+
+
+def _number(value: float) -> float | None:
+    """Six significant digits, and None for NaN, which JSON does not have."""
+    return None if math.isnan(value) else float(f"{value:.6g}")
+
+
+def path(name: str) -> Path:
+    """Return where the measured claims of a paper are kept: `data/claims/<part>/<slug>.json`."""
+    return catalogue.ROOT / "data" / "claims" / f"{catalogue.find(name)}.json"
+
+
+def write(name: str, records: Sequence[Mapping[str, Any]]) -> Path:
+    """Write measured claims with versions, digest and date, atomically; returns the path."""
+    import torch
+
+    content = {
+        "paper": catalogue.find(name),
+        "digest": catalogue.digest(name),
+        "date": datetime.date.today().isoformat(),
+        "versions": {
+            "reglab": reglab.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "torch": torch.__version__,
+        },
+        "claims": list(records),
+    }
+    target = path(name)
+    temporary = target.with_name(target.name + ".tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(temporary, target)
+    except OSError as error:
+        raise ValueError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def read(name: str) -> dict[str, Any] | None:
+    """Return what `write` kept, or None when nothing was measured yet; raises `ValueError` for a damaged file."""
+    source = path(name)
+    if not source.is_file():
+        return None
+    try:
+        content = json.loads(source.read_text(encoding="utf-8"))
+        return {"claims": content["claims"], **content}
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{source}: not a readable claims file; make it anew with `reglab check {name}`") from error
+
+
+def stale(name: str) -> bool:
+    """Tell whether the claims of a paper must be measured anew: never measured, or its code has changed since."""
+    content = read(name)
+    return content is None or content.get("digest") != catalogue.digest(name)

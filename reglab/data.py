@@ -1,0 +1,99 @@
+"""Small data sets and the one source of randomness: a generator for each (seed, purpose)."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Seeds = tuple[int, ...]
+
+
+def as_seeds(seeds: int | Iterable[int]) -> Seeds:
+    """Return the seeds as a tuple: `8` means 0 to 7, any other iterable of whole numbers is taken as it is.
+
+    Raises `ValueError` for no seeds, negative or repeated seeds and for anything that is not a whole number.
+    """
+    if isinstance(seeds, bool) or (not isinstance(seeds, int | np.integer) and not isinstance(seeds, Iterable)):
+        raise ValueError(f"seeds = {seeds!r}: give how many (1 or more) or a list of different whole numbers")
+    if isinstance(seeds, int | np.integer):
+        if seeds < 1:
+            raise ValueError(f"seeds = {seeds}: at least 1 seed is needed")
+        return tuple(range(int(seeds)))
+    found = tuple(seeds)
+    whole = all(isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0 for seed in found)
+    if not found or not whole or len(set(found)) < len(found):
+        raise ValueError(f"seeds = {found!r}: give how many (1 or more) or a list of different whole numbers")
+    return tuple(int(seed) for seed in found)
+
+
+def generator(seed: int, purpose: str) -> torch.Generator:
+    """Return a fresh generator that depends on the seed and the purpose only, never on what else runs."""
+    number = int.from_bytes(hashlib.sha256(f"{purpose}/{seed}".encode()).digest()[:7], "big")
+    return torch.Generator().manual_seed(number)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One data set split anew for every seed: inputs [S, n, D] float32, labels [S, n] int64."""
+
+    train_inputs: Tensor
+    train_labels: Tensor
+    test_inputs: Tensor
+    test_labels: Tensor
+
+
+@functools.cache
+def _digits() -> tuple[Tensor, Tensor]:
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    return torch.tensor(images / 16, dtype=torch.float32), torch.tensor(labels)
+
+
+def digits(seeds: Sequence[int], train: int = 1000) -> Split:
+    """Return scikit-learn's handwritten digits, split and standardized for every seed.
+
+    1797 images of 8x8 pixels (D = 64), 10 classes; `train` of them (seeded choice) are for training, the rest for
+    testing. Pixels are divided by 16, then shifted and scaled by one mean and one standard deviation, those of all
+    pixels of the seed's training images. Source: the test part of "Optical Recognition of Handwritten Digits"
+    (E. Alpaydin, C. Kaynak, UCI Machine Learning Repository, CC BY 4.0), shipped with scikit-learn.
+    """
+    images, labels = _digits()
+    orders = torch.stack([torch.randperm(len(labels), generator=generator(seed, "split")) for seed in seeds])
+    inputs, targets = images[orders], labels[orders]
+    mean = inputs[:, :train].mean(dim=(1, 2), keepdim=True)
+    scale = inputs[:, :train].std(dim=(1, 2), keepdim=True)
+    inputs = (inputs - mean) / scale
+    return Split(inputs[:, :train], targets[:, :train], inputs[:, train:], targets[:, train:])
+
+
+def symmetric_noise(labels: Tensor, rate: float, classes: int, seeds: Sequence[int]) -> Tensor:
+    """Return labels [S, n] of which a fraction `rate` was drawn anew, uniformly from all classes.
+
+    One redrawn label in C stays right by chance, so the share of wrong labels is rate·(C-1)/C. For one seed the
+    redrawn examples of a smaller rate are among those of a larger rate, with the same new labels.
+    """
+    noisy = labels.clone()
+    for row, seed in zip(noisy, seeds, strict=True):
+        draws = generator(seed, "label noise")
+        order = torch.randperm(len(row), generator=draws)
+        fresh = torch.randint(classes, (len(row),), generator=draws)
+        chosen = order[: round(rate * len(row))]
+        row[chosen] = fresh[chosen]
+    return noisy
+
+
+def batches(seeds: Sequence[int], examples: int, size: int, epoch: int) -> Tensor:
+    """Return the order in which every seed sees its examples in one epoch: indices [steps, S, size].
+
+    The last batch of an epoch is left out when it would be smaller than `size`.
+    """
+    orders = [torch.randperm(examples, generator=generator(seed, f"batches of epoch {epoch}")) for seed in seeds]
+    steps = examples // size
+    return torch.stack(orders)[:, : steps * size].reshape(len(seeds), steps, size).transpose(0, 1)

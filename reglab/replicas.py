@@ -1,0 +1,117 @@
+"""Many seeds trained as one: every parameter carries a leading axis of M models.
+
+All updates of torch's SGD and Adam act on each number separately, so the sum of the M losses trains the M models
+exactly as if each were alone. What is not elementwise (norms, clipping, a learning rate per model) is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state
+
+
+class Replicas(nn.Module):
+    """Any module, once for each of M models, run side by side through `vmap`.
+
+    `Replicas([make(seed) for seed in seeds])` copies the weights of M modules of one structure. Its parameters and
+    buffers are stacked to [M, ...] and train with any torch optimizer whose update is elementwise. Random layers
+    (dropout) raise an error: draw their noise outside, from the generators of the seeds, and pass it in.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        super().__init__()
+        if not modules:
+            raise ValueError("Replicas needs at least one module")
+        parameters, buffers = stack_module_state(list(modules))
+        self._names = {name: f"stacked_{i}" for i, name in enumerate([*parameters, *buffers])}
+        for name, value in parameters.items():
+            self.register_parameter(self._names[name], nn.Parameter(value.detach().clone()))
+        for name, value in buffers.items():
+            self.register_buffer(self._names[name], value.detach().clone())
+        self._template = [modules[0]]  # in a list, so that its own weights are not registered beside the stacked ones
+
+    def stacked(self) -> dict[str, Tensor]:
+        """Return all parameters and buffers by their name in the module, each [M, ...]."""
+        return {name: getattr(self, attribute) for name, attribute in self._names.items()}
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Run model m on its own slice of each input: [M, N, ...] -> [M, N, ...]."""
+        module = self._template[0]
+        module.train(self.training)
+
+        def single(state: dict[str, Tensor], *slices: Tensor) -> Tensor:
+            return functional_call(module, state, slices)
+
+        return torch.vmap(single)(self.stacked(), *inputs)
+
+
+class Linear(nn.Module):
+    """M linear layers as one batched matrix product: weight [M, in, out], bias [M, 1, out]."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[M, N, in] -> [M, N, out]."""
+        return torch.baddbmm(self.bias, inputs, self.weight)
+
+
+def mlp(widths: Sequence[int], generators: Iterable[torch.Generator], copies: int = 1) -> nn.Sequential:
+    """Return a ReLU network for every generator, `copies` times over, as batched matrix products.
+
+    `widths` runs from the inputs to the logits. Weights are uniform with variance 1/(inputs of the layer), biases
+    start at zero. Model m = copy · S + seed: copies of one seed start from the same weights.
+    """
+    draws: list[list[Tensor]] = []
+    for source in generators:
+        layers = []
+        for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+            bound = (3 / inputs) ** 0.5
+            layers.append(torch.empty(inputs, outputs).uniform_(-bound, bound, generator=source))
+        draws.append(layers)
+    modules: list[nn.Module] = []
+    for layer in zip(*draws, strict=True):
+        weight = torch.stack(layer).repeat(copies, 1, 1)
+        modules += [Linear(weight, torch.zeros(len(weight), 1, weight.shape[2])), nn.ReLU()]
+    return nn.Sequential(*modules[:-1])
+
+
+def norms(tensors: Iterable[Tensor]) -> Tensor:
+    """Return the Euclidean norm of each model's share of all tensors together: [M, ...] each -> [M]."""
+    return torch.stack([tensor.flatten(1).square().sum(1) for tensor in tensors]).sum(0).sqrt()
+
+
+def clip_gradients(parameters: Iterable[Tensor], largest: float) -> Tensor:
+    """Scale down each model's gradients to a norm of at most `largest`; returns the norms [M] from before."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    before = norms(gradients)
+    scale = (largest / (before + 1e-6)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(_along(scale, gradient))
+    return before
+
+
+def step(optimizer: torch.optim.Optimizer, rates: Tensor) -> None:
+    """Take one optimizer step with a learning rate of its own for each model: rates [M].
+
+    The optimizer must have been made with `lr=1`; its update must be proportional to the learning rate, as it is
+    for SGD (momentum and weight decay included), Adam and AdamW.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    if any(group["lr"] != 1 for group in optimizer.param_groups):
+        raise ValueError("a step with one rate per model needs an optimizer that was made with lr=1")
+    before = [p.detach().clone() for p in parameters]
+    optimizer.step()
+    with torch.no_grad():
+        for p, old in zip(parameters, before, strict=True):
+            p.copy_(torch.lerp(old, p, _along(rates, p)))
+
+
+def _along(scale: Tensor, like: Tensor) -> Tensor:
+    """Shape a number per model [M] so that it multiplies [M, ...]."""
+    return scale.reshape(-1, *[1] * (like.dim() - 1))
