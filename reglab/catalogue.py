@@ -42,8 +42,7 @@ PARTS = {
         "Penalties, priors and masks on the weights themselves, and the smaller networks that they leave behind.",
     ),
     "finetuning": Part(
-        "Fine-tuning without forgetting",
-        "Adapt a pretrained model to little data, and keep what it already knows.",
+        "Fine-tuning without forgetting", "Adapt a pretrained model to little data, and keep what it already knows."
     ),
     "generation": Part(
         "Generative models",

@@ -66,14 +66,14 @@ class Claim:
     `text` is our statement and `reported` the paper's, with its number; `of` is the experiment and `at` names the
     settings it is run at (everything else default). `effect` takes those data sets in that order and returns one
     number per seed (rules "interval", "every seed") or one number ("exact", "bootstrap"). Exactly one of `above`,
-    `below`, `within` is the bound. `scaled` says what was scaled down, `why` explains a claim that fails.
+    `below`, `within` is the bound. `why` explains a claim that fails.
     """
 
     key: str
-    text: str
     of: type[Experiment]
-    effect: Callable[..., Any]
+    text: str
     reported: str
+    effect: Callable[..., Any]
     at: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"base": {}})
     above: float | None = None
     below: float | None = None
@@ -81,7 +81,6 @@ class Claim:
     rule: Rule = "interval"
     essential: bool = False
     seeds: int = 8
-    scaled: str = ""
     why: str = ""
 
     def __post_init__(self) -> None:
@@ -193,7 +192,7 @@ def measure(
                 "seeds": seeds or claim.seeds,
                 "settings": {label: dict(settings) for label, settings in claim.at.items()},
                 "reported": claim.reported,
-                "scaled": claim.scaled,
+                "scaled": claim.of.scaled,
                 "why": claim.why if verdict != "holds" else "",
             }
         )

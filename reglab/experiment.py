@@ -106,7 +106,9 @@ def knob(
     unit: str = "",
     help: str = "",
 ) -> Any:
-    """Declare a field of an experiment as a knob; see `Knob`."""
+    """Declare a field of an experiment as a knob, from its parts or from a `Knob` that several experiments share."""
+    if isinstance(default, Knob):
+        return field(default=default.default, metadata={"knob": default})
     if stops:
         low, high = min(stops), max(stops)
     numeric = not isinstance(default, bool) and not choices
@@ -116,31 +118,29 @@ def knob(
     return field(default=default, metadata={"knob": declared})
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True)
 class Var:
-    """A measured quantity: its axes, unit, the range in which it always lies (if any) and what it means.
+    """A measured quantity: its axes (names with spaces between), a short name for pictures and what it means.
 
-    `label` is its short name in pictures. `low` and `high` keep the axis of a picture still while it fills.
+    `low` and `high` are the ends of the range in which it always lies, if any; they keep the axis of a picture still.
     """
 
-    dims: tuple[str, ...]
-    unit: str
+    axes: str
     label: str
-    low: float | None
-    high: float | None
     help: str
+    unit: str = "1"
+    low: float | None = None
+    high: float | None = None
 
-    def __init__(
-        self,
-        *dims: str,
-        unit: str = "1",
-        label: str = "",
-        low: float | None = None,
-        high: float | None = None,
-        help: str,
-    ) -> None:
-        for name, value in dict(dims=dims, unit=unit, label=label, low=low, high=high, help=help).items():
-            object.__setattr__(self, name, value)
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The axes one by one."""
+        return tuple(self.axes.split())
+
+
+def share(axes: str, label: str, help: str) -> Var:
+    """Declare a quantity that always lies between 0 and 1."""
+    return Var(axes, label, help, low=0, high=1)
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Experiment:
     """A setting of an experiment. Making one checks every knob; `run` computes it.
 
     Subclasses declare `arms` (label -> role), `outputs`, `views`, `headline` (the output that one sentence reports),
-    `smoke` (a setting that runs in under a second), `grid` (what the website replays) and `equals_baseline`
+    `scaled` (what was scaled down from the paper), `smoke` (a setting that runs in under a second), `grid` (what the website replays) and `equals_baseline`
     (settings and arms that must equal the baseline exactly), and implement `axes` and `frames`.
     """
 
@@ -190,6 +190,7 @@ class Experiment:
     outputs: ClassVar[Mapping[str, Var]] = {}
     views: ClassVar[tuple[View, ...]] = ()
     headline: ClassVar[str] = ""
+    scaled: ClassVar[str] = ""
     smoke: ClassVar[Mapping[str, Any]] = {}
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
     equals_baseline: ClassVar[Sequence[tuple[Mapping[str, Any], str]]] = ()
@@ -276,7 +277,7 @@ class Experiment:
         sizes = {name: len(coordinate[1]) for name, coordinate in coordinates.items()}
         variables = {}
         for name, var in self.outputs.items():
-            attributes = {"units": var.unit, "long_name": var.label or name.replace("_", " "), "description": var.help}
+            attributes = {"units": var.unit, "long_name": var.label, "description": var.help}
             attributes |= {key: bound for key, bound in (("low", var.low), ("high", var.high)) if bound is not None}
             variables[name] = (var.dims, np.full([sizes[dim] for dim in var.dims], np.nan), attributes)
         versions = {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__}

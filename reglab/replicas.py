@@ -77,7 +77,7 @@ def mlp(widths: Sequence[int], generators: Iterable[torch.Generator], copies: in
     modules: list[nn.Module] = []
     for layer in zip(*draws, strict=True):
         weight = torch.stack(layer).repeat(copies, 1, 1)
-        modules += [Linear(weight, torch.zeros(len(weight), 1, weight.shape[2])), nn.ReLU()]
+        modules += [Linear(weight, torch.zeros(len(weight), 1, weight.shape[2])), nn.ReLU(inplace=True)]
     return nn.Sequential(*modules[:-1])
 
 
