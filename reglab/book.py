@@ -115,14 +115,14 @@ def generate() -> None:
 
 def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the page of claims as Markdown, given what `claims.read` returned for each paper by name."""
-    pieces = [_summary(measured)]
+    pieces = [_summary(measured), *_overview(measured)]
     for name, content in measured.items():
         paper = catalogue.paper(name)
         versions = ", ".join(f"{package} {version}" for package, version in content["versions"].items())
         pieces.append(
-            f"## {_plain(paper.short)}: {_plain(paper.title)}\n\n"
+            f"(claims-{paper.slug})=\n## {_plain(paper.short)}: {_plain(paper.title)}\n\n"
             f"[To the page of this paper](/lab/{name}) · {paper.venue} {paper.year} · {_counts(content['claims'])}\n\n"
-            "```{list-table}\n:header-rows: 1\n:class: claims\n\n"
+            "```{list-table}\n:header-rows: 1\n:class: claims\n:widths: 24 24 17 14 21\n\n"
             "* - The paper says\n  - We claim\n  - We measured\n  - Verdict\n  - How\n"
             + "".join(_row(claim) for claim in content["claims"])
             + f"```\n\nMeasured on {content['date']} with {_plain(versions)}; code digest `{content['digest']}`.\n"
@@ -135,6 +135,15 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(pieces)
 
 
+def _overview(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield, for more than one paper, a list that leads to the table of each."""
+    if len(measured) > 1:
+        for name, content in measured.items():
+            paper = catalogue.paper(name)
+            yield f"- [{_plain(paper.short)}](#claims-{paper.slug}): {_counts(content['claims'])}"
+        yield ""
+
+
 def _row(claim: Mapping[str, Any]) -> str:
     verdict, rule = claim["verdict"], claim["rule"]
     spread = {"every seed": "seeds from", "exact": ""}.get(rule, "95 % interval")
@@ -142,7 +151,7 @@ def _row(claim: Mapping[str, Any]) -> str:
     if spread and claim["low"] is not None:
         interval = f"<br>{spread} {_number(claim['low'])} to {_number(claim['high'])}"
     settings = [
-        f"{label}: " + (", ".join(f"{knob} = {value}" for knob, value in knobs.items()) or "defaults")
+        f"{label}: " + (", ".join(f"{knob} = {_setting(value)}" for knob, value in knobs.items()) or "defaults")
         for label, knobs in claim["settings"].items()
     ]
     how = [f"{claim['experiment']}, {claim['seeds']} {'seed' if claim['seeds'] == 1 else 'seeds'}", *settings]
@@ -161,6 +170,10 @@ def _row(claim: Mapping[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "not known" if value is None else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _setting(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _counts(records: list[dict[str, Any]]) -> str:
@@ -196,7 +209,7 @@ def _parts(papers: list[catalogue.Paper]) -> str:
             f"::::{{grid-item-card}} {part.title}\n:link: /parts/{key}\n:link-type: doc\n:link-alt: {part.title}\n\n"
             f"{_plain(part.idea)}\n\n:::{{div}} card-note\n{state}\n:::\n::::\n"
         )
-    return ":::::{grid} 1 2 2 3\n:gutter: 3\n\n" + "\n".join(cards) + ":::::\n"
+    return ":::::{grid} 1 2 3 4\n:gutter: 3\n\n" + "\n".join(cards) + ":::::\n"
 
 
 def _modules() -> Iterator[str]:
@@ -287,6 +300,7 @@ def _write(path: Path, content: str | bytes) -> bool:
 def setup(app: Any) -> dict[str, Any]:
     """Serve as a small Sphinx extension: docstrings are Markdown, and notebooks are edited where they are written."""
     app.connect("autodoc-process-docstring", _docstring)
+    app.connect("autodoc-process-signature", _signature)
     app.connect("html-page-context", _edit_source, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -296,6 +310,13 @@ def _docstring(app: Any, what: str, name: str, obj: Any, options: Any, lines: li
     pieces = re.split(r"`([^`]+)`", "\n".join(lines))
     shown = [f"``{piece}``\\ " if i % 2 else re.sub(r"([*|_\\])", r"\\\1", piece) for i, piece in enumerate(pieces)]
     lines[:] = "".join(shown).split("\n")
+
+
+def _signature(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Write the default of a field that is made anew for each object as `...`, which Sphinx can read."""
+    return signature and re.sub(r"<[^<>]*>", "...", signature), returns
 
 
 def _edit_source(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:

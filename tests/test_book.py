@@ -1,0 +1,281 @@
+"""The website: complete, offline, readable on a phone and by a screen reader, and true to what was measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reglab import book, catalogue, claims
+
+TOC: dict[str, Any] = yaml.safe_load((book.BOOK / "_toc.yml").read_text(encoding="utf-8"))
+CHAPTERS = [chapter for part in TOC["parts"] for chapter in part["chapters"]]
+LISTED = [TOC["root"]]
+for chapter in CHAPTERS:
+    LISTED += [chapter["file"], *(section["file"] for section in chapter.get("sections", ()))]
+PAPER_PAGES = [f"lab/{name}" for name in catalogue.SLUGS]
+PAGES = [*LISTED, "search", "genindex", "py-modindex"]
+
+RECORD = {
+    "key": "k",
+    "paper": catalogue.SLUGS[0],
+    "experiment": "Memorization",
+    "claim": "the *gap* of `a_b` is <null> at $5",
+    "essential": True,
+    "effect": -0.0123456,
+    "low": -0.02,
+    "high": 0.0004,
+    "bound": "-0.01 to 0.01",
+    "rule": "interval",
+    "verdict": "unclear",
+    "seeds": 8,
+    "settings": {"base": {}, "clean": {"noise": 0.0}},
+    "reported": "CIFAR-10: 81.88 → 89.15",
+    "scaled": "digits",
+    "why": "few seeds",
+}
+
+
+# -------------------------------------------------------------------------------------------------- without a browser
+
+
+def test_the_contents_list_every_paper_in_teaching_order() -> None:
+    for key in catalogue.PARTS:
+        sections = [c.get("sections", []) for c in CHAPTERS if c["file"] == f"parts/{key}"]
+        assert len(sections) == 1, f"parts/{key} must stand once in book/_toc.yml"
+        expected = [f"lab/{name}" for name in catalogue.SLUGS if name.startswith(f"{key}/")]
+        assert [section["file"] for section in sections[0]] == expected
+    assert [c["file"] for c in CHAPTERS if c["file"].startswith("parts/")] == [f"parts/{k}" for k in catalogue.PARTS]
+
+
+def test_every_part_has_a_page_with_its_title() -> None:
+    for key, part in catalogue.PARTS.items():
+        assert (book.BOOK / "parts" / f"{key}.md").read_text(encoding="utf-8").startswith(f"# {part.title}\n")
+
+
+@pytest.mark.parametrize("name", catalogue.SLUGS)
+def test_every_paper_is_in_the_bibliography(name: str) -> None:
+    references = (book.BOOK / "references.bib").read_text(encoding="utf-8")
+    entry = re.search(rf"^@\w+{{{name.split('/')[1]},(.*?)^}}", references, re.M | re.S)
+    assert entry, f"book/references.bib has no entry {name.split('/')[1]}"
+    assert catalogue.paper(name).arxiv in entry[1]
+
+
+def test_a_claim_is_shown_as_it_was_measured() -> None:
+    content = {"claims": [RECORD], "digest": "0" * 16, "date": "2026-01-01", "versions": {"torch": "2.9"}}
+    page = book.claims_page({catalogue.SLUGS[0]: content})
+    for text in ("the \\*gap\\* of \\`a\\_b\\` is \\<null\\> at \\$5", "**−0.0123**", "−0.02 to 0.0004", "? unclear"):
+        assert text in page
+    for text in ("few seeds", "base: defaults", "clean: noise = 0", "8 seeds", "essential", "digits", "torch 2.9"):
+        assert text in page.replace("\\", "")
+    assert "**1 claim of 1 paper measured:** ? 1 unclear" in page
+    assert "has changed since" in page
+
+
+def test_an_unmeasured_lab_says_so() -> None:
+    assert "No claim has been measured yet" in book.claims_page({})
+
+
+def test_missing_notebooks_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(book, "BOOK", tmp_path)
+    with pytest.raises(FileNotFoundError, match=rf"index, {catalogue.SLUGS[0]}.*; run `reglab execute` first"):
+        book.generate()
+
+
+def test_a_notebook_without_a_picture_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(book, "BOOK", tmp_path)
+    cell = {"cell_type": "code", "metadata": {"tags": ["thumbnail"]}, "outputs": [{"data": {"text/plain": "1"}}]}
+    for name in ("index", *catalogue.SLUGS):
+        path = tmp_path / "lab" / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
+    with pytest.raises(ValueError, match="no cell tagged 'thumbnail'"):
+        book.generate()
+
+
+def test_a_failing_build_shows_the_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for label, text in {
+        "_config.yml": "title: t\nsphinx: {config: {html_theme_options: {}}}\n",
+        "_toc.yml": "format: jb-book\nroot: index\n",
+        "index.md": "# Title\n\n{cite}`nobody`\n\n[lost](nowhere.md)\n",
+    }.items():
+        (tmp_path / label).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(book, "BOOK", tmp_path)
+    monkeypatch.setattr(book, "GENERATED", tmp_path / "generated")
+    monkeypatch.setattr(book, "SITE", tmp_path / "_build" / "html")
+    monkeypatch.setattr(book, "generate", lambda: None)
+    with pytest.raises(RuntimeError, match=r"(?s)could not be built.*index\.md:5: WARNING.*nowhere\.md"):
+        book.build()
+    assert not (tmp_path / "_build" / "html" / "index.html").exists()
+
+
+def test_repository_buttons_only_where_there_is_a_repository() -> None:
+    def options(repository: str) -> dict[str, Any]:
+        return book._config(repository)["sphinx"]["config"]["html_theme_options"]
+
+    assert "repository_url" not in options("") and not options("")["use_repository_button"]
+    assert options("https://example.org/a/b/")["repository_url"] == "https://example.org/a/b"
+    assert options("https://example.org/a/b")["use_issues_button"]
+
+
+def test_markdown_in_docstrings_becomes_plain_text_and_code() -> None:
+    lines = ["Shapes [*, N] of `a_b` and log|x_t|."]
+    book._docstring(None, "function", "f", None, None, lines)
+    assert lines == ["Shapes [\\*, N] of ``a_b``\\  and log\\|x\\_t\\|."]
+
+
+# ------------------------------------------------------------------------------------------------------- the built site
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """Return the folder of a website that is newer than everything it shows; builds it where needed."""
+    from reglab import execute
+
+    execute.execute_stale()
+    if book.stale():
+        book.build()
+    return book.SITE
+
+
+def test_no_page_mentions_an_error_or_another_host(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for bad in ("Traceback (most recent call last)", "interactive(children", "unpkg.com", "jsdelivr", "cdnjs"):
+            assert bad not in text, f"{path.relative_to(site)} contains {bad!r}"
+        loads = re.findall(r'<(?:script|img|iframe|source)[^>]+src="(?:https?:)?//[^"]*"', text)
+        loads += re.findall(r'<link[^>]+rel="(?:stylesheet|preload|icon)"[^>]+href="(?:https?:)?//[^"]*"', text)
+        assert not loads, f"{path.relative_to(site)} loads {loads}"
+
+
+def test_repository_buttons_of_the_site(site: Path) -> None:
+    text = (site / "index.html").read_text(encoding="utf-8")
+    assert ("source-repository-button" in text) == bool(os.environ.get("REGLAB_REPOSITORY"))
+
+
+def test_every_paper_has_a_card_with_a_picture(site: Path) -> None:
+    text = (site / "index.html").read_text(encoding="utf-8")
+    for name in catalogue.SLUGS:
+        assert f'href="lab/{name}.html"' in text
+        assert (site / "_images" / f"{name.replace('/', '-')}.png").is_file()
+
+
+def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None:
+    from bs4 import BeautifulSoup
+
+    page = BeautifulSoup((site / "claims.html").read_text(encoding="utf-8"), "html.parser")
+    rows = [row.find_all("td") for row in page.select("table.claims tbody tr")]
+    records = [r for name in catalogue.SLUGS for r in (claims.read(name) or {"claims": []})["claims"]]
+    assert len(rows) == len(records)
+
+    def words(text: str) -> str:
+        return " ".join(text.split())
+
+    for cells, record in zip(rows, records, strict=True):
+        reported, claim, effect, verdict, how = (words(cell.get_text(" ")) for cell in cells)
+        assert reported == words(record["reported"])
+        assert claim == words(record["claim"]) + (" essential" if record["essential"] else "")
+        shown = re.match(r"not known|[−\d.e+]+", effect)
+        assert shown and effect.endswith(f"must be {record['bound']}")
+        if record["effect"] is not None:
+            assert float(shown[0].replace("−", "-")) == pytest.approx(record["effect"], rel=5e-3)
+        assert verdict == words(f"{book.SYMBOLS[record['verdict']]} {record['verdict']} {record['why']}")
+        assert record["experiment"] in how and f"{record['seeds']} seed" in how
+
+
+# -------------------------------------------------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Return a running Chromium; skips where none is installed."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    if not found:
+        pytest.skip("no Chromium is installed; the website is not looked at")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(
+            executable_path=found[0], args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def view(browser: Any) -> Iterator[Any]:
+    """Return a tab that records errors in `problems` and lets nothing but files through."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
+    )
+    tab = context.new_page()
+    tab.problems = []
+
+    def check(route: Any) -> None:
+        url = route.request.url
+        if url.startswith(("file://", "data:", "blob:")):
+            route.continue_()
+        else:
+            tab.problems.append(f"asks for {url}")
+            route.abort()
+
+    context.route("**/*", check)
+    tab.on("console", lambda message: tab.problems.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: tab.problems.append(str(error)))
+    tab.on("requestfailed", lambda request: tab.problems.append(f"cannot load {request.url}"))
+    yield tab
+    context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("page", PAGES)
+def test_page_in_a_browser(site: Path, view: Any, page: str) -> None:
+    """One visit: no error, nothing from outside, alt texts, no sideways scroll, accessible in light and dark."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    view.goto((site / f"{page}.html").as_uri(), wait_until="load")
+    if page in PAPER_PAGES:
+        view.wait_for_selector("mjx-container", timeout=15_000)
+    assert not view.evaluate("[...document.images].filter(i => !(i.alt || '').trim()).map(i => i.src.slice(0, 80))")
+    for scheme in ("light", "dark"):
+        view.set_viewport_size({"width": 1280, "height": 900})
+        view.emulate_media(color_scheme=scheme)
+        view.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
+        # style sheets are not fetched for axe: a page opened from a file may not read its own
+        found = Axe().run(view, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
+        severe = [
+            f"{scheme}: {rule['id']}: {node['target']} {node['failureSummary']}"
+            for rule in found
+            if rule["impact"] in ("serious", "critical")
+            for node in rule["nodes"]
+        ]
+        assert not severe, "\n".join(severe)
+        view.set_viewport_size({"width": 390, "height": 844})
+        assert view.evaluate("document.documentElement.scrollWidth") <= 390, f"{page} scrolls sideways in {scheme}"
+    assert not view.problems
+
+
+@pytest.mark.browser
+def test_search_needs_no_server(site: Path, view: Any) -> None:
+    view.goto((site / "search.html").as_uri() + "?q=memorization")
+    view.wait_for_selector("#search-results ul.search li a", timeout=15_000)
+    assert not view.problems
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("page", PAPER_PAGES)
+def test_solutions_are_folded_and_open_by_click(site: Path, view: Any, page: str) -> None:
+    view.goto((site / f"{page}.html").as_uri(), wait_until="load")
+    folded = view.locator(".admonition.solution.dropdown, div.solution.dropdown")
+    assert folded.count() >= 3, "a paper has three exercises, each with a folded solution"
+    first = folded.first
+    assert "toggle-hidden" in first.get_attribute("class")
+    first.locator("button.toggle-button").click()
+    assert "toggle-hidden" not in first.get_attribute("class")
+    assert not view.problems
