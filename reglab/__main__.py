@@ -1,0 +1,5 @@
+"""`python -m reglab` is the `reglab` command."""
+
+from reglab.cli import main
+
+main()

@@ -1,0 +1,355 @@
+"""Run notebooks, each in a worker process with a kernel of its own, and keep the executed copies for the website.
+
+A worker is `python -m reglab.execute SOURCE TARGET DIGEST CORES SECONDS`. It writes the executed copy at once or not
+at all, and says on its last line of output what went wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reglab import catalogue
+
+INDEX = "index"
+"""The name of the lab's first page, `lab/index.py`."""
+
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+"""The kernel that every notebook asks for."""
+
+OUTPUT_TIMEOUT = 60
+"""Seconds that the last output of a cell may be late."""
+
+NOT_SHOWN = {"__main__.py", "cli.py", "execute.py", "book.py"}
+"""Modules that no notebook uses: a change in them makes no executed copy stale."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One notebook to run: what it is called, where it lies, where its executed copy goes, the digest to note there."""
+
+    name: str
+    source: Path
+    target: Path
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A notebook that did not run through: its name, the number of the cell (from 1; 0 for none) and what happened."""
+
+    name: str
+    cell: int
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.name}, cell {self.cell}: {self.error}" if self.cell else f"{self.name}: {self.error}"
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all notebooks of the lab, the first page first."""
+    return (INDEX, *catalogue.SLUGS)
+
+
+def task(name: str) -> Task:
+    """Return what it takes to run one notebook of the lab; raises `KeyError` for an unknown name."""
+    full = name if name == INDEX else catalogue.find(name)
+    return Task(full, _source(full), catalogue.ROOT / "book" / "lab" / f"{full}.ipynb", digest(full))
+
+
+def digest(name: str) -> str:
+    """Return the digest of all that a notebook shows: its cells, the modules behind it, what was measured for it."""
+    root = catalogue.ROOT
+    papers = catalogue.SLUGS if name == INDEX else (catalogue.find(name),)
+    files = {path for path in (root / "reglab").glob("*.py") if path.name not in NOT_SHOWN}
+    files.add(_source(name if name == INDEX else papers[0]))
+    for paper in papers:
+        module = root / "reglab" / "papers" / f"{paper}.py"
+        files |= {module, *module.parent.glob("_*.py"), *(root / "data").glob(f"*/{paper}.*")}
+    total = hashlib.sha256()
+    for path in sorted(files):
+        total.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()[:16]
+
+
+def stale(name: str) -> bool:
+    """Tell whether a notebook has no executed copy, or one of something that has changed since."""
+    found = task(name)
+    try:
+        metadata = json.loads(found.target.read_text(encoding="utf-8"))["metadata"]
+        return bool(metadata["reglab"]["digest"] != found.digest)
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+
+
+def execute_stale(jobs: int | None = None) -> None:
+    """Run the notebooks whose executed copy is stale; raises `RuntimeError` that lists those that fail."""
+    failures = execute([task(name) for name in names() if stale(name)], jobs)
+    if failures:
+        raise RuntimeError("these notebooks do not run through:\n" + "\n".join(map(str, failures)))
+
+
+def _source(name: str) -> Path:
+    source = catalogue.ROOT / "lab" / f"{name}.ipynb"
+    if not source.is_file():
+        raise FileNotFoundError(f"{source} is missing; `reglab pair` makes it from the .py beside it")
+    return source
+
+
+# ---------------------------------------------------------------------------------------------------- many notebooks
+
+
+@dataclass
+class _Worker:
+    """A running worker process: its task, its deadline, whether it is the second try, what it prints."""
+
+    task: Task
+    process: subprocess.Popen[bytes]
+    deadline: float
+    again: bool
+    output: Path
+
+
+def execute(
+    tasks: Sequence[Task],
+    jobs: int | None = None,
+    *,
+    cell_timeout: float = 120,
+    notebook_timeout: float = 300,
+    progress: Callable[[int, str], None] | None = None,
+) -> list[Failure]:
+    """Run notebooks side by side, at most one for each core, and return those that failed, in the order of `tasks`.
+
+    A lone job leaves all cores to its kernel; several get one thread each. Only a kernel that does not start is
+    tried a second time. `progress` is called with how many are done and which one was the last. However this function
+    is left, no process that it started stays behind.
+    """
+    cores = os.cpu_count() or 1
+    jobs = max(1, min(jobs or cores, cores, len(tasks)))
+    failures: dict[str, Failure] = {}
+    waiting = deque((task, False) for task in tasks)
+    running: list[_Worker] = []
+    done = 0
+    with tempfile.TemporaryDirectory(prefix="reglab-") as scratch:
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    running.append(_start(*waiting.popleft(), jobs, cell_timeout, notebook_timeout, Path(scratch)))
+                time.sleep(0.05)
+                for worker in list(running):
+                    ended, late = worker.process.poll() is not None, time.monotonic() > worker.deadline
+                    if not ended and not late:
+                        continue
+                    limit = Failure(worker.task.name, 0, f"took over {notebook_timeout:g} s in all")
+                    failure, unstarted = _outcome(worker) if ended else (limit, False)
+                    running.remove(worker)
+                    _end([worker])
+                    if unstarted and not worker.again:
+                        waiting.appendleft((worker.task, True))
+                        continue
+                    done += 1
+                    if failure is not None:
+                        failures[worker.task.name] = failure
+                    if progress is not None:
+                        progress(done, worker.task.name)
+        finally:
+            _end(running)
+    return [failures[task.name] for task in tasks if task.name in failures]
+
+
+def _start(task: Task, again: bool, jobs: int, cell_timeout: float, notebook_timeout: float, scratch: Path) -> _Worker:
+    cores = 1 if jobs > 1 else os.cpu_count() or 1
+    settings = {"JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONIOENCODING": "utf-8"}
+    settings["JUPYTER_RUNTIME_DIR"] = str(scratch)
+    if jobs > 1:
+        settings["OMP_NUM_THREADS"] = "1"
+    command = [sys.executable, "-m", "reglab.execute", str(task.source.resolve()), str(task.target.resolve())]
+    path = scratch / f"{task.name.replace('/', '-')}.log"
+    with path.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, task.digest, str(cores), str(cell_timeout)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **settings},
+            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the worker and its kernel
+        )
+    return _Worker(task, process, time.monotonic() + notebook_timeout, again, path)
+
+
+def _outcome(worker: _Worker) -> tuple[Failure | None, bool]:
+    """Return how a worker ended, and whether it was only the start of the kernel that failed."""
+    if worker.process.returncode == 0:
+        return None, False
+    text = worker.output.read_text(encoding="utf-8", errors="replace")
+    lines = [line for line in text.splitlines() if line.strip()]
+    try:
+        report = json.loads(lines[-1])
+        return Failure(worker.task.name, report["cell"], report["error"]), bool(report["start"])
+    except (IndexError, ValueError, KeyError, TypeError):
+        last = lines[-1] if lines else "it printed nothing"
+        return Failure(worker.task.name, 0, f"its worker ended with {worker.process.returncode}: {last}"), False
+
+
+def _end(workers: Iterable[_Worker]) -> None:
+    """End workers with their kernels and all that those started, and remove what they had not finished writing."""
+    import psutil
+
+    family: list[psutil.Process] = []
+    for worker in workers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if worker.process.poll() is None:
+                parent = psutil.Process(worker.process.pid)
+                family += [*parent.children(recursive=True), parent]
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(family, timeout=5)
+    for worker in workers:
+        worker.process.wait()
+        _unfinished(worker.task.target).unlink(missing_ok=True)
+
+
+def _unfinished(target: Path) -> Path:
+    return target.with_name(target.name + ".tmp")
+
+
+# ------------------------------------------------------------------------------------------ one notebook: the worker
+
+
+def work(source: Path, target: Path, digest: str, cores: int, cell_timeout: float) -> dict[str, Any] | None:
+    """Run one notebook in a new kernel and write the executed copy; returns None, or what went wrong and where."""
+    import nbformat
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    notebook = nbformat.read(source, as_version=4)
+    reached: list[int] = []
+
+    def note(cell: Any, cell_index: int) -> None:
+        reached.append(cell_index)
+
+    begin = time.perf_counter()
+    try:
+        executed = papermill.execute_notebook(
+            notebook,
+            None,
+            kernel_name=KERNEL["name"],
+            progress_bar=False,
+            cwd=source.parent,
+            execution_timeout=cell_timeout,
+            iopub_timeout=OUTPUT_TIMEOUT,
+            store_widget_state=False,
+            on_cell_start=note,
+        )
+    except PapermillExecutionError as error:
+        said = f"{error.ename}: {error.evalue}"
+    except CellTimeoutError:
+        said = f"the cell took over {cell_timeout:g} s"
+    except (DeadKernelError, RuntimeError) as error:
+        said = f"{type(error).__name__}: {error}"
+    else:
+        _keep(executed, target, digest, cores, time.perf_counter() - begin)
+        return None
+    if not reached:
+        return {"start": True, "cell": 0, "error": f"the kernel did not start ({_last_line(said)})"}
+    lines = notebook.cells[reached[-1]].source.strip().splitlines()
+    where = f" [the cell begins: {lines[0]}]" if lines else ""
+    return {"start": False, "cell": reached[-1] + 1, "error": _last_line(said) + where}
+
+
+def _last_line(text: str) -> str:
+    return ([line.strip() for line in text.splitlines() if line.strip()] or [text])[-1]
+
+
+def _keep(notebook: Any, target: Path, digest: str, cores: int, seconds: float) -> None:
+    """Write an executed notebook with what the run took, in its metadata and in words at its end."""
+    import nbformat
+
+    memory = _peak_memory()
+    for part in (notebook, *notebook.cells):
+        part.metadata.pop("papermill", None)
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["reglab"] = {
+        "seconds": round(seconds, 1),
+        "peak_memory_mb": memory,
+        "digest": digest,
+        "cores": cores,
+        "date": datetime.date.today().isoformat(),
+    }
+    count = f"{seconds:.0f} seconds" if seconds >= 1.5 else "1 second"
+    peak = f" and took {memory} MB of memory at most" if memory else ""
+    text = f"This page ran in {count} on {cores} {'core' if cores == 1 else 'cores'}{peak}."
+    notebook.cells.append(nbformat.v4.new_markdown_cell(text, id="measured"))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _unfinished(target)
+    temporary.write_text(nbformat.writes(notebook, version=4) + "\n", encoding="utf-8")
+    os.replace(temporary, target)
+
+
+def _peak_memory() -> int | None:
+    """Return the largest memory of the kernel, which has ended, in MB; None where the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e6)
+
+
+# ---------------------------------------------------------------------------------------------------------- pairs
+
+
+def pair(folder: Path | None = None) -> list[Path]:
+    """Write the .ipynb beside every notebook of the lab from its .py; returns those that changed."""
+    changed = []
+    for source in sources(folder):
+        target, text = source.with_suffix(".ipynb"), paired(source)
+        if not target.is_file() or target.read_text(encoding="utf-8") != text:
+            target.write_text(text, encoding="utf-8", newline="\n")
+            changed.append(target)
+    return changed
+
+
+def sources(folder: Path | None = None) -> list[Path]:
+    """Return all notebooks of the lab as the texts that people write, `lab/**/*.py`."""
+    return sorted(
+        path for path in (folder or catalogue.ROOT / "lab").rglob("*.py") if ".ipynb_checkpoints" not in path.parts
+    )
+
+
+def paired(source: Path) -> str:
+    """Return the .ipynb of a notebook written as text: no outputs, cells numbered, the same on every machine."""
+    import jupytext
+    import nbformat
+
+    notebook = jupytext.read(source, fmt="py:percent")
+    formats = notebook.metadata.get("jupytext", {}).get("formats", "")
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    if formats:
+        notebook.metadata["jupytext"] = {"formats": formats}
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = str(number)
+        cell.metadata.pop("lines_to_next_cell", None)
+    return nbformat.writes(nbformat.from_dict(notebook), version=4) + "\n"
+
+
+if __name__ == "__main__":
+    problem = work(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5]))
+    if problem is not None:
+        sys.stdout.write("\n" + json.dumps(problem) + "\n")
+        sys.exit(1)
