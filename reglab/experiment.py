@@ -10,7 +10,6 @@ import dataclasses
 import difflib
 import json
 import math
-import numbers
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -71,7 +70,7 @@ class Knob:
             if value not in self.choices:
                 raise wrong
             return value
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise wrong
         if isinstance(self.default, int) and value != int(value):
             raise wrong
@@ -277,7 +276,7 @@ class Experiment:
         sizes = {name: len(coordinate[1]) for name, coordinate in coordinates.items()}
         variables = {}
         for name, var in self.outputs.items():
-            attributes = {"units": var.unit, "long_name": var.label, "description": var.help}
+            attributes: dict[str, Any] = {"units": var.unit, "long_name": var.label, "description": var.help}
             attributes |= {key: bound for key, bound in (("low", var.low), ("high", var.high)) if bound is not None}
             variables[name] = (var.dims, np.full([sizes[dim] for dim in var.dims], np.nan), attributes)
         versions = {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__}

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+    from matplotlib.text import Text
 
 WIDE, NARROW = 7.6, 3.8
 """Widths of a picture in inches, on a page and on a phone; 100 pixels of the page are one inch."""
@@ -47,7 +49,7 @@ FURTHER = (
 LAYERS = (("#0072B2", ""), ("#D55E00", "////"), ("#BBBBBB", "...."))
 """Colour and hatching of stacked shares, from below."""
 
-LOOK = {
+LOOK: Any = {
     "font.size": 10,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
@@ -225,11 +227,24 @@ class Chart:
             axes.set_ylabel(panel.y or str(first["long_name"]) + unit)
         return _Panel(axes, panel, reduce(data, panel, self.arms))
 
-    def update(self, data: xr.Dataset, pinned: xr.Dataset | None = None, final: bool = True) -> None:
-        """Fill the figure with results, and with a pinned run behind them; `final` fits the axes to what is there."""
+    def fits(self, data: xr.Dataset, view: View) -> bool:
+        """Tell whether this figure can show a view of some results: the same view, the same positions on its axes."""
+        return view is self.view and all(
+            np.array_equal(data[axis_of(data, one.panel)].values, one.series[0].x) for one in self._panels
+        )
+
+    def update(
+        self, data: xr.Dataset, pinned: xr.Dataset | None = None, final: bool = True, growing: xr.Dataset | None = None
+    ) -> None:
+        """Fill the figure with results; `final` fits the axes to what is there.
+
+        Behind them: a `pinned` run, dotted, and seeds still `growing`, as thin lines that do not count yet.
+        """
         for panel in self._panels:
-            before = reduce(pinned, panel.panel, self.arms) if pinned is not None else []
-            if panel.fill(data, reduce(data, panel.panel, self.arms), before, final):
+            series, before, more = (
+                reduce(one, panel.panel, self.arms) if one is not None else [] for one in (data, pinned, growing)
+            )
+            if panel.fill(data, series, before, more, final):
                 self._background = None
 
     def png(self, dpi: float = 100, colors: int = 0) -> bytes:
@@ -273,7 +288,7 @@ class _Panel:
         self.axes, self.panel, self.series = axes, panel, list(series)
         self._limits: tuple[float, float] | None = None
         self.artists: list[Artist] = []
-        self._lines, self._bands, self._threads, self._ends, self._old, self._labels = [], [], [], [], [], []
+        self._lines, self._bands, self._threads, self._old, self._labels = [], [], [], [], []
         self._references = [self._reference(line) for line in getattr(panel, "lines", ())]
         shares = isinstance(panel, Shares)
         for i, one in enumerate(series):
@@ -316,37 +331,45 @@ class _Panel:
         for text in self._labels:
             text.set_in_layout(True)
 
-    def _reference(self, line: Line) -> tuple[Artist, Artist]:
+    def _reference(self, line: Line) -> tuple[Line2D, Text]:
         straight = self.axes.axvline if line.axis == "x" else self.axes.axhline
         drawn = straight(np.nan, color="black", lw=1, ls=(0, (2, 2)))
         place = self.axes.get_xaxis_transform() if line.axis == "x" else self.axes.get_yaxis_transform()
-        side = {"ha": "left", "va": "bottom"}
-        return drawn, self.axes.text(0, 0, "", transform=place, fontsize=9, **side)
+        return drawn, self.axes.text(0, 0, "", transform=place, fontsize=9, ha="left", va="bottom")
 
-    def fill(self, data: xr.Dataset, series: Sequence[Series], pinned: Sequence[Series], final: bool) -> bool:
+    def fill(
+        self,
+        data: xr.Dataset,
+        series: Sequence[Series],
+        pinned: Sequence[Series],
+        growing: Sequence[Series],
+        final: bool,
+    ) -> bool:
         """Put new results in; returns whether the axes changed, so that all must be drawn anew."""
         self.series = list(series)
-        changed = self._fit(data, [*series, *pinned], final)
+        changed = self._fit(data, [*series, *pinned, *growing], final)
         if isinstance(self.panel, Shares):
             self._fill_shares(series, pinned)
         else:
-            self._fill_curves(series, pinned)
+            self._fill_curves(series, pinned, growing)
         self._fill_references(data)
         self._place_labels()
         return changed
 
-    def _fill_curves(self, series: Sequence[Series], pinned: Sequence[Series]) -> None:
-        for one, line, band, threads in zip(series, self._lines, self._bands, self._threads, strict=True):
+    def _fill_curves(self, series: Sequence[Series], pinned: Sequence[Series], growing: Sequence[Series]) -> None:
+        for i, (one, line, band, threads) in enumerate(
+            zip(series, self._lines, self._bands, self._threads, strict=True)
+        ):
             there = np.isfinite(one.mean)
             x, count = one.x[there], int(there.sum())
             line.set_data(x, one.mean[there])
             line.set_markevery(max(1, -(-count // 8)))
             many = len(one.seeds) >= 4 and count > 1
             band.set_verts([_outline(x, one.low[there], one.high[there])] if many else [])
-            single = one.seeds if len(one.seeds) > 1 else one.seeds[:0]
+            single = [*(one.seeds if len(one.seeds) > 1 else []), *(growing[i].seeds if growing else [])]
             threads.set_segments([np.column_stack([one.x, row])[np.isfinite(row)] for row in single])
-        for old, line in zip(pinned or [None] * len(self._old), self._old, strict=True):
-            line.set_data(*([], []) if old is None else (old.x, old.mean))
+        for i, line in enumerate(self._old):
+            line.set_data(pinned[i].x if pinned else [], pinned[i].mean if pinned else [])
         self._fill_peak(series)
 
     def _fill_peak(self, series: Sequence[Series]) -> None:
@@ -366,9 +389,11 @@ class _Panel:
             band.set_verts([_outline(one.x[there], lower[there], upper[there])] if there.any() else [])
             lower = upper
         total = np.zeros(len(series[0].x))
-        for i, line in enumerate(self._old):
-            total = total + pinned[i].mean if pinned else total
-            line.set_data(*((pinned[i].x, total) if pinned and i < len(self._old) - 1 else ([], [])))
+        for before, line in zip(pinned, self._old[: len(pinned) - 1], strict=False):
+            total = total + before.mean
+            line.set_data(before.x, total)
+        for line in self._old if not pinned else []:
+            line.set_data([], [])
 
     def _fill_references(self, data: xr.Dataset) -> None:
         for line, (drawn, text) in zip(getattr(self.panel, "lines", ()), self._references, strict=True):
@@ -424,7 +449,8 @@ class _Panel:
             else:
                 ends.append(end)
         for text, end in zip(self._labels, ends, strict=True):
-            text.set_text("" if not np.isfinite(end) else self._name(text, ends))
+            name = "\n".join(textwrap.wrap(self.series[self._labels.index(text)].label, 16))
+            text.set_text(name if np.isfinite(end) else "")
         order = [i for i in np.argsort(ends) if np.isfinite(ends[i])]
         places = np.array([np.clip(ends[i], bottom, top) for i in order])
         for _ in range(50):
@@ -436,9 +462,6 @@ class _Panel:
                 places[i], places[i + 1] = middle - gap / 2, middle + gap / 2
         for place, i in zip(places, order, strict=True):
             self._labels[i].set_y(place)
-
-    def _name(self, text: Any, ends: Sequence[float]) -> str:
-        return "\n".join(textwrap.wrap(self.series[self._labels.index(text)].label, 16))
 
     def draw(self) -> None:
         """Draw what changes onto the prepared background."""

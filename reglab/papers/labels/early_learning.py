@@ -481,7 +481,7 @@ class LinearTheory(Experiment):
     examples = 200
 
     def _times(self) -> np.ndarray:
-        late = np.geomspace(40, self.steps, 40).round().astype(int)
+        late = np.geomspace(40, self.steps, 120).round().astype(int)
         return np.unique(np.concatenate([np.arange(min(40, self.steps)), late[late <= self.steps]]))
 
     def axes(self) -> dict[str, Axis]:

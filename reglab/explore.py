@@ -1,0 +1,318 @@
+"""The live widget: sliders made from the knobs, and a figure that moves while the experiment trains.
+
+One worker thread trains, draws and sends; the controls only leave a note of what is wanted. A run asks for the note
+at every frame and tick, so a moved slider starts anew within 50 ms and no stale run waits in a queue.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reglab import views
+from reglab.experiment import Experiment, Knob
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SEEDS = (1, 2, 4, 8, 16)
+"""How many seeds can be chosen; they train two at a time, so that the picture moves quickly."""
+
+LIVE_DPI, FINAL_DPI = 100, 200
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A note for the worker: the setting, how many seeds, and whether to train or only to draw anew."""
+
+    settings: dict[str, Any]
+    seeds: int
+    train: bool = True
+
+
+def explore(experiment: Experiment, results: xr.Dataset | None = None, seeds: int = 8) -> Explorer:
+    """Explore an experiment with sliders; `results` of it are shown at once (else two seeds are run first).
+
+    In a live notebook this is a widget. Its output also holds a picture with alternative text, which is what a page
+    without a kernel shows.
+    """
+    return Explorer(experiment, experiment.run(2) if results is None else results, seeds)
+
+
+class Explorer:
+    """The widget behind `explore`; `settings`, `results` and `run` work from code too."""
+
+    def __init__(self, experiment: Experiment, results: xr.Dataset, seeds: int = 8) -> None:
+        import ipywidgets as widgets
+
+        self.kind = type(experiment)
+        self.start = experiment
+        self.results = results
+        self.pinned: xr.Dataset | None = None
+        self._view = self.kind.views[0]
+        self._condition = threading.Condition()
+        self._wanted: _Wanted | None = None
+        self._stopped = False
+        self._busy = False
+        self._worker: threading.Thread | None = None
+        self._charts: dict[float, views.Chart] = {}
+        self._quiet = False
+
+        self.controls = {
+            name: _control(name, knob, getattr(experiment, name)) for name, knob in self.kind.knobs().items()
+        }
+        self.seeds = widgets.SelectionSlider(
+            options=SEEDS,
+            value=seeds,
+            description="seeds",
+            style=_WIDE_LABEL,
+            tooltip="how many runs with other chance",
+        )
+        titles = [view.title for view in self.kind.views]
+        self.picture = widgets.Dropdown(
+            options=titles, description="picture", style=_WIDE_LABEL, tooltip="what to draw"
+        )
+        self.run_button = widgets.Button(
+            description="Run", icon="play", button_style="primary", tooltip="train at this setting"
+        )
+        self.stop_button = widgets.Button(
+            description="Stop", icon="stop", tooltip="stop training, keep what is drawn", disabled=True
+        )
+        self.reset_button = widgets.Button(
+            description="Reset", icon="undo", tooltip="all knobs back to where they started"
+        )
+        self.pin_button = widgets.ToggleButton(
+            description="Pin", icon="thumb-tack", tooltip="keep this run, dotted, behind the next ones"
+        )
+        self.progress = widgets.FloatProgress(
+            min=0, max=1, value=1, layout={"width": "160px"}, tooltip="share of the run that is done"
+        )
+        self.status = widgets.HTML()
+        self.figure = widgets.HTML()
+        self.sentence = widgets.HTML()
+        self.error = widgets.HTML()
+
+        for control in [*self.controls.values(), self.seeds]:
+            control.observe(self._moved, "value")
+        self.picture.observe(self._chose_picture, "value")
+        self.pin_button.observe(self._pin, "value")
+        self.run_button.on_click(lambda _: self.run())
+        self.stop_button.on_click(lambda _: self.stop())
+        self.reset_button.on_click(lambda _: self.reset())
+        wrap = {"flex_flow": "row wrap", "align_items": "center"}
+        self.widget = widgets.VBox(
+            [
+                widgets.HBox([*self.controls.values(), self.seeds, self.picture], layout=wrap),
+                widgets.HBox(
+                    [self.run_button, self.stop_button, self.reset_button, self.pin_button, self.progress, self.status],
+                    layout=wrap,
+                ),
+                self.error,
+                self.figure,
+                self.sentence,
+            ]
+        )
+        self._draw(results, final=True)
+        self._say(f"shown: {_seeds(results.sizes['seed'])}")
+
+    def settings(self) -> dict[str, Any]:
+        """Return the value of every knob as the controls show it."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def run(self) -> None:
+        """Train at the setting that the controls show; a run on its way is given up."""
+        self._want(_Wanted(self.settings(), self.seeds.value))
+
+    def stop(self) -> None:
+        """Stop the run on its way, and keep what it has drawn."""
+        with self._condition:
+            self._wanted = None
+            self._stopped = True
+
+    def reset(self) -> None:
+        """Put all knobs back to where they started, and train there."""
+        self._quiet = True
+        for name, control in self.controls.items():
+            control.value = getattr(self.start, name)
+        self._quiet = False
+        self.run()
+
+    def wait(self, timeout: float = 60) -> None:
+        """Wait until no run is on its way or wanted; raises `TimeoutError` after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while self._busy or self._wanted is not None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the run has not ended within {timeout:g} s")
+            time.sleep(0.005)
+
+    def _moved(self, change: dict[str, Any]) -> None:
+        if not self._quiet:
+            self.run()
+
+    def _chose_picture(self, change: dict[str, Any]) -> None:
+        self._view = next(view for view in self.kind.views if view.title == change["new"])
+        self._want(_Wanted(self.settings(), self.seeds.value, train=self._busy))
+
+    def _pin(self, change: dict[str, Any]) -> None:
+        self.pinned = self.results if change["new"] else None
+        self._want(_Wanted(self.settings(), self.seeds.value, train=self._busy))
+
+    def _want(self, wanted: _Wanted) -> None:
+        with self._condition:
+            self._wanted = wanted
+            self._stopped = False
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work, daemon=True, name="reglab explorer")
+                self._worker.start()
+            self._condition.notify()
+
+    def _work(self) -> None:
+        """The worker thread: take the latest note, do what it says, wait for the next."""
+        import torch
+
+        # two seeds are too small to split over cores, and a free core keeps the page lively
+        torch.set_num_threads(1)
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._wanted is not None)
+                wanted, self._wanted, self._busy = self._wanted, None, True
+            assert wanted is not None
+            try:
+                self.error.value = ""
+                self._train(wanted) if wanted.train else self._draw(self.results, final=True)
+            except Exception as error:  # noqa: BLE001 - whatever fails in the worker must be seen, not swallowed
+                self.error.value = _alert(error)
+                self._say("stopped by an error")
+            finally:
+                self._idle()
+
+    def _idle(self) -> None:
+        self.stop_button.disabled = True
+        with self._condition:
+            self._busy = False
+
+    def _overtaken(self) -> bool:
+        return self._stopped or self._wanted is not None
+
+    def _train(self, wanted: _Wanted) -> None:
+        """Train two seeds at a time; later seeds are drawn thin while they train and then join the mean."""
+        import xarray as xr
+
+        experiment = self.kind.make(wanted.settings)
+        started = shown = told = time.perf_counter()
+        self.stop_button.disabled = False
+        done: xr.Dataset | None = None
+        for first in range(0, wanted.seeds, 2):
+            chosen = range(first, min(first + 2, wanted.seeds))
+            for snapshot in experiment.stream(chosen):
+                if self._overtaken():
+                    if self._stopped:
+                        self._draw(self.results, final=True)
+                        self._say(f"stopped; shown: {_seeds(self.results.sizes['seed'])}")
+                    return
+                now = time.perf_counter()
+                if done is None:
+                    self.results = snapshot.data
+                if snapshot.grew and (now - shown > 0.03 or snapshot.data is not self._drawn):
+                    self._draw(self.results if done is None else done, final=False, growing=snapshot.data)
+                    shown = time.perf_counter()
+                if now - told > 0.1:
+                    told = now
+                    fraction = (first + snapshot.fraction * len(chosen)) / wanted.seeds
+                    left = (now - started) * (1 / fraction - 1) if fraction > 0.02 else None
+                    self._say(f"{_seeds(first + len(chosen))} of {wanted.seeds}", fraction, left)
+            done = snapshot.data if done is None else xr.concat([done, snapshot.data], "seed", **_ALONG_SEEDS)
+            self.results = done
+        self._draw(self.results, final=True)
+        self._say(f"done: {_seeds(wanted.seeds)} in {time.perf_counter() - started:.1f} s")
+
+    _drawn: Any = None
+
+    def _draw(self, data: xr.Dataset, final: bool, growing: xr.Dataset | None = None) -> None:
+        """Send the figure: quick and plain while it trains, sharp and described when it is final."""
+        chart = self._chart(data, FINAL_DPI if final else LIVE_DPI)
+        chart.update(data, self.pinned, final, growing)
+        self._drawn = growing if growing is not None else data
+        alt = chart.describe() if final else "The figure is being drawn; a description follows when the run ends."
+        self.figure.value = _image(chart.png(FINAL_DPI if final else LIVE_DPI), alt, chart)
+        text = views.sentence(data, self.kind.headline, self.kind.arms)
+        if self.pinned is not None:
+            text += " Dotted: the pinned run (" + _difference(self.pinned, data) + ")."
+        self.sentence.value = f'<p class="reglab-summary">{html.escape(text)}</p>'
+        if final:
+            self._chart(data, LIVE_DPI)
+
+    def _chart(self, data: xr.Dataset, dpi: float) -> views.Chart:
+        """Return the figure of this sharpness, ready to be filled: a new run need not draw its axes anew."""
+        chart = self._charts.get(dpi)
+        if chart is None or not chart.fits(data, self._view):
+            chart = self._charts[dpi] = views.Chart(data, self._view, self.kind.arms)
+            chart.png(dpi)
+        return chart
+
+    def _say(self, text: str, fraction: float = 1.0, left: float | None = None) -> None:
+        self.progress.value = fraction
+        self.status.value = html.escape(text + (f", {left:.0f} s left" if left is not None else ""))
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        fallback = views.draw(self.results, self._view, self.kind.arms)
+        text = views.sentence(self.results, self.kind.headline, self.kind.arms)
+        note = "In a running notebook, sliders stand here: " + ", ".join(self.controls) + "."
+        page = f'<figure class="reglab-explore">{fallback.html}<figcaption>{html.escape(text)} {note}</figcaption></figure>'
+        live = self.widget._repr_mimebundle_(**options) or {}
+        return {**fallback._repr_mimebundle_(), **live, "text/html": page, "text/plain": fallback.alt}
+
+
+_WIDE_LABEL = {"description_width": "initial"}
+
+_ALONG_SEEDS: Any = {"data_vars": "minimal", "coords": "minimal", "compat": "override", "join": "exact"}
+"""How results of different seeds are joined: what has no seed axis is that of the first."""
+
+
+def _control(name: str, knob: Knob, value: Any) -> Any:
+    """Make the control of a knob: check box, menu, or slider (of stops where they are irregular)."""
+    import ipywidgets as widgets
+
+    label = f"{name.replace('_', ' ')} {knob.symbol}".strip() + (f" ({knob.unit})" if knob.unit else "")
+    common = {"description": label, "style": _WIDE_LABEL, "tooltip": f"{knob.help} ({knob.range})"}
+    if isinstance(knob.default, bool):
+        return widgets.Checkbox(value=value, **common)
+    if knob.choices:
+        return widgets.Dropdown(options=knob.choices, value=value, **common)
+    if knob.stops:
+        return widgets.SelectionSlider(options=sorted({*knob.stops, value}), value=value, **common)
+    slider = widgets.IntSlider if isinstance(knob.default, int) else widgets.FloatSlider
+    return slider(value=value, min=knob.low, max=knob.high, step=knob.step or 1, **common)
+
+
+def _image(png: bytes, alt: str, chart: views.Chart) -> str:
+    width, height = (round(inches * 100) for inches in chart.figure.get_size_inches())
+    data = base64.b64encode(png).decode()
+    # decoding at once keeps the old frame until the new one is ready: no flicker
+    return (
+        f'<img alt="{html.escape(alt)}" decoding="sync" width="{width}" height="{height}" '
+        f'style="max-width:100%;height:auto;background:white" src="data:image/png;base64,{data}">'
+    )
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def _difference(before: xr.Dataset, now: xr.Dataset) -> str:
+    import json
+
+    old, new = (json.loads(data.attrs["knobs"]) for data in (before, now))
+    return (
+        ", ".join(f"{name.replace('_', ' ')} {old[name]}" for name in old if old[name] != new[name])
+        or "the same setting"
+    )
+
+
+def _alert(error: Exception) -> str:
+    text = html.escape(f"{type(error).__name__}: {error}")
+    return f'<div role="alert" style="color:#a34700;font-weight:bold">Stopped by an error. {text}</div>'

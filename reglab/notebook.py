@@ -1,0 +1,165 @@
+"""What a notebook says in one line: card, source, run, pictures, verdicts, checked answers."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import textwrap
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from reglab import catalogue, claims, views
+from reglab.data import as_seeds
+from reglab.experiment import Experiment
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Page:
+    """Something to show: HTML for pages, plain text for everything else; Markdown where a page should highlight it."""
+
+    html: str
+    text: str
+    markdown: str = ""
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        rich = {"text/markdown": self.markdown} if self.markdown else {"text/html": self.html}
+        return {**rich, "text/plain": self.text}
+
+
+class Wrong(Exception):
+    """An answer to an exercise is wrong; the message is a hint."""
+
+
+def card(paper: ModuleType) -> Page:
+    """Show the card of a paper's module: title, authors, links, minutes, what to know first, what was read."""
+    facts = paper.PAPER
+    links = [f'<a href="{facts.arxiv_url}">arXiv {facts.arxiv}</a>']
+    if facts.code:
+        links.append(f'<a href="{facts.code}">official code</a>')
+    rows = {
+        "Paper": f"<em>{html.escape(facts.title)}</em>",
+        "Authors": html.escape(", ".join(facts.authors)),
+        "Where": f"{html.escape(facts.venue)} {facts.year} · {' · '.join(links)}",
+        "Time": f"about {facts.minutes} minutes",
+        "Know first": html.escape(", ".join(facts.prerequisites)),
+        "Read for this page": html.escape(facts.sources),
+    }
+    table = "".join(f'<tr><th scope="row">{name}</th><td>{value}</td></tr>' for name, value in rows.items())
+    text = f"{facts.title}\n{', '.join(facts.authors)}, {facts.venue} {facts.year}, arXiv {facts.arxiv}"
+    return Page(f'<table class="reglab-card">{table}</table>', text)
+
+
+def source(*functions: Callable[..., Any]) -> Page:
+    """Show the source of functions as it runs and is tested."""
+    code = "\n\n".join(textwrap.dedent(inspect.getsource(function)).rstrip() for function in functions)
+    return Page("", code, f"```python\n{code}\n```")
+
+
+def run(experiment: Experiment, seeds: int | Iterable[int] = 8) -> xr.Dataset:
+    """Run an experiment under a progress bar with the time left, and return its results."""
+    from IPython.display import display
+
+    chosen, label = as_seeds(seeds), type(experiment).__name__
+    started = shown = time.perf_counter()
+    handle = display(_progress(label, 0.0, None), display_id=True)
+
+    def report(fraction: float) -> None:
+        nonlocal shown
+        now = time.perf_counter()
+        if handle is not None and now - shown > 0.25 and fraction > 0:
+            shown = now
+            handle.update(_progress(label, fraction, (now - started) * (1 / fraction - 1)))
+
+    data = experiment.run(chosen, report)
+    if handle is not None:
+        arms = f" × {len(experiment.arms)} arms" if experiment.arms else ""
+        text = f"{label}: {len(chosen)} seeds{arms} in {time.perf_counter() - started:.1f} s"
+        handle.update(Page(f"<p>{text}</p>", text))
+    return data
+
+
+def _progress(label: str, fraction: float, left: float | None) -> Page:
+    text = f"{label}: {fraction:.0%}" + (f", {left:.0f} s left" if left is not None else "")
+    return Page(f'<progress max="1" value="{fraction:.3f}" aria-label="{label}"></progress> {text}', text)
+
+
+def draw(results: xr.Dataset, title: str) -> views.Picture:
+    """Draw one view of some results, named by its title; raises `KeyError` that lists the titles for an unknown one."""
+    made_by = catalogue.experiment(results.attrs["paper"], results.attrs["experiment"])
+    by_title = {view.title: view for view in made_by.views}
+    if title not in by_title:
+        raise KeyError(f"{made_by.__name__} has no view {title!r}; it has: {', '.join(by_title)}")
+    return views.draw(results, by_title[title], made_by.arms)
+
+
+def summary(results: xr.Dataset) -> Page:
+    """Say in one sentence what the results show, with the uncertainty in words."""
+    made_by = catalogue.experiment(results.attrs["paper"], results.attrs["experiment"])
+    text = views.sentence(results, made_by.headline, made_by.arms)
+    return Page(f'<p class="reglab-summary">{html.escape(text)}</p>', text)
+
+
+MARKS = {"holds": "✓ holds", "unclear": "? unclear", "does not hold": "✗ does not hold"}
+"""How a verdict is written, so that colour is never needed."""
+
+
+def verdicts(paper: ModuleType) -> Page:
+    """Show the measured claims of a paper's module: its number, our effect with interval, and the verdict."""
+    name = paper.PAPER.name
+    measured = claims.read(name)
+    if measured is None:
+        text = f"Not measured yet: run `reglab check {paper.PAPER.slug}`."
+        return Page(f"<p>{text}</p>", text)
+    rows, lines = [], []
+    for claim in measured["claims"]:
+        effect, bound, verdict = _effect(claim), html.escape(claim["bound"]), MARKS[claim["verdict"]]
+        kind = "essential" if claim["essential"] else "expected"
+        why = f"<br><em>{html.escape(claim['why'])}</em>" if claim["why"] else ""
+        rows.append(
+            f"<tr><td>{html.escape(claim['claim'])}{why}</td><td>{html.escape(claim['reported'])}</td>"
+            f"<td>{effect}</td><td>{bound}</td>"
+            f'<td class="reglab-{claim["verdict"].replace(" ", "-")}">{verdict}<br><small>{kind}</small></td></tr>'
+        )
+        lines.append(f"{verdict:16s} {claim['claim']}: {effect} (needed {claim['bound']}, {kind})")
+    head = "".join(f'<th scope="col">{h}</th>' for h in ("Our claim", "The paper", "Measured", "Needed", "Verdict"))
+    seeds = sorted({claim["seeds"] for claim in measured["claims"]})
+    stale = " <strong>The code has changed since.</strong>" if claims.stale(name) else ""
+    caption = (
+        f"Measured with {' or '.join(str(count) for count in seeds)} seeds on {measured['date']}, "
+        f"torch {measured['versions']['torch']}. In brackets: the 95 % interval, or smallest and largest seed.{stale}"
+    )
+    table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return Page(f'<div class="reglab-claims">{table}</div>', "\n".join(lines))
+
+
+def _effect(claim: dict[str, Any]) -> str:
+    if claim["effect"] is None:
+        return "not defined"
+    effect = views.number(claim["effect"])
+    if claim["low"] is None or claim["rule"] == "exact":
+        return effect
+    return f"{effect} [{views.number(claim['low'])}, {views.number(claim['high'])}]"
+
+
+def check(answer: Any, checker: Callable[[Any], str]) -> Page:
+    """Check an answer to an exercise; `...` or None is no answer yet, and the notebook runs on in every case.
+
+    `checker` returns praise for a right answer and raises `Wrong` with a hint for a wrong one.
+    """
+    if answer is None or answer is ...:
+        return Page("<p>○ Not answered yet.</p>", "Not answered yet.")
+    try:
+        text = f"✓ Right. {checker(answer)}"
+    except Wrong as hint:
+        text = f"✗ Not yet. Hint: {hint}"
+    except NotImplementedError:
+        text = "○ Not answered yet."
+    except Exception as error:  # noqa: BLE001 - a student's code may fail in any way; that is an answer too
+        text = f"✗ Your code stopped with {type(error).__name__}: {error}"
+    return Page(f'<p class="reglab-answer">{html.escape(text)}</p>', text)
