@@ -60,6 +60,9 @@ class Failed(Problem):
 
 def main() -> None:
     """Run the command line; every expected error is one line on stderr, and Ctrl-C leaves nothing half-done."""
+    # threads that wait for work must not keep the cores busy: on a computer that does something else as well, small
+    # networks then train many times slower (PyTorch reads this when it is imported)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that cleaning up happens
     try:

@@ -1,0 +1,54 @@
+# `make lab` opens the lab, `make test` runs everything that checks it, `make help` lists the rest.
+# The first one that you use makes a Python environment in .venv, in this folder, and nothing outside it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+EXTRA := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test notebooks check book pair benchmark pins clean
+
+help: ## list what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/make \1@\2/' | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make the Python environment (again when its lists have changed)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' || { echo "RegLab needs Python 3.11 or newer with venv, and $(PYTHON) is `$(PYTHON) --version 2>&1`. On Debian and Ubuntu: apt install python3-venv. Another Python: make PYTHON=python3.12" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check $(EXTRA) -c constraints.txt -e '.[lab,book,test]'
+	@touch $@
+
+lab: setup ## open the lab in JupyterLab
+	$(BIN)/reglab lab
+
+test: setup ## run all tests, and check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+notebooks: setup ## run all notebooks from top to bottom
+	$(BIN)/reglab execute
+
+check: setup ## measure the claims of all papers anew
+	$(BIN)/reglab check
+
+book: setup ## build the website in book/_build/html
+	$(BIN)/reglab book
+
+pair: setup ## make every .ipynb of the lab anew from its .py
+	$(BIN)/reglab pair
+
+benchmark: setup ## measure how fast the experiments run
+	$(BIN)/pytest tests/benchmarks --override-ini testpaths= -s
+
+pins: setup ## write constraints.txt anew from the environment
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(#|-e|nvidia|cuda|triton)' | sed -E 's/^(torch==[0-9.]+)\+.*/\1/'; } > constraints.tmp
+	@mv constraints.tmp constraints.txt
+
+clean: ## remove what was built: website, executed notebooks, caches; the environment stays
+	rm -rf book/_build book/lab book/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache
+	find reglab tests lab -name __pycache__ -type d -prune -exec rm -rf {} +
