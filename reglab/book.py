@@ -21,14 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import reglab
-from reglab import catalogue, claims
+from reglab import catalogue, claims, views
+from reglab.notebook import MARKS
 
 BOOK = catalogue.ROOT / "book"
 SITE = BOOK / "_build" / "html"
 GENERATED = BOOK / "generated"
-
-SYMBOLS = {"holds": "✓", "unclear": "?", "does not hold": "✗"}
-"""The sign that stands before each verdict, so that color is never the only sign."""
 
 
 def build() -> Path:
@@ -132,6 +130,9 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
                 ":::{attention}\nThe code of this paper has changed since these claims were measured. "
                 f"`reglab check {name.split('/')[1]}` measures them anew.\n:::\n"
             )
+    missing = [_plain(catalogue.paper(name).short) for name in catalogue.SLUGS if name not in measured]
+    if measured and missing:
+        pieces.append(f"Not measured yet: {', '.join(missing)}.\n")
     return "\n".join(pieces)
 
 
@@ -161,7 +162,7 @@ def _row(claim: Mapping[str, Any]) -> str:
         _plain(claim["reported"]),
         _plain(claim["claim"]) + ("<br>[essential]{.essential}" if claim["essential"] else ""),
         f"**{_number(claim['effect'])}**{interval}<br>must be {_plain(claim['bound'])}",
-        f"[{SYMBOLS[verdict]} {verdict}]{{.verdict .{verdict.replace(' ', '-')}}}"
+        f"[{MARKS[verdict]}]{{.verdict .{verdict.replace(' ', '-')}}}"
         + (f"<br>{_plain(claim['why'])}" if claim["why"] else ""),
         "<br>".join(_plain(line) for line in how),
     ]
@@ -169,7 +170,7 @@ def _row(claim: Mapping[str, Any]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "not known" if value is None else f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+    return "not known" if value is None else views.number(value)
 
 
 def _setting(value: Any) -> str:
@@ -178,7 +179,7 @@ def _setting(value: Any) -> str:
 
 def _counts(records: list[dict[str, Any]]) -> str:
     count = Counter(record["verdict"] for record in records)
-    return " · ".join(f"{sign} {count[verdict]} {verdict}" for verdict, sign in SYMBOLS.items() if count[verdict])
+    return " · ".join(f"{mark[0]} {count[verdict]} {verdict}" for verdict, mark in MARKS.items() if count[verdict])
 
 
 def _summary(measured: Mapping[str, Mapping[str, Any]]) -> str:
@@ -215,6 +216,8 @@ def _parts(papers: list[catalogue.Paper]) -> str:
 def _modules() -> Iterator[str]:
     """Yield one section for each module of the core, in alphabetical order."""
     for source in sorted(Path(reglab.__file__).parent.glob("*.py")):
+        if source.stem == "__main__":
+            continue
         name = "reglab" if source.stem == "__init__" else f"reglab.{source.stem}"
         yield f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n"
 
