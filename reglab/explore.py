@@ -206,6 +206,7 @@ class Explorer:
         started = shown = told = time.perf_counter()
         self.stop_button.disabled = False
         done: xr.Dataset | None = None
+        drawn: xr.Dataset | None = None
         for first in range(0, wanted.seeds, 2):
             chosen = range(first, min(first + 2, wanted.seeds))
             for snapshot in experiment.stream(chosen):
@@ -217,9 +218,9 @@ class Explorer:
                 now = time.perf_counter()
                 if done is None:
                     self.results = snapshot.data
-                if snapshot.grew and (now - shown > 0.03 or snapshot.data is not self._drawn):
-                    self._draw(self.results if done is None else done, final=False, growing=snapshot.data)
-                    shown = time.perf_counter()
+                if snapshot.grew and (now - shown > 0.03 or snapshot.data is not drawn):
+                    self._draw(self.results, final=False, growing=None if done is None else snapshot.data)
+                    shown, drawn = time.perf_counter(), snapshot.data
                 if now - told > 0.1:
                     told = now
                     fraction = (first + snapshot.fraction * len(chosen)) / wanted.seeds
@@ -230,13 +231,10 @@ class Explorer:
         self._draw(self.results, final=True)
         self._say(f"done: {_seeds(wanted.seeds)} in {time.perf_counter() - started:.1f} s")
 
-    _drawn: Any = None
-
     def _draw(self, data: xr.Dataset, final: bool, growing: xr.Dataset | None = None) -> None:
         """Send the figure: quick and plain while it trains, sharp and described when it is final."""
         chart = self._chart(data, FINAL_DPI if final else LIVE_DPI)
         chart.update(data, self.pinned, final, growing)
-        self._drawn = growing if growing is not None else data
         alt = chart.describe() if final else "The figure is being drawn; a description follows when the run ends."
         self.figure.value = _image(chart.png(FINAL_DPI if final else LIVE_DPI), alt, chart)
         text = views.sentence(data, self.kind.headline, self.kind.arms)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reglab import catalogue, claims, views
 from reglab.data import as_seeds
+from reglab.exercise import Wrong
 from reglab.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ class Page:
     def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
         rich = {"text/markdown": self.markdown} if self.markdown else {"text/html": self.html}
         return {**rich, "text/plain": self.text}
-
-
-class Wrong(Exception):
-    """An answer to an exercise is wrong; the message is a hint."""
 
 
 def card(paper: ModuleType) -> Page:
@@ -96,6 +93,11 @@ def draw(results: xr.Dataset, title: str) -> views.Picture:
     if title not in by_title:
         raise KeyError(f"{made_by.__name__} has no view {title!r}; it has: {', '.join(by_title)}")
     return views.draw(results, by_title[title], made_by.arms)
+
+
+def picture(plot: Callable[..., str], results: xr.Dataset, height: float = 3.2) -> views.Picture:
+    """Draw some results with a paper's own function, `plot(figure, results)`, which returns the alternative text."""
+    return views.picture(plot, results, height=height)
 
 
 def summary(results: xr.Dataset) -> Page:
@@ -163,3 +165,58 @@ def check(answer: Any, checker: Callable[[Any], str]) -> Page:
     except Exception as error:  # noqa: BLE001 - a student's code may fail in any way; that is an answer too
         text = f"✗ Your code stopped with {type(error).__name__}: {error}"
     return Page(f'<p class="reglab-answer">{html.escape(text)}</p>', text)
+
+
+def map_of_lab() -> Page:
+    """Show the seven parts and every paper with its idea, minutes, what to know first and a link to its notebook."""
+    lines = []
+    for key, part in catalogue.PARTS.items():
+        lines += [f"**{part.title}.** {part.idea}", ""]
+        papers = [paper for paper in catalogue.papers() if paper.part == key]
+        for paper in papers:
+            lines.append(
+                f"- [{paper.title}]({key}/{paper.slug}.ipynb) ({paper.short}, {paper.year}). {paper.idea} "
+                f"About {paper.minutes} minutes; know first: {', '.join(paper.prerequisites)}."
+            )
+        lines += [""] if papers else ["- No paper here yet.", ""]
+    text = "\n".join(lines)
+    return Page("", text, text)
+
+
+EXPECTED = (0.85, 0.99)
+"""Where the test accuracy of the self-check lies on a sound installation, whatever the machine."""
+
+
+def self_check() -> Page:
+    """Check the installation: versions, and a short training whose result must lie in its expected band."""
+    import platform
+
+    import matplotlib
+    import torch
+
+    from reglab import data, metrics, replicas
+
+    started = time.perf_counter()
+    seeds = (0, 1, 2, 3)
+    digits = data.digits(seeds)
+    network = replicas.mlp((64, 64, 10), [data.generator(seed, "weights") for seed in seeds])
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    row = torch.arange(len(seeds)).unsqueeze(1)
+    for index in data.batches(seeds, 1000, 50, epoch=1):
+        logits = network(digits.train_inputs[row, index])
+        labels = digits.train_labels[row, index]
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten()) * len(seeds)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        found = float(metrics.accuracy(network(digits.test_inputs), digits.test_labels).mean())
+    seconds = time.perf_counter() - started
+    well = EXPECTED[0] <= found <= EXPECTED[1]
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}, matplotlib {matplotlib.__version__}"
+    verdict = "✓ All is well." if well else "✗ Something is wrong with this installation: please install it anew."
+    text = (
+        f"{verdict} Trained four small networks in {seconds:.1f} s; test accuracy {found:.3f}, expected "
+        f"{EXPECTED[0]} to {EXPECTED[1]}. {versions}, {torch.get_num_threads()} threads."
+    )
+    return Page(f'<p class="reglab-summary">{text}</p>', text)

@@ -349,7 +349,7 @@ class _Panel:
         self.series = list(series)
         changed = self._fit(data, [*series, *pinned, *growing], final)
         if isinstance(self.panel, Shares):
-            self._fill_shares(series, pinned)
+            self._fill_shares(series, pinned, growing)
         else:
             self._fill_curves(series, pinned, growing)
         self._fill_references(data)
@@ -381,11 +381,15 @@ class _Panel:
                 self._peak_label.xy = (one.x[best], one.mean[best])
                 self._peak_label.set_text(f"best of {name}: {number(one.mean[best])}")
 
-    def _fill_shares(self, series: Sequence[Series], pinned: Sequence[Series]) -> None:
+    def _fill_shares(self, series: Sequence[Series], pinned: Sequence[Series], growing: Sequence[Series]) -> None:
         lower = np.zeros(len(series[0].x))
-        for one, band in zip(series, self._bands, strict=True):
-            there = np.isfinite(one.mean)
-            upper = lower + one.mean
+        for i, (one, band) in enumerate(zip(series, self._bands, strict=True)):
+            mean = one.mean
+            if growing:
+                # as far as the growing seeds have come, they count already
+                mean = np.nanmean(np.concatenate([one.seeds, growing[i].seeds]), axis=0)
+            there = np.isfinite(mean)
+            upper = lower + mean
             band.set_verts([_outline(one.x[there], lower[there], upper[there])] if there.any() else [])
             lower = upper
         total = np.zeros(len(series[0].x))
