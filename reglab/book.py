@@ -179,7 +179,7 @@ def _setting(value: Any) -> str:
 
 def _counts(records: list[dict[str, Any]]) -> str:
     count = Counter(record["verdict"] for record in records)
-    return " · ".join(f"{mark[0]} {count[verdict]} {verdict}" for verdict, mark in MARKS.items() if count[verdict])
+    return " · ".join(f"{mark}: {count[verdict]}" for verdict, mark in MARKS.items() if count[verdict])
 
 
 def _summary(measured: Mapping[str, Mapping[str, Any]]) -> str:
