@@ -1,0 +1,280 @@
+"""The command line: real processes, real signals, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reglab import catalogue, claims, cli, experiment
+
+Reglab = Callable[..., "subprocess.CompletedProcess[str]"]
+PAPER = "early_learning"
+NAME = f"labels/{PAPER}"
+QUICK = ("--set", "epochs=2", "--seeds", "2")
+
+
+@pytest.fixture
+def claims_file() -> Iterator[Path]:
+    """Return the file of measured claims and put it back as it was after the test."""
+    path = claims.path(NAME)
+    before = path.read_bytes() if path.exists() else None
+    yield path
+    if before is not None:
+        path.write_bytes(before)
+    else:
+        path.unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------------------------------------------------ help and list
+
+
+def test_help_is_quick_and_complete(reglab: Reglab) -> None:
+    begin = time.monotonic()
+    done = reglab("--help")
+    assert done.returncode == 0 and time.monotonic() - begin < 5
+    for command in ("list", "run", "check", "execute", "pair", "book", "lab"):
+        assert command in done.stdout
+        assert "Usage: " in reglab(command, "--help").stdout
+    loaded = "import sys, reglab.cli; print([m for m in ('torch', 'xarray', 'scipy', 'papermill') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", loaded], text=True).strip() == "[]"
+
+
+def test_without_a_command_it_shows_the_help(reglab: Reglab) -> None:
+    done = reglab()
+    assert "Commands" in done.stdout + done.stderr and "Error" not in done.stderr
+
+
+def test_list_tells_about_every_paper(reglab: Reglab) -> None:
+    rows = json.loads(reglab("list", "--json").stdout)
+    assert [f"{row['part']}/{row['name']}" for row in rows] == list(catalogue.SLUGS)
+    for row, paper in zip(rows, catalogue.papers(), strict=True):
+        assert set(row) == {"part", "name", "title", "minutes", "experiments"}
+        assert (row["title"], row["minutes"]) == (paper.title, paper.minutes)
+        assert row["experiments"] == [cls.__name__ for cls in catalogue.module(paper.name).EXPERIMENTS]
+    table = reglab("list").stdout
+    for row in rows:
+        assert row["name"] in table and str(row["minutes"]) in table
+
+
+# ---------------------------------------------------------------------------------------------------------------- run
+
+
+def test_a_run_says_what_came_out_and_saves_it(reglab: Reglab, tmp_path: Path) -> None:
+    out = tmp_path / "run ü.nc"
+    done = reglab("run", PAPER, *QUICK, "--set", "noise=0.6", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("At epoch 2: ")
+    data = experiment.load(out, of=catalogue.experiment(PAPER))
+    assert json.loads(data.attrs["knobs"])["noise"] == 0.6 and data.sizes["seed"] == 2
+    last = data.test_accuracy.isel(epoch=-1).mean("seed")
+    for arm in data.arm.values:
+        row = next(line for line in done.stdout.splitlines() if re.match(rf"│ {re.escape(arm)} +│", line))
+        assert f"{float(last.sel(arm=arm)):.2f}" in row
+    assert "\x1b" not in done.stdout + done.stderr and "%" not in done.stderr, "no progress bar without a terminal"
+    assert [path.name for path in tmp_path.iterdir()] == ["run ü.nc"]
+    again = reglab("run", f"{NAME}:memorization", *QUICK, "--out", out)
+    assert again.returncode == 0, "the result of the same experiment may be replaced"
+    assert json.loads(experiment.load(out).attrs["knobs"])["noise"] == 0.4
+
+
+@pytest.mark.parametrize("label", [cls.__name__ for cls in catalogue.module(PAPER).EXPERIMENTS])
+def test_every_experiment_runs_with_one_seed(reglab: Reglab, label: str) -> None:
+    smoke = catalogue.experiment(PAPER, label).smoke
+    settings = [piece for knob, value in smoke.items() for piece in ("--set", f"{knob}={value}")]
+    done = reglab("run", f"{PAPER}:{label}", "--seeds", "1", *settings)
+    assert done.returncode == 0 and "one seed gives none" in done.stdout, done.stderr
+
+
+def test_a_quantity_that_an_arm_does_not_have_is_none() -> None:
+    import xarray as xr
+
+    values = np.array([[[0.1, 0.2, np.nan]] * 2, [[np.nan] * 3] * 2])
+    data = xr.Dataset(
+        {"q": (("arm", "seed", "epoch"), values, {"long_name": "q"})}, {"arm": ["a", "b"], "seed": [0, 1]}
+    )
+    table = cli._last_values(data, "q")
+    assert [list(column.cells) for column in table.columns][1] == ["0.20", "none"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminal")
+def test_a_terminal_shows_the_time_left() -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "reglab", "run", PAPER, "--set", "epochs=10", "--seeds", "2"]
+    process = subprocess.Popen(command, stderr=theirs, stdout=subprocess.PIPE, text=True)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 4096)
+        except OSError:
+            break
+    assert process.communicate()[0].startswith("At epoch 10")
+    assert re.search(rb"\d+%.*0:00:\d\d", shown)
+
+
+# ------------------------------------------------------------------------------------------------- bad command lines
+
+BAD = {
+    ("run", "early_lerning"): "no paper named 'early_lerning'; did you mean 'early_learning'?",
+    ("run", "zzz"): "known papers: early_learning",
+    ("run", f"{PAPER}:Memorisation"): "no experiment 'Memorisation'; did you mean 'Memorization'?",
+    ("run", PAPER, "--set", "noize=0.1"): "no knob 'noize'; did you mean 'noise'?",
+    ("run", PAPER, "--set", "noise=1.7"): "noise = 1.7: the knob 'noise' takes a number from 0 to 0.8",
+    ("run", PAPER, "--set", "noise=nan"): "the knob 'noise' takes a number from 0 to 0.8",
+    ("run", PAPER, "--set", "noise=inf"): "the knob 'noise' takes a number from 0 to 0.8",
+    ("run", PAPER, "--set", "noise=high"): "noise = 'high': the knob 'noise' takes a number",
+    ("run", PAPER, "--set", "epochs=1.5"): "the knob 'epochs' takes a whole number from 1 to 200",
+    ("run", PAPER, "--set", "noise"): "--set 'noise': write it as KNOB=VALUE",
+    ("run", PAPER, "--set", "=1"): "--set '=1': write it as KNOB=VALUE",
+    ("run", PAPER, "--set", "noise="): "--set 'noise=': write it as KNOB=VALUE",
+    ("run", PAPER, "--set", "noise=0", "--set", "noise=0.1"): "already set to '0'",
+    ("run", PAPER, "--seeds", "0"): "--seeds",
+    ("run", PAPER, "--seeds", "-2"): "--seeds",
+    ("run", PAPER, "--seeds", "two"): "--seeds",
+    ("run",): "PAPER",
+    ("run", PAPER, "--speed", "2"): "--speed",
+    ("rum",): "Did you mean 'run'?",
+    ("check", "zzz"): "no paper named 'zzz'",
+    ("check", PAPER, "--claim", "nope"): "no claim 'nope'",
+    ("check", "--seeds", "0"): "--seeds",
+    ("execute", "zzz"): "no paper named 'zzz'",
+    ("execute", "--jobs", "0"): "--jobs",
+}
+
+
+@pytest.mark.parametrize("arguments", BAD, ids=" ".join)
+def test_a_wrong_command_line_gets_one_clear_line(reglab: Reglab, arguments: tuple[str, ...]) -> None:
+    done = reglab(*arguments)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+    assert BAD[arguments] in done.stderr
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_run(reglab: Reglab, tmp_path: Path) -> None:
+    a_file, other, binary = tmp_path / "file", tmp_path / "other.nc", tmp_path / "half.nc"
+    a_file.write_text("text")
+    stopping = catalogue.experiment(PAPER, "StoppingTime").make({"ratio": 0.3})
+    experiment.save(stopping.run(1), other)
+    binary.write_bytes(other.read_bytes()[:1000])
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    refused = {
+        tmp_path: "it is a folder",
+        tmp_path / "none" / "x.nc": "there is no folder",
+        a_file / "x.nc": "is a file, not a folder",
+        a_file: "not a readable result file",
+        binary: "not a readable result file",
+        other: f"a result of {NAME}:StoppingTime, not of {NAME}:Memorization",
+        tmp_path / ("x" * 300): "name too long",
+    }
+    if sys.platform == "linux":
+        refused |= {Path("/proc/x.nc"): "cannot write", Path("/dev/null"): "not an ordinary file"}
+    for path, why in refused.items():
+        begin = time.monotonic()
+        done = reglab("run", PAPER, "--set", "epochs=200", "--seeds", "50", "--out", path)
+        assert done.returncode == 2 and why in done.stderr, path
+        assert time.monotonic() - begin < 20, "refused before the run, which would take minutes"
+        assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps rights in another way")
+def test_a_read_only_folder_is_refused_before_the_run(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "reglab", "run", PAPER, *QUICK, "--out", str(tmp_path / "x.nc")]
+    if os.geteuid() == 0:  # root may write everywhere, unless it gives up that right
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may write everywhere, and there is no setpriv")
+        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
+    tmp_path.chmod(0o555)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=catalogue.ROOT, timeout=60)
+    tmp_path.chmod(0o755)
+    assert done.returncode == 2 and "ermission denied" in done.stderr and done.stdout == ""
+
+
+# ------------------------------------------------------------------------------------------------------------- Ctrl-C
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", PAPER, "--set", "epochs=200", "--seeds", "30", "--out", "OUT"), ("check", PAPER)],
+    ids=" ".join,
+)
+def test_ctrl_c_in_the_middle_leaves_nothing_half_done(
+    arguments: tuple[str, ...], tmp_path: Path, claims_file: Path
+) -> None:
+    out = tmp_path / "out.nc"
+    kept = claims_file.read_bytes() if claims_file.exists() else None
+    command = [sys.executable, "-m", "reglab", *(str(out) if piece == "OUT" else piece for piece in arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=catalogue.ROOT)
+    time.sleep(7)
+    assert process.poll() is None, "it should still be running"
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output, errors) == (130, "", "Stopped.\n")
+    assert list(tmp_path.iterdir()) == []
+    assert (claims_file.read_bytes() if claims_file.exists() else None) == kept
+    assert list(claims_file.parent.glob("*.tmp")) == []
+
+
+# -------------------------------------------------------------------------------------------------------------- check
+
+
+def test_check_prints_what_it_measured_as_json(reglab: Reglab, claims_file: Path) -> None:
+    kept = claims_file.read_bytes() if claims_file.exists() else None
+    done = reglab("check", PAPER, "--claim", "time scales", "--claim", "separable", "--json")
+    records = json.loads(done.stdout)
+    assert [record["key"] for record in records] == ["time scales", "separable"]
+    for record in records:
+        assert set(record) == {
+            "key", "paper", "experiment", "claim", "essential", "effect", "low", "high", "bound", "rule", "verdict",
+            "seeds", "settings",
+        }  # fmt: skip
+    assert records[0]["paper"] == NAME and records[0]["experiment"] == "StoppingTime" and records[0]["essential"]
+    assert records[0]["verdict"] == "holds" and done.returncode == 0
+    assert "stays as it is" in done.stderr
+    assert (claims_file.read_bytes() if claims_file.exists() else None) == kept
+
+
+def test_an_essential_claim_that_does_not_hold_fails(reglab: Reglab, claims_file: Path) -> None:
+    kept = claims_file.read_bytes() if claims_file.exists() else None
+    done = reglab("check", PAPER, "--claim", "time scales", "--seeds", "1")
+    row = next(line for line in done.stdout.splitlines() if "time scales" in line)
+    assert "unclear" in row and "essential" in row and "< 0.15" in row and "none to none" in row
+    assert done.returncode == 1 and "do not hold: 'time scales'" in done.stderr
+    assert (claims_file.read_bytes() if claims_file.exists() else None) == kept
+
+
+def test_stale_looks_at_what_was_measured(reglab: Reglab, claims_file: Path) -> None:
+    record = {"paper": NAME, "key": "k", "essential": True, "verdict": "holds"}
+    claims.write(NAME, [record])
+    fresh = reglab("check", PAPER, "--stale")
+    assert fresh.returncode == 0 and "No claims are stale" in fresh.stderr and fresh.stdout == ""
+    assert json.loads(reglab("check", PAPER, "--stale", "--json").stdout) == []
+    for verdict in ("unclear", "does not hold"):
+        claims.write(NAME, [record | {"verdict": verdict}])
+        failed = reglab("check", PAPER, "--stale")
+        assert failed.returncode == 1 and f"'k' was measured as: {verdict}" in failed.stderr
+    claims.write(NAME, [record | {"verdict": "unclear", "essential": False}])
+    assert reglab("check", PAPER, "--stale").returncode == 0
+    claims_file.write_text("{half")
+    damaged = reglab("check", PAPER, "--stale")
+    assert damaged.returncode == 2 and "not a readable claims file" in damaged.stderr
+    claims.write(NAME, [record])
+    changed = claims_file.read_text().replace(catalogue.digest(NAME), "0" * 16)
+    claims_file.write_text(changed)
+    again = reglab("check", "--stale", "--claim", "separable")
+    assert again.returncode == 0 and "separable" in again.stdout
+    assert claims_file.read_text() == changed, "only some claims were measured"

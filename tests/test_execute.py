@@ -1,0 +1,248 @@
+"""Running notebooks: real kernels, real limits, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+
+from reglab import catalogue, execute
+from reglab.execute import Failure, Task
+
+pytestmark = pytest.mark.notebook
+
+
+def notebook(folder: Path, name: str, *cells: str) -> Task:
+    """Write a small notebook and return the task of running it."""
+    made = nbformat.v4.new_notebook(metadata={"kernelspec": execute.KERNEL})
+    made.cells = [nbformat.v4.new_code_cell(textwrap.dedent(cell), id=str(i)) for i, cell in enumerate(cells)]
+    source = folder / f"{name}.ipynb"
+    nbformat.write(made, source)
+    return Task(name, source, folder / "out" / f"{name}.ipynb", "abc")
+
+
+def left_behind(marker: str) -> list[int]:
+    """Return the processes that still run with a word in their command line or environment, after a short wait."""
+    deadline = time.monotonic() + 5
+    while True:
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.pid != os.getpid() and process.environ().get("REGLAB_MARKER") == marker:
+                    found.append(process.pid)
+            except (psutil.AccessDenied, psutil.NoSuchProcess, OSError):
+                continue
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
+def test_a_notebook_runs_and_says_what_it_took(tmp_path: Path) -> None:
+    task = notebook(
+        tmp_path,
+        "good",
+        "import ipywidgets, os\nipywidgets.IntSlider()",
+        "block = b'x' * 300_000_000\nprint('here:', os.getcwd())",
+        "print('threads:', os.environ.get('OMP_NUM_THREADS'))",
+    )
+    said: list[tuple[int, str]] = []
+    assert execute.execute([task], progress=lambda done, name: said.append((done, name))) == []
+    assert said == [(1, "good")]
+    copy: Any = nbformat.read(task.target, as_version=4)
+    nbformat.validate(copy)
+    assert f"here: {tmp_path}" in copy.cells[1].outputs[0].text
+    assert "widgets" not in copy.metadata and "papermill" not in copy.metadata
+    assert "application/vnd.jupyter.widget-view+json" in copy.cells[0].outputs[0].data
+    noted = copy.metadata["reglab"]
+    assert set(noted) == {"seconds", "peak_memory_mb", "digest", "cores", "date"}
+    assert noted["digest"] == "abc" and noted["cores"] == os.cpu_count() and 0.5 < noted["seconds"] < 60
+    assert 330 < noted["peak_memory_mb"] < 1000, "the kernel's memory, with the 300 MB that a cell took"
+    last = copy.cells[-1]
+    assert last.cell_type == "markdown" and last.source.startswith("This page ran in ")
+    assert f"{noted['peak_memory_mb']} MB of memory" in last.source
+    assert sorted(path.name for path in task.target.parent.iterdir()) == ["good.ipynb"]
+    assert json.loads(task.source.read_text())["cells"][0]["outputs"] == [], "the source stays without outputs"
+
+
+def test_all_failures_are_listed_with_cell_and_last_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGLAB_MARKER", str(tmp_path))
+    tasks = [
+        notebook(tmp_path, "wrong", "x = 1", "# divide\nx / 0", "print('never')"),
+        notebook(tmp_path, "endless", "import time\nwhile True:\n    time.sleep(0.1)"),
+        notebook(tmp_path, "good", "import os\nprint('threads:', os.environ['OMP_NUM_THREADS'])"),
+        notebook(tmp_path, "dies", "import os\nos._exit(3)"),
+    ]
+    failures = execute.execute(tasks, jobs=2, cell_timeout=3)
+    assert [(failure.name, failure.cell) for failure in failures] == [("wrong", 2), ("endless", 1), ("dies", 1)]
+    assert str(failures[0]) == "wrong, cell 2: ZeroDivisionError: division by zero [the cell begins: # divide]"
+    assert "the cell took over 3 s" in failures[1].error
+    assert "DeadKernelError" in failures[2].error
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.ipynb"], "no copy of what failed"
+    copy: Any = nbformat.read(tasks[2].target, as_version=4)
+    assert "threads: 1" in copy.cells[0].outputs[0].text
+    assert copy.metadata["reglab"]["cores"] == 1 and " on 1 core " in copy.cells[-1].source
+    assert left_behind(str(tmp_path)) == []
+
+
+def test_an_older_copy_survives_a_failure(tmp_path: Path) -> None:
+    task = notebook(tmp_path, "wrong", "raise ValueError('no\\nlast line')")
+    task.target.parent.mkdir()
+    task.target.write_text("old")
+    assert "last line" in execute.execute([task])[0].error
+    assert task.target.read_text() == "old"
+
+
+def test_a_notebook_has_a_limit_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGLAB_MARKER", str(tmp_path))
+    task = notebook(tmp_path, "slow", *["import time\ntime.sleep(2)"] * 20)
+    begin = time.monotonic()
+    assert execute.execute([task], notebook_timeout=5) == [Failure("slow", 0, "took over 5 s in all")]
+    assert time.monotonic() - begin < 12
+    assert left_behind(str(tmp_path)) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the fake kernel is a shell script")
+@pytest.mark.parametrize("starts_at", [2, 3])
+def test_only_a_kernel_that_does_not_start_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts_at: int
+) -> None:
+    spec = tmp_path / "share" / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    tries, script = tmp_path / "tries", tmp_path / "kernel.sh"
+    script.write_text(
+        f'echo try >> "{tries}"\n'
+        f'test "$(wc -l < "{tries}")" -ge {starts_at} || exit 1\n'
+        f'exec "{sys.executable}" -m ipykernel_launcher -f "$1"\n'
+    )
+    argv = ["/bin/sh", str(script), "{connection_file}"]
+    (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "flaky", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    failures = execute.execute([notebook(tmp_path, "good", "1 + 1")])
+    assert tries.read_text().count("try") == 2
+    if starts_at == 2:
+        assert failures == []
+    else:
+        assert len(failures) == 1 and "the kernel did not start" in failures[0].error
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT and SIGTERM to send")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopping_leaves_no_process_and_no_half_file(tmp_path: Path, number: signal.Signals, status: int) -> None:
+    shutil.copytree(catalogue.ROOT / "reglab", tmp_path / "reglab")  # a lab of its own, with slow notebooks
+    slow = "import time\nopen('started', 'a').write('x')\ntime.sleep(60)"
+    for name in (execute.INDEX, *catalogue.SLUGS):
+        (tmp_path / "lab" / name).parent.mkdir(parents=True, exist_ok=True)
+        notebook(tmp_path / "lab", name, slow.replace("started", str(tmp_path / "started")))
+    environment = {**os.environ, "REGLAB_MARKER": str(tmp_path)}
+    command = [sys.executable, "-m", "reglab", "execute", "index", catalogue.SLUGS[0]]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    started, deadline = tmp_path / "started", time.monotonic() + 40
+    expected = min(2, os.cpu_count() or 1)
+    while not (started.exists() and len(started.read_text()) == expected):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=15)
+    assert process.returncode == status
+    assert "Traceback" not in errors
+    assert left_behind(str(tmp_path)) == []
+    assert [path for path in (tmp_path / "book").rglob("*") if path.is_file()] == []
+
+
+# ------------------------------------------------------------------------------------------------ pairs and digests
+
+
+def test_pairing_is_the_same_every_time(tmp_path: Path) -> None:
+    source = tmp_path / "part" / "page.py"
+    source.parent.mkdir()
+    other = "display_name: Other\n#     language: python\n#     name: other"
+    source.write_text(
+        f"# ---\n# jupyter:\n#   kernelspec:\n#     {other}\n# ---\n\n# %% [markdown]\n# # Title with ü\n\n"
+        '# %% tags=["parameters"]\nseeds = 8\n\n\n# %%\nprint(seeds)\n',
+        encoding="utf-8",
+    )
+    target = source.with_suffix(".ipynb")
+    assert execute.pair(tmp_path) == [target]
+    text = target.read_text(encoding="utf-8")
+    assert execute.pair(tmp_path) == [] and execute.paired(source) == text
+    made: Any = nbformat.reads(text, as_version=4)
+    nbformat.validate(made)
+    assert [cell.id for cell in made.cells] == ["0", "1", "2"]
+    assert made.cells[1].metadata == {"tags": ["parameters"]} and made.cells[2].metadata == {}
+    assert made.metadata.kernelspec.name == "python3"
+    assert all(cell.get("outputs", []) == [] and cell.get("execution_count") is None for cell in made.cells)
+
+
+def test_every_notebook_is_in_step_with_its_text() -> None:
+    sources = execute.sources()
+    for source in sources:
+        target = source.with_suffix(".ipynb")
+        assert target.is_file(), f"{target} is missing: run `make pair`"
+        assert target.read_text(encoding="utf-8") == execute.paired(source), f"{target} is out of step: run `make pair`"
+    found = {path.relative_to(catalogue.ROOT / "lab").with_suffix("").as_posix() for path in sources}
+    assert found == set(execute.names()), "one notebook for each paper, and the index"
+    without_text = {
+        path.with_suffix(".py")
+        for path in (catalogue.ROOT / "lab").rglob("*.ipynb")
+        if ".ipynb_checkpoints" not in path.parts
+    }
+    assert without_text <= set(sources), "an .ipynb that was not made from a .py"
+
+
+def test_unknown_notebooks_are_refused() -> None:
+    with pytest.raises(KeyError, match="did you mean 'early_learning'"):
+        execute.task("early_lerning")
+
+
+def test_a_copy_is_stale_when_what_it_shows_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "labels/early_learning"
+    files = ["lab/index.ipynb", f"lab/{name}.ipynb", f"reglab/papers/{name}.py", f"data/claims/{name}.json"]
+    files += ["reglab/data.py", "reglab/cli.py"]
+    for file in files:
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    monkeypatch.setattr(catalogue, "SLUGS", (name,))
+
+    def keep() -> None:
+        for task in map(execute.task, execute.names()):
+            task.target.parent.mkdir(parents=True, exist_ok=True)
+            task.target.write_text(json.dumps({"metadata": {"reglab": {"digest": task.digest}}}))
+
+    def stale() -> list[str]:
+        return [name for name in execute.names() if execute.stale(name)]
+
+    assert stale() == ["index", name]
+    keep()
+    assert stale() == []
+    changes = {
+        "reglab/cli.py": [],
+        f"lab/{name}.ipynb": [name],
+        "lab/index.ipynb": ["index"],
+        f"data/claims/{name}.json": ["index", name],
+        f"reglab/papers/{name}.py": ["index", name],
+        "reglab/data.py": ["index", name],
+    }
+    for file, expected in changes.items():
+        (tmp_path / file).write_text("changed")
+        assert stale() == expected, file
+        keep()
+    execute.task(name).target.write_text("{")
+    assert stale() == [name]
+
+
+def test_all_notebooks_of_the_lab_run_through() -> None:
+    execute.execute_stale()
+    assert [name for name in execute.names() if execute.stale(name)] == []
