@@ -6,6 +6,7 @@ exactly as if each were alone. What is not elementwise (norms, clipping, a learn
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -17,8 +18,9 @@ class Replicas(nn.Module):
     """Any module, once for each of M models, run side by side through `vmap`.
 
     `Replicas([make(seed) for seed in seeds])` copies the weights of M modules of one structure. Its parameters and
-    buffers are stacked to [M, ...] and train with any torch optimizer whose update is elementwise. Random layers
-    (dropout) raise an error: draw their noise outside, from the generators of the seeds, and pass it in.
+    buffers are stacked to [M, ...] and train with any torch optimizer whose update is elementwise; what is frozen in
+    the modules stays frozen. Random layers (dropout) raise an error: draw their noise outside, from the generators of
+    the seeds, and pass it in.
     """
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
@@ -28,10 +30,11 @@ class Replicas(nn.Module):
         parameters, buffers = stack_module_state(list(modules))
         self._names = {name: f"stacked_{i}" for i, name in enumerate([*parameters, *buffers])}
         for name, value in parameters.items():
-            self.register_parameter(self._names[name], nn.Parameter(value.detach().clone()))
+            self.register_parameter(self._names[name], nn.Parameter(value.detach().clone(), value.requires_grad))
         for name, value in buffers.items():
             self.register_buffer(self._names[name], value.detach().clone())
-        self._template = [modules[0]]  # in a list, so that its own weights are not registered beside the stacked ones
+        # in a list, so that its own weights are not registered beside the stacked ones
+        self._template = [copy.deepcopy(modules[0])]
 
     def stacked(self) -> dict[str, Tensor]:
         """Return all parameters and buffers by their name in the module, each [M, ...]."""
