@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -20,5 +21,4 @@ def share_where(condition: Tensor, mask: Tensor) -> Tensor:
 
 def mean_where(values: Tensor, mask: Tensor) -> Tensor:
     """Return the mean of values over the masked examples: [..., N], [..., N] bool -> [...]; NaN for an empty mask."""
-    weights = mask.to(values.dtype)
-    return (values * weights).sum(-1) / weights.sum(-1)
+    return torch.where(mask, values, 0).sum(-1) / mask.sum(-1)
