@@ -1,0 +1,411 @@
+"""The exact checks of early-learning regularization: closed forms, autograd, plain PyTorch loops."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from reglab import data, replicas, views
+from reglab.data import generator
+from reglab.exercise import Wrong
+from reglab.papers.labels import early_learning as elr
+
+SEED = st.integers(0, 2**31)
+
+
+def draw(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def examples(seed: int, spread: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Return logits and targets of 6 examples and 5 classes; the targets sum to 0.8."""
+    return spread * draw(seed, 6, 5), 0.8 * draw(seed + 1, 6, 5).softmax(-1)
+
+
+def autograd(function: object, logits: Tensor, *rest: Tensor) -> Tensor:
+    """Return the gradient of the sum over examples of a loss that averages over its batch of one."""
+    z = logits.clone().requires_grad_()
+    losses = function(z.unsqueeze(-2), *(t.unsqueeze(-2) for t in rest))  # type: ignore[operator]
+    return torch.autograd.grad(losses.sum(), z)[0]
+
+
+# --------------------------------------------------------------------------------------------------------- the loss
+
+
+def test_without_strength_the_loss_is_cross_entropy() -> None:
+    logits, targets = examples(0)
+    labels = torch.tensor([0, 4, 2, 2, 1, 3])
+    ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    found = elr.elr_loss(ours, labels, targets, 0.0)
+    expected = F.cross_entropy(theirs, labels)
+    found.backward()
+    expected.backward()
+    torch.testing.assert_close(found, expected, atol=1e-7, rtol=0)
+    torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-7, rtol=0)
+
+
+@given(SEED, st.sampled_from([0.5, 3.0, 12.0]))
+@settings(max_examples=50, deadline=None)
+def test_the_gradient_is_autograd_s_also_where_it_clamps(seed: int, spread: float) -> None:
+    logits, targets = examples(seed, spread)
+    found = elr.elr_gradient(logits, targets)
+    torch.testing.assert_close(found, autograd(elr.elr_regularizer, logits, targets), atol=1e-10, rtol=1e-8)
+    torch.testing.assert_close(found.sum(-1), torch.zeros(6, dtype=torch.float64), atol=1e-12, rtol=0)
+
+
+@given(SEED)
+@settings(max_examples=20, deadline=None)
+def test_without_clamping_the_gradient_is_lemma_2(seed: int) -> None:
+    logits, targets = examples(seed, 0.5)
+    p = logits.softmax(-1)
+    assert ((p > elr.SMALLEST) & (p < 1 - elr.SMALLEST)).all()
+    inner = (p * targets).sum(-1, keepdim=True)
+    torch.testing.assert_close(elr.elr_gradient(logits, targets), p * (inner - targets) / (1 - inner))
+
+
+def test_equal_targets_for_all_classes_pull_nowhere() -> None:
+    logits, _ = examples(1)
+    found = elr.elr_gradient(logits, torch.full((6, 5), 0.15, dtype=torch.float64))
+    torch.testing.assert_close(found, torch.zeros_like(found), atol=1e-15, rtol=0)
+
+
+def test_two_classes_by_hand() -> None:
+    p, t = torch.tensor([[0.6, 0.4]], dtype=torch.float64), torch.tensor([[0.9, 0.1]], dtype=torch.float64)
+    assert float((p * t).sum()) == pytest.approx(0.58)
+    assert float(elr.elr_regularizer(p.log(), t)) == pytest.approx(-0.867501, abs=1e-6)
+    assert elr.elr_gradient(p.log(), t)[0].tolist() == pytest.approx([-0.457143, 0.457143], abs=1e-6)
+
+
+def test_the_first_visit_by_hand() -> None:
+    p = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64)
+    target = elr.update_targets(torch.zeros_like(p), p.log(), 0.7)
+    torch.testing.assert_close(target, 0.3 * p)
+    loss = elr.elr_loss(p.log(), torch.tensor([1]), target, 3.0)
+    assert float(loss) == pytest.approx(-math.log(0.3) + 3 * math.log(1 - 0.3 * (0.25 + 0.09 + 0.04)))
+
+
+def test_the_first_visit_by_hand_where_it_clamps() -> None:
+    p = torch.tensor([[1 - 2e-6, 1e-6, 1e-6]], dtype=torch.float64)
+    clamped = torch.tensor([[1 - 1e-4, 1e-4, 1e-4]], dtype=torch.float64)
+    target = elr.update_targets(torch.zeros_like(p), p.log(), 0.7)
+    torch.testing.assert_close(target, 0.3 * clamped / clamped.sum())
+    inner = 0.3 * float(clamped.square().sum() / clamped.sum())
+    assert float(elr.elr_regularizer(p.log(), target)) == pytest.approx(math.log(1 - inner), rel=1e-9)
+
+
+@given(st.floats(0, 0.97), st.integers(1, 12))
+@settings(deadline=None)
+def test_after_k_visits_the_target_holds_one_minus_beta_to_the_k(beta: float, visits: int) -> None:
+    logits = torch.tensor([[0.3, -0.2, 0.9]], dtype=torch.float64)
+    target = torch.zeros_like(logits)
+    for _ in range(visits):
+        target = elr.update_targets(target, logits, beta)
+    torch.testing.assert_close(target, (1 - beta**visits) * logits.softmax(-1))
+
+
+def test_targets_carry_no_gradient() -> None:
+    logits = draw(2, 3, 4).requires_grad_()
+    assert not elr.update_targets(torch.zeros(3, 4), logits, 0.5).requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_saturated_example_stays_finite_and_passes_only_cross_entropy(dtype: torch.dtype) -> None:
+    logits = torch.tensor([[200.0, 0, 0, 0]], dtype=dtype)
+    target = torch.zeros_like(logits)
+    for _ in range(200):
+        target = elr.update_targets(target, logits, 0.7)
+    found = elr.elr_regularizer(logits, target)
+    clamped = [1 - 1e-4, 1e-4, 1e-4, 1e-4]
+    assert float(found) == pytest.approx(math.log(1 - sum(c * c for c in clamped) / sum(clamped)), rel=1e-4)
+    assert float(found) >= math.log(1e-4)
+    assert (autograd(elr.elr_regularizer, logits, target) == 0).all()
+    assert (elr.elr_gradient(logits, target) == 0).all()
+    z = logits.clone().requires_grad_()
+    elr.elr_loss(z, torch.tensor([1]), target, 3.0).backward()
+    torch.testing.assert_close(z.grad, torch.tensor([[1.0, -1, 0, 0]], dtype=dtype))
+
+
+@given(SEED, st.floats(-50, 50))
+@settings(max_examples=30, deadline=None)
+def test_a_constant_added_to_all_logits_changes_nothing(seed: int, constant: float) -> None:
+    logits, targets = examples(seed, 3.0)
+    found, shifted = elr.elr_gradient(logits, targets), elr.elr_gradient(logits + constant, targets)
+    torch.testing.assert_close(found, shifted, atol=1e-9, rtol=1e-7)
+
+
+@given(SEED)
+@settings(max_examples=20, deadline=None)
+def test_the_gradient_of_kl_is_autograd_s(seed: int) -> None:
+    logits, targets = examples(seed, 3.0)
+    torch.testing.assert_close(elr.kl_gradient(logits, targets), autograd(elr.kl_regularizer, logits, targets))
+
+
+def test_losses_of_stacked_models_are_those_of_each_alone() -> None:
+    logits, targets = draw(3, 2, 3, 7, 5), draw(4, 2, 3, 7, 5).softmax(-1)
+    labels = torch.randint(5, (2, 3, 7), generator=torch.Generator().manual_seed(0))
+    stacked = elr.elr_loss(logits, labels, targets, 2.0)
+    assert stacked.shape == (2, 3)
+    for a, s in itertools.product(range(2), range(3)):
+        torch.testing.assert_close(stacked[a, s], elr.elr_loss(logits[a, s], labels[a, s], targets[a, s], 2.0))
+
+
+# --------------------------------------------------------------------------------------------------- the digits
+
+ARMS = {
+    "cross-entropy": (0.0, 0.0, 0.7),
+    "ELR": (3.0, 0.0, 0.7),
+    "ELR, no memory": (3.0, 0.0, 0.0),
+    "KL": (0, 3.0, 0.7),
+}
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_batched_training_equals_a_plain_loop(arm: str) -> None:
+    seed, epochs, (strength, kl_strength, beta) = 5, 2, ARMS[arm]
+    results = elr.Memorization(epochs=epochs).run([3, seed]).sel(arm=arm, seed=seed)
+
+    digits = data.digits((seed,))
+    x, truth = digits.train_inputs[0], digits.train_labels[0]
+    y = data.symmetric_noise(digits.train_labels, 0.4, 10, (seed,))[0]
+    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+    drawn = list(replicas.mlp((64, 128, 10), [generator(seed, "weights")]).parameters())
+    with torch.no_grad():
+        for parameter, value in zip(model.parameters(), drawn, strict=True):
+            parameter.copy_(value[0].T if parameter.dim() == 2 else value[0, 0])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, weight_decay=1e-3)
+    t = torch.zeros(1000, 10)
+    for epoch in range(1, epochs + 1):
+        for index in data.batches((seed,), 1000, 50, epoch)[:, 0]:
+            z = model(x[index])
+            p = z.softmax(-1).clamp(1e-4, 1 - 1e-4)
+            t[index] = beta * t[index] + (1 - beta) * (p / p.sum(-1, keepdim=True)).detach()
+            loss = F.cross_entropy(z, y[index]) + strength * (1 - (p * t[index]).sum(-1)).log().mean()
+            loss = loss - kl_strength * (t[index] * z.log_softmax(-1)).sum(-1).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    z = model(x)
+    terms = strength * (1 - (z.softmax(-1).clamp(1e-4, 1 - 1e-4) * t).sum(-1)).log()
+    pull = torch.autograd.grad((terms - kl_strength * (t * z.log_softmax(-1)).sum(-1)).sum(), z)[0]
+    with torch.no_grad():
+        p, wrong = model(x).softmax(-1), y != truth
+        length = (p - F.one_hot(y, 10)).norm(dim=-1)
+        expected = {
+            "test_accuracy": (model(digits.test_inputs[0]).argmax(-1) == digits.test_labels[0]).float().mean(),
+            "clean_residual": length[~wrong].mean(),
+            "wrong_residual": length[wrong].mean(),
+            "wrong_push": p[wrong, truth[wrong]].mean(),
+            "wrong_pull": pull[wrong, truth[wrong]].mean(),
+            "wrong_memorized": (p.argmax(-1) == y)[wrong].float().mean(),
+            "target_accuracy": (t.argmax(-1) == truth).float().mean(),
+        }
+    found = {name: float(results[name].isel(epoch=-1)) for name in expected}
+    assert found == pytest.approx({name: float(value) for name, value in expected.items()}, abs=1e-5)
+
+
+def test_shares_sum_to_one() -> None:
+    results = elr.Memorization(epochs=1).run(3)
+    np.testing.assert_allclose(results.wrong_true + results.wrong_memorized + results.wrong_other, 1, atol=1e-6)
+    np.testing.assert_allclose(results.clean_true + results.clean_other, 1, atol=1e-6)
+    np.testing.assert_allclose(results.path.sum("corner"), 1, atol=1e-6)
+    np.testing.assert_allclose(results.wrong_push + results.wrong_pull, results.wrong_total, atol=1e-5)
+
+
+def test_the_paths_of_the_digits_are_drawn() -> None:
+    drawn = views.picture(elr.draw_paths, elr.Memorization(epochs=1).run(1))
+    for text in ("cross-entropy, right label", "ELR, wrong label", "of 5 end at the true digit"):
+        assert text in drawn.alt
+
+
+# ---------------------------------------------------------------------------------------------- the linear theory
+
+
+def plain_loss(theta: Tensor, x: Tensor, signs: Tensor) -> Tensor:
+    return F.softplus(-2 * signs * (x @ theta)).mean() / 2
+
+
+@given(SEED)
+@settings(max_examples=20, deadline=None)
+def test_the_linear_gradient_is_autograd_s(seed: int) -> None:
+    x, theta, signs = draw(seed, 9, 4), draw(seed + 1, 4).requires_grad_(), draw(seed + 2, 9).sign()
+    expected = torch.autograd.grad(plain_loss(theta, x, signs), theta)[0]
+    found = elr.linear_gradient(x, elr.kappa(x @ theta.detach(), signs))
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_linear_gradient_at_zero() -> None:
+    x, signs = draw(0, 9, 4), draw(1, 9).sign()
+    coefficients = elr.kappa(torch.zeros(9, dtype=torch.float64), signs)
+    assert (coefficients == -signs).all()
+    torch.testing.assert_close(-elr.linear_gradient(x, coefficients), (signs[:, None] * x).sum(0) / 18)
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.4, 1.0])
+def test_the_exact_accuracy_is_that_of_many_samples(spread: float) -> None:
+    count = 100_000
+    theta = torch.tensor([0.3, 1.0, -0.5, 0.2], dtype=torch.float64)
+    x = spread * draw(7, count, 4)
+    x[:, 0] += 1
+    measured = float((x @ theta > 0).double().mean())
+    exact = float(elr.linear_accuracy(theta, spread))
+    assert abs(measured - exact) < 3 * math.sqrt(exact * (1 - exact) / count)
+
+
+def test_the_best_direction_has_the_accuracy_of_bayes() -> None:
+    from scipy.stats import norm
+
+    best = elr.linear_accuracy(torch.tensor([2.0, 0, 0], dtype=torch.float64), 0.4)
+    assert float(best) == pytest.approx(norm.cdf(1 / 0.4))
+
+
+def test_the_gaussians_are_those_of_section_3() -> None:
+    problem = elr.gaussians(tuple(range(40)), 200, 50, 0.2, 0.4)
+    torch.testing.assert_close(problem.weights.norm(dim=-1), torch.full((40,), 2.0, dtype=torch.float64))
+    assert (problem.weights[:, 0] == 0).all()
+    noise = problem.inputs.clone()
+    noise[..., 0] -= problem.truth
+    assert float(noise.mean()) == pytest.approx(0, abs=4 * 0.2 / math.sqrt(noise.numel()))
+    assert float(noise.std()) == pytest.approx(0.2, rel=4 / math.sqrt(2 * noise.numel()))
+    assert float(problem.wrong.double().mean()) == pytest.approx(0.2, abs=4 * math.sqrt(0.2 * 0.8 / 8000))
+    assert set(problem.truth.unique().tolist()) == {-1.0, 1.0}
+
+
+def linear_path(problem: elr.Gaussians, steps: int, strength: float) -> list[Tensor]:
+    """Return all weights of plain gradient descent through autograd for the first seed."""
+    x, labels = problem.inputs[0], (problem.observed[0] < 0).long()
+    theta, target, path = problem.weights[0], torch.zeros(len(x), 2, dtype=torch.float64), []
+    for _ in range(steps + 1):
+        path.append(theta)
+        theta = theta.detach().requires_grad_()
+        z = torch.stack([x @ theta, -(x @ theta)], -1)
+        p = z.softmax(-1).clamp(1e-4, 1 - 1e-4)
+        target = 0.7 * target + 0.3 * (p / p.sum(-1, keepdim=True)).detach()
+        loss = (F.cross_entropy(z, labels) + strength * (1 - (p * target).sum(-1)).log().mean()) / 2
+        theta = theta.detach() - 0.1 * torch.autograd.grad(loss, theta)[0]
+    return path
+
+
+@pytest.mark.parametrize(("arm", "strength"), [("cross-entropy", 0.0), ("ELR", 3.0)])
+def test_the_linear_theory_equals_a_plain_loop(arm: str, strength: float) -> None:
+    results = elr.LinearTheory(steps=100, ratio=0.3).run([4]).sel(arm=arm, seed=4)
+    path = linear_path(elr.gaussians((4,), 200, 60, 0.2, 0.4), 100, strength)
+    chosen = torch.stack([path[t] for t in results.time.values])
+    np.testing.assert_allclose(results.along_truth, chosen[:, 0], atol=1e-8)
+    np.testing.assert_allclose(results.norm, chosen.norm(dim=-1), atol=1e-8)
+    assert float(results.stopping_time) == next(t for t, theta in enumerate(path) if theta[0] >= 0.1 and t)
+
+
+def test_cross_entropy_follows_the_closed_gradient() -> None:
+    problem = elr.gaussians((0,), 200, 60, 0.2, 0.4)
+    theta = problem.weights
+    for expected in linear_path(problem, 20, 0.0):
+        torch.testing.assert_close(theta[0], expected, atol=1e-10, rtol=0)
+        scores = (problem.inputs @ theta.unsqueeze(-1)).squeeze(-1)
+        theta = theta - 0.1 * elr.linear_gradient(problem.inputs, elr.kappa(scores, problem.observed))
+
+
+def test_the_stopping_time_is_the_first_crossing() -> None:
+    results = elr.LinearTheory(steps=50, ratio=0.3, learning_rate=0.02).run(3).sel(arm="cross-entropy")
+    times, theta = elr.stopping_time(elr.gaussians((0, 1, 2), 200, 60, 0.2, 0.4), 0.02)
+    crossed = (results.along_truth >= 0.1).argmax("time")
+    np.testing.assert_array_equal(times, results.time[crossed])
+    np.testing.assert_array_equal(times, results.stopping_time)
+    assert ((theta[:, 0] >= 0.1) & (theta[:, 0] < 0.11)).all()
+
+
+def test_a_stopping_time_that_is_not_reached_is_not_a_number() -> None:
+    times, _ = elr.stopping_time(elr.gaussians((0, 1), 200, 60, 0.2, 0.4), 0.02, most=1)
+    assert times.isnan().all()
+
+
+def test_the_border_in_the_picture_is_the_border_of_the_results() -> None:
+    results = elr.LinearTheory(steps=50, ratio=0.3).run(2)
+    drawn = views.picture(elr.draw_projection, results)
+    truth, observed = (results.projection.sel(direction=name).isel(arm=0) for name in ("true sign", "observed sign"))
+    wrong = int((truth != observed).sum())
+    for arm in ("cross-entropy", "ELR"):
+        right = round(float(results.wrong_true.sel(arm=arm).isel(seed=0, time=-1)) * wrong)
+        assert f"{arm}: the black border between the classes puts {right} of {wrong} wrongly" in drawn.alt
+
+
+# ------------------------------------------------------------------------------------------------- separability
+
+
+def test_exclusive_or_is_not_separable() -> None:
+    corners = np.array(list(itertools.product([-1.0, 1.0], repeat=2)))
+    assert not elr.separable(corners, corners.prod(1))
+    assert elr.separable(corners, corners[:, 0])
+
+
+@given(SEED, st.integers(2, 10), st.integers(0, 5))
+@settings(max_examples=25, deadline=None)
+def test_with_as_many_dimensions_as_points_all_labels_are_separable(seed: int, points: int, more: int) -> None:
+    assert elr.separable(draw(seed, points, points + more).numpy(), draw(seed + 1, points).sign().numpy())
+
+
+@given(SEED, st.integers(2, 8))
+@settings(max_examples=50, deadline=None)
+def test_in_the_plane_separable_means_within_a_half_plane(seed: int, points: int) -> None:
+    x, signs = draw(seed, points, 2).numpy(), draw(seed + 1, points).sign().numpy()
+    angles = np.sort(np.arctan2(*(signs[:, None] * x).T))
+    gap = max(*np.diff(angles), 2 * np.pi - (angles[-1] - angles[0]))
+    assert elr.separable(x, signs) == (gap > np.pi)
+
+
+def test_separability_agrees_with_a_hard_margin_classifier() -> None:
+    from sklearn.svm import LinearSVC
+
+    answers = []
+    for seed in range(12):
+        x, signs = draw(seed, 12, 5).numpy(), draw(seed + 100, 12).sign().numpy()
+        fitted = LinearSVC(C=1e4, fit_intercept=False, max_iter=50_000, dual=False).fit(x, signs)
+        answers.append(elr.separable(x, signs))
+        assert answers[-1] == (fitted.score(x, signs) == 1)
+    assert len(set(answers)) == 2
+
+
+# ---------------------------------------------------------------------------------------------------- exercises
+
+
+def solution(logits: Tensor, targets: Tensor) -> Tensor:
+    p = logits.softmax(-1)
+    inner = (p * targets).sum(-1, keepdim=True)
+    return p * (inner - targets) / (1 - inner)
+
+
+def test_right_answers_are_accepted() -> None:
+    assert "automatic differentiation" in elr.check_gradient(solution)
+    assert "cancel" in elr.check_strength(lambda q: 2 * q / (2 * q - 1))
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda z, t: -solution(z, t), "sign"),
+        (lambda z, t: solution(z, t) / len(z), "average"),
+        (lambda z, t: solution(z, t).mean(0), "shape"),
+        (lambda z, t: z.softmax(-1) - t, "sum to zero"),
+        (lambda z, t: solution(z, t) * 2, "chain rule"),
+        (lambda z, t: 3.0, "shape"),
+    ],
+)
+def test_wrong_gradients_get_a_hint(answer: object, hint: str) -> None:
+    with pytest.raises(Wrong, match=hint):
+        elr.check_gradient(answer)  # type: ignore[arg-type]
+
+
+def test_a_wrong_strength_gets_a_hint_and_no_answer_none() -> None:
+    with pytest.raises(Wrong, match=r"q = 0\.6"):
+        elr.check_strength(lambda q: 2.0)
+    for unanswered in (lambda: elr.check_strength(lambda q: None), lambda: elr.check_gradient(lambda z, t: None)):  # type: ignore[arg-type,return-value]
+        with pytest.raises(NotImplementedError):
+            unanswered()
