@@ -413,15 +413,15 @@ def lab(
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
 ) -> None:
     """Open the lab in JupyterLab, on this computer only (127.0.0.1, with a secret token in the address)."""
-    start = catalogue.ROOT / "lab" / "index.ipynb"
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={catalogue.ROOT}"]
+    command += ["--LabApp.default_url=/lab/tree/lab/index.ipynb"]
+    command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     if port is not None:
         command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     if not browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container there is often no other user
-    command.append(str(start))
     if os.name == "nt":
         raise typer.Exit(subprocess.call(command))
     os.execv(sys.executable, command)

@@ -337,10 +337,10 @@ def paired(source: Path) -> str:
     import nbformat
 
     notebook = jupytext.read(source, fmt="py:percent")
-    formats = notebook.metadata.get("jupytext", {}).get("formats", "")
-    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
-    if formats:
-        notebook.metadata["jupytext"] = {"formats": formats}
+    header = notebook.metadata
+    notebook.metadata = {"kernelspec": header.get("kernelspec", KERNEL), "language_info": {"name": "python"}}
+    if "formats" in header.get("jupytext", {}):  # with it, JupyterLab writes both files
+        notebook.metadata["jupytext"] = {"formats": header["jupytext"]["formats"]}
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells):
         cell["id"] = str(number)

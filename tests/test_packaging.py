@@ -1,0 +1,213 @@
+"""What people install and type: the lists agree, and the commands in the README work as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from reglab import execute
+from reglab.catalogue import ROOT
+
+CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch-cpu", "playwright": "playwright-python"}
+PIP_ONLY = {"axe-playwright-python", "nbmake", "sphinx-mathjax-offline"}
+"""Not on conda-forge, or there only for an older Jupyter; the pip section of environment.yml installs them."""
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+REQUIREMENTS = [
+    Requirement(text)
+    for text in PROJECT["dependencies"] + [one for extra in PROJECT["optional-dependencies"].values() for one in extra]
+]
+ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+PINS = {
+    canonicalize_name(name): version
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+    for name, version in [line.split("==")]
+}
+COMMANDS = [
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    for line in block.splitlines()
+]
+needs_venv = pytest.mark.skipif(
+    Path(sys.prefix) != ROOT / ".venv" or shutil.which("make") is None, reason="not in the environment of `make setup`"
+)
+
+
+# ---------------------------------------------------------------------------------------------------------- the lists
+
+
+def test_conda_and_pip_ask_for_the_same() -> None:
+    conda = [Requirement(text) for text in ENVIRONMENT["dependencies"] if isinstance(text, str)]
+    found = {requirement.name: requirement.specifier for requirement in conda}
+    assert len(found) == len(conda)
+    assert str(found.pop("python")) == PROJECT["requires-python"]
+    found.pop("pip")
+    assert found == {
+        CONDA_NAMES.get(requirement.name, requirement.name): requirement.specifier
+        for requirement in REQUIREMENTS
+        if requirement.name not in PIP_ONLY
+    }
+    (pip,) = [entry["pip"] for entry in ENVIRONMENT["dependencies"] if isinstance(entry, dict)]
+    assert pip == [f"-e .[{','.join(PROJECT['optional-dependencies'])}]"]
+    assert ENVIRONMENT["channels"] == ["conda-forge", "nodefaults"]
+
+
+def test_every_requirement_is_pinned_to_a_version_that_it_admits() -> None:
+    for requirement in REQUIREMENTS:
+        pinned = PINS[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(pinned), f"{requirement} is pinned to {pinned}"
+        assert any(one.operator == ">=" for one in requirement.specifier), f"{requirement} has no oldest version"
+
+
+def test_pins_are_for_every_computer() -> None:
+    for name, version in PINS.items():
+        assert "+" not in version, f"{name}: a build that the usual index does not have"
+        assert not name.startswith(("nvidia", "cuda", "triton", "reglab")), name
+
+
+@needs_venv
+def test_the_pins_are_what_is_installed() -> None:
+    frozen = subprocess.check_output([sys.executable, "-m", "pip", "freeze", "--exclude-editable"], text=True)
+    installed = dict(line.split("==") for line in frozen.splitlines() if "==" in line)
+    versions = {canonicalize_name(name): version.split("+")[0] for name, version in installed.items()}
+    different = {name: version for name, version in versions.items() if PINS.get(name, version) != version}
+    assert different == {}, "make setup installs what is pinned; make pins writes the pins anew"
+
+
+def test_no_file_names_a_machine_or_a_registry() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    for file in ("README.md", "Makefile", "constraints.txt", "environment.yml", ".ci/run", "pyproject.toml"):
+        text = (ROOT / file).read_text(encoding="utf-8")
+        hosts = set(re.findall(r"https?://([\w.-]+)", text))
+        assert hosts <= {"download.pytorch.org", "creativecommons.org", "arxiv.org"}, f"{file} names {hosts}"
+    assert tracked.returncode or not re.search(r"^(\.venv|book/lab|book/_build)/", tracked.stdout, re.M)
+
+
+# ----------------------------------------------------------------------------------------------- the README's commands
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    assert COMMANDS[:2] == ["make lab", "make test"]
+
+
+@needs_venv
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith(".venv/bin/reglab")])
+def test_the_commands_of_the_readme_work(command: str, tmp_path: Path) -> None:
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert (tmp_path / "run.nc").is_file() == ("--out run.nc" in command)
+
+
+@needs_venv
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make")])
+def test_every_make_target_of_the_readme_exists(command: str) -> None:
+    done = subprocess.run(command.replace("make", "make -n", 1), shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    if command == "make test":
+        for tool in ("ruff check", "ruff format --check", "mypy", "pytest"):
+            assert f".venv/bin/{tool}\n" in done.stdout
+
+
+@needs_venv
+def test_make_help_lists_every_target() -> None:
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    listed = subprocess.check_output(["make", "help"], cwd=ROOT, text=True)
+    assert phony and re.findall(r"^make (\w+)", listed, re.M) == phony[1].split()
+
+
+@needs_venv
+def test_make_setup_runs_again_only_when_the_lists_change(tmp_path: Path) -> None:
+    for file in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / file, tmp_path)
+    (tmp_path / ".venv").mkdir()
+
+    def planned() -> str:
+        return subprocess.check_output(["make", "-n", "setup", "TORCH_INDEX=https://x.org/"], cwd=tmp_path, text=True)
+
+    assert "pip install" in planned() and "--extra-index-url https://x.org/" in planned()
+    (tmp_path / ".venv" / ".ready").touch()
+    assert "pip install" not in planned()
+    now = time.time()
+    for later, file in enumerate(("pyproject.toml", "constraints.txt"), 1):
+        os.utime(tmp_path / file, (now + 10 * later, now + 10 * later))
+        assert "pip install" in planned(), file
+        os.utime(tmp_path / ".venv" / ".ready", (now + 10 * later + 5, now + 10 * later + 5))
+        assert "pip install" not in planned()
+
+
+@needs_venv
+def test_an_old_python_is_refused_in_words(tmp_path: Path) -> None:
+    for file in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / file, tmp_path)
+    old = tmp_path / "oldpython"
+    old.write_text('#!/bin/sh\ncase "$1" in --version) echo "Python 3.9.2";; *) exit 1;; esac\n')
+    old.chmod(0o755)
+    done = subprocess.run(["make", "setup", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0 and "RegLab needs Python 3.11 or newer" in done.stderr and "Python 3.9.2" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+@needs_venv
+@pytest.mark.skipif(os.name == "nt", reason="make lab is for Linux and macOS")
+def test_make_lab_opens_the_lab_on_this_computer_with_a_token(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path / "log"
+    environment = {**os.environ, "JUPYTER_PORT": str(port), "BROWSER": "true", "JUPYTER_CONFIG_DIR": str(tmp_path)}
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            "make lab", shell=True, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 60
+        found = None
+        while found is None:
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+            found = re.search(
+                rf"http://127\.0\.0\.1:{port}/lab/tree/lab/index\.ipynb\?token=\w{{20,}}", log.read_text()
+            )
+        with urllib.request.urlopen(found[0], timeout=20) as page:
+            assert page.status == 200 and b"JupyterLab" in page.read()
+        contents = f"http://127.0.0.1:{port}/api/contents/lab"
+        token = found[0].split("token=")[1]
+        for name in execute.names():
+            with urllib.request.urlopen(f"{contents}/{name}.ipynb?token={token}", timeout=20) as answer:
+                assert b'"cells"' in answer.read(), "JupyterLab can open it"
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"{contents}/index.ipynb", timeout=20)
+        every = [
+            (family, address)
+            for family, _, _, _, address in socket.getaddrinfo(socket.gethostname(), port, type=socket.SOCK_STREAM)
+        ]
+        for family, address in every:
+            if not str(address[0]).startswith("127.") and address[0] != "::1":
+                with socket.socket(family) as outside:
+                    outside.settimeout(3)
+                    assert outside.connect_ex(address) != 0, "reachable from other computers"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
