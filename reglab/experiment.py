@@ -6,6 +6,7 @@ parameters, the command line, the tables of claims and the checks of bad input.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import json
@@ -70,7 +71,7 @@ class Knob:
             if value not in self.choices:
                 raise wrong
             return value
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -math.inf < value < math.inf:
             raise wrong
         if isinstance(self.default, int) and value != int(value):
             raise wrong
@@ -181,8 +182,9 @@ class Experiment:
     """A setting of an experiment. Making one checks every knob; `run` computes it.
 
     Subclasses declare `arms` (label -> role), `outputs`, `views`, `headline` (the output that one sentence reports),
-    `scaled` (what was scaled down from the paper), `smoke` (a setting that runs in under a second), `grid` (what the website replays) and `equals_baseline`
-    (settings and arms that must equal the baseline exactly), and implement `axes` and `frames`.
+    `scaled` (what was scaled down from the paper), `smoke` (a setting that runs in under a second), `grid` (what the
+    website replays), `equals_baseline` (settings and arms that must equal the baseline exactly) and `may_be_nan`
+    (outputs that may be partly NaN where all is computed), and implement `axes` and `frames`.
     """
 
     arms: ClassVar[Mapping[str, str]] = {}
@@ -193,6 +195,7 @@ class Experiment:
     smoke: ClassVar[Mapping[str, Any]] = {}
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
     equals_baseline: ClassVar[Sequence[tuple[Mapping[str, Any], str]]] = ()
+    may_be_nan: ClassVar[Sequence[str]] = ()
 
     def __post_init__(self) -> None:
         for name, declared in self.knobs().items():
@@ -294,6 +297,9 @@ class Experiment:
     def _fill(self, data: xr.Dataset, frame: Frame) -> None:
         arms = list(self.arms)
         at = dict(frame.at)
+        unknown = [name for name in at if name not in data.dims]
+        if unknown:
+            raise KeyError(f"a frame of {type(self).__name__} names the axis {unknown[0]!r}; known: {tuple(data.dims)}")
         if isinstance(at.get("arm"), str):
             at["arm"] = arms.index(at["arm"])
         elif "arm" in at:
@@ -316,7 +322,8 @@ def save(data: xr.Dataset, path: Path) -> None:
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def load(path: Path, of: type[Experiment] | None = None) -> xr.Dataset:
@@ -333,10 +340,9 @@ def load(path: Path, of: type[Experiment] | None = None) -> xr.Dataset:
         data = xr.load_dataset(path, engine="h5netcdf")
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ValueError(f"{path}: not a readable result file; it may be cut short or of another kind") from error
-    if not {"paper", "experiment", "knobs", "reglab"} <= set(data.attrs):
+    if not {"paper", "experiment", "knobs", "reglab", "threads"} <= set(data.attrs):
         raise ValueError(f"{path}: a NetCDF file, but not a result of RegLab")
-    for attribute in ("threads",):
-        data.attrs[attribute] = int(data.attrs[attribute])
+    data.attrs["threads"] = int(data.attrs["threads"])
     made_by = f"{data.attrs['paper']}:{data.attrs['experiment']}"
     if of is not None and made_by != f"{of.paper()}:{of.__name__}":
         raise ValueError(f"{path}: a result of {made_by}, not of {of.paper()}:{of.__name__}")

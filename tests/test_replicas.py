@@ -125,7 +125,7 @@ def test_several_inputs_and_shared_weights(shared: str) -> None:
         def __init__(self) -> None:
             super().__init__()
             self.first = nn.Linear(5, 5, bias=False)
-            self.second = self.first if shared == "module" else nn.Linear(5, 5, bias=False)
+            self.second: nn.Linear = self.first if shared == "module" else nn.Linear(5, 5, bias=False)
             self.second.weight = self.first.weight
 
         def forward(self, inputs: Tensor, noise: Tensor) -> Tensor:
@@ -183,21 +183,21 @@ def test_a_batched_network_equals_plain_layers(optimizer: str) -> None:
     train_stacked(stacked, seeds, make(stacked.parameters(), lr=0.05, **options))
     for m, (module, seed) in enumerate(zip(modules, seeds, strict=True)):
         train_alone(module, seed, make(module.parameters(), lr=0.05, **options))
-        for ours, plain in zip(stacked.parameters(), module.parameters(), strict=True):
-            expected = plain.T if plain.dim() == 2 else plain[None]
+        for ours, weights in zip(stacked.parameters(), module.parameters(), strict=True):
+            expected = weights.T if weights.dim() == 2 else weights[None]
             torch.testing.assert_close(ours[m], expected, atol=1e-10, rtol=1e-6)
 
 
 def test_first_weights_of_a_batched_network() -> None:
     network = replicas.mlp((400, 300, 10), [generator(seed, "w") for seed in (3, 8)], copies=2)
-    weight, bias = network[0].weight, network[0].bias
+    (weight, bias, last, _), kinds = network.parameters(), [type(layer) for layer in network]
     assert weight.shape == (4, 400, 300) and (bias == 0).all()
     assert torch.equal(weight[0], weight[2]) and torch.equal(weight[1], weight[3])
     assert not torch.equal(weight[0], weight[1])
-    alone = replicas.mlp((400, 300, 10), [generator(8, "w")])
-    assert torch.equal(alone[0].weight[0], weight[1]) and torch.equal(alone[2].weight[0], network[2].weight[1])
+    alone = list(replicas.mlp((400, 300, 10), [generator(8, "w")]).parameters())
+    assert torch.equal(alone[0][0], weight[1]) and torch.equal(alone[2][0], last[1])
     assert float(weight.detach().var()) == pytest.approx(1 / 400, rel=0.02)
-    assert [type(layer) for layer in network] == [replicas.Linear, nn.ReLU, replicas.Linear]
+    assert kinds == [replicas.Linear, nn.ReLU, replicas.Linear]
 
 
 # ------------------------------------------------------------------------------- norms, clipping, rates per model
