@@ -321,6 +321,8 @@ def pair(folder: Path | None = None) -> list[Path]:
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
             target.write_text(text, encoding="utf-8", newline="\n")
             changed.append(target)
+        # Jupytext in JupyterLab refuses to open an .ipynb that is newer than its .py
+        os.utime(target, ns=(source.stat().st_atime_ns, source.stat().st_mtime_ns))
     return changed
 
 
@@ -344,7 +346,6 @@ def paired(source: Path) -> str:
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells):
         cell["id"] = str(number)
-        cell.metadata.pop("lines_to_next_cell", None)
     return nbformat.writes(nbformat.from_dict(notebook), version=4) + "\n"
 
 

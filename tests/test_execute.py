@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jupytext
 import nbformat
 import psutil
 import pytest
@@ -179,7 +180,10 @@ def test_pairing_is_the_same_every_time(tmp_path: Path) -> None:
     made: Any = nbformat.reads(text, as_version=4)
     nbformat.validate(made)
     assert [cell.id for cell in made.cells] == ["0", "1", "2"]
-    assert made.cells[1].metadata == {"tags": ["parameters"]} and made.cells[2].metadata == {}
+    assert made.cells[1].metadata["tags"] == ["parameters"] and made.cells[2].metadata == {}
+    assert target.stat().st_mtime_ns == source.stat().st_mtime_ns, "or JupyterLab would not open it"
+    jupytext.write(made, back := tmp_path / "back.py", fmt="py:percent")
+    assert "\n".join(back.read_text().splitlines()[-8:]) in source.read_text(), "blank lines come back too"
     assert made.metadata.kernelspec.name == "other"
     assert all(cell.get("outputs", []) == [] and cell.get("execution_count") is None for cell in made.cells)
 

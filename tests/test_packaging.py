@@ -192,7 +192,7 @@ def test_make_lab_opens_the_lab_on_this_computer_with_a_token(tmp_path: Path) ->
         token = found[0].split("token=")[1]
         for name in execute.names():
             with urllib.request.urlopen(f"{contents}/{name}.ipynb?token={token}", timeout=20) as answer:
-                assert b'"cells"' in answer.read(), "JupyterLab can open it"
+                assert b'"cells"' in answer.read(), f"JupyterLab cannot open {name}"
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(f"{contents}/index.ipynb", timeout=20)
         every = [
