@@ -35,7 +35,7 @@ PARTS = {
     ),
     "geometry": Part(
         "The geometry of features",
-        "Regularizers that act on where the features of a network lie: collapsed, spread, sparse or close to a prototype.",
+        "Regularizers that act on where a network's features lie: collapsed, spread, sparse or close to a prototype.",
     ),
     "weights": Part(
         "Weights: small, sparse, low rank",
@@ -159,7 +159,7 @@ def _canonical(node: ast.AST) -> Iterator[Any]:
         for child in children:
             if isinstance(child, ast.AST):
                 yield field, tuple(_canonical(child))
-            elif child is not None:
+            elif child is not None or isinstance(value, list):
                 yield field, repr(child)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import math
@@ -28,7 +29,7 @@ RULES: dict[Rule, str] = {
     "interval": "the 95 % interval of the mean over seeds lies wholly on the right side of the bound",
     "every seed": "each single seed lies on the right side of the bound",
     "exact": "one number without chance lies on the right side of the bound",
-    "bootstrap": "the 95 % bootstrap interval of one number computed from all seeds lies on the right side of the bound",
+    "bootstrap": "the 95 % bootstrap interval of one number from all seeds lies on the right side of the bound",
 }
 """What each rule asks of the measured effect."""
 
@@ -98,15 +99,16 @@ class Claim:
 
     def verdict(self, low: float, high: float) -> Verdict:
         """Compare an interval with the bound: inside it, outside it, or astride (`unclear`, as is NaN)."""
-        smallest = -math.inf if self.within is None and self.above is None else (self.within or (self.above, 0))[0]
-        largest = math.inf if self.within is None and self.below is None else (self.within or (0, self.below))[1]
-        assert smallest is not None and largest is not None
         if math.isnan(low) or math.isnan(high):
             return "unclear"
         if self.within is not None:
+            smallest, largest = self.within
             inside, outside = smallest <= low and high <= largest, high < smallest or low > largest
+        elif self.above is not None:
+            inside, outside = low > self.above, high <= self.above
         else:
-            inside, outside = smallest < low and high < largest, high <= smallest or low >= largest
+            assert self.below is not None
+            inside, outside = high < self.below, low >= self.below
         return "holds" if inside else "does not hold" if outside else "unclear"
 
     def judge(self, datasets: Sequence[xr.Dataset]) -> tuple[Interval, Verdict]:
@@ -161,7 +163,8 @@ def measure(
         claims = [claim for claim in claims if claim.key in wanted]
 
     def needed(claim: Claim) -> list[tuple[Experiment, int]]:
-        return [(claim.of.make(settings), seeds or claim.seeds) for settings in claim.at.values()]
+        count = claim.seeds if seeds is None else seeds
+        return [(claim.of.make(settings), count) for settings in claim.at.values()]
 
     runs = list(dict.fromkeys(run for claim in claims for run in needed(claim)))
     results: dict[tuple[Experiment, int], xr.Dataset] = {}
@@ -189,7 +192,7 @@ def measure(
                 "bound": claim.bound,
                 "rule": claim.rule,
                 "verdict": verdict,
-                "seeds": seeds or claim.seeds,
+                "seeds": claim.seeds if seeds is None else seeds,
                 "settings": {label: dict(settings) for label, settings in claim.at.items()},
                 "reported": claim.reported,
                 "scaled": claim.of.scaled,
@@ -200,8 +203,8 @@ def measure(
 
 
 def _number(value: float) -> float | None:
-    """Six significant digits, and None for NaN, which JSON does not have."""
-    return None if math.isnan(value) else float(f"{value:.6g}")
+    """Six significant digits, and None for NaN and infinity, which JSON does not have."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def path(name: str) -> Path:
@@ -234,7 +237,8 @@ def write(name: str, records: Sequence[Mapping[str, Any]]) -> Path:
     except OSError as error:
         raise ValueError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return target
 
 
@@ -246,7 +250,7 @@ def read(name: str) -> dict[str, Any] | None:
     try:
         content = json.loads(source.read_text(encoding="utf-8"))
         return {"claims": content["claims"], **content}
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{source}: not a readable claims file; make it anew with `reglab check {name}`") from error
 
 

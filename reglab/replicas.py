@@ -7,6 +7,7 @@ exactly as if each were alone. What is not elementwise (norms, clipping, a learn
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -73,7 +74,7 @@ def mlp(widths: Sequence[int], generators: Iterable[torch.Generator], copies: in
     draws: list[list[Tensor]] = []
     for source in generators:
         layers = []
-        for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+        for inputs, outputs in itertools.pairwise(widths):
             bound = (3 / inputs) ** 0.5
             layers.append(torch.empty(inputs, outputs).uniform_(-bound, bound, generator=source))
         draws.append(layers)
