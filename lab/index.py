@@ -18,7 +18,8 @@
 # equations with the code that computes them, a small experiment that runs in seconds with several seeds, sliders,
 # exercises with solutions, and the paper's claims, measured.
 #
-# How to use it: run the cells from top to bottom (Shift+Enter). Before a picture, make a guess. After it, move a slider.
+# How to use it: run the cells from top to bottom (Shift+Enter). Before a picture, make a guess. After it, move a
+# slider.
 #
 # ## Is everything well?
 #

@@ -260,7 +260,8 @@ class Explorer:
         fallback = views.draw(self.results, self._view, self.kind.arms)
         text = views.sentence(self.results, self.kind.headline, self.kind.arms)
         note = "In a running notebook, sliders stand here: " + ", ".join(self.controls) + "."
-        page = f'<figure class="reglab-explore">{fallback.html}<figcaption>{html.escape(text)} {note}</figcaption></figure>'
+        caption = f"<figcaption>{html.escape(text)} {note}</figcaption>"
+        page = f'<figure class="reglab-explore">{fallback.html}{caption}</figure>'
         live = self.widget._repr_mimebundle_(**options) or {}
         return {**fallback._repr_mimebundle_(), **live, "text/html": page, "text/plain": fallback.alt}
 

@@ -379,7 +379,7 @@ class _Panel:
                 best = int(np.nanargmax(one.mean))
                 self._peak.set_data([one.x[best]], [one.mean[best]])
                 self._peak_label.xy = (one.x[best], one.mean[best])
-                self._peak_label.set_text(f"best of {name}: {number(one.mean[best])}")
+                self._peak_label.set_text(f"best {number(one.mean[best])}")
 
     def _fill_shares(self, series: Sequence[Series], pinned: Sequence[Series], growing: Sequence[Series]) -> None:
         lower = np.zeros(len(series[0].x))
@@ -511,10 +511,11 @@ class Picture:
     def html(self) -> str:
         """The picture as HTML that needs nothing else."""
         wide, narrow = (base64.b64encode(png).decode() for png in (self.wide, self.narrow))
+        style = f"width:100%;max-width:{WIDE * 100:.0f}px"
         return (
-            f'<picture class="reglab-picture"><source media="(max-width: 600px)" srcset="data:image/png;base64,{narrow}">'
-            f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{wide}" style="width:100%;max-width:{WIDE * 100:.0f}px">'
-            "</picture>"
+            '<picture class="reglab-picture">'
+            f'<source media="(max-width: 600px)" srcset="data:image/png;base64,{narrow}">'
+            f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{wide}" style="{style}"></picture>'
         )
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
@@ -550,43 +551,42 @@ def picture(plot: Any, *arguments: Any, height: float = 3.2) -> Picture:
 
 
 def sentence(data: xr.Dataset, headline: str, arms: Mapping[str, str]) -> str:
-    """Say in one sentence what the results show about the headline quantity, with its uncertainty in words."""
+    """Say in one sentence what the results show about the headline quantity, with its uncertainty in words.
+
+    Curves are reported at the last position that all seeds and arms have reached.
+    """
     values = data[headline]
     name, seeds = str(values.attrs["long_name"]), data.sizes["seed"]
+    place, start = "At the end", ""
     rest = [str(dim) for dim in values.dims if dim not in ("arm", "seed")]
     if rest:
-        there = np.flatnonzero(
-            np.isfinite(values.values).all(axis=tuple(values.get_axis_num(d) for d in values.dims if d != rest[0]))
-        )
-        if not len(there):
+        axis = data[rest[0]]
+        reached = np.flatnonzero(values.notnull().all([dim for dim in values.dims if dim != rest[0]]).values)
+        if not len(reached):
             return "Nothing to report yet."
-        where = data[rest[0]]
-        place = f"At {where.attrs['long_name']} {where.values[there[-1]]:g}"
-        first, values = values.isel({rest[0]: there[0]}), values.isel({rest[0]: there[-1]})
-    else:
-        place = "At the end"
+        place = f"At {axis.attrs['long_name']} {axis.values[reached[-1]]:g}"
+        start = f", from {number(float(values.isel({rest[0]: reached[0]}).mean()))} at {axis.values[reached[0]]:g}"
+        values = values.isel({rest[0]: reached[-1]})
     roles = {role: arm for arm, role in arms.items() if role in ("baseline", "method")}
     if len(roles) < 2:
-        mean, low, high = (float(v) for v in mean_interval(values.values.ravel()))
+        mean, low, high = (float(end) for end in mean_interval(values.values.ravel()))
         interval = (
-            f" (95 % interval {number(low)} to {number(high)}, {seeds} seeds)"
-            if np.isfinite(low)
-            else " (one seed: no interval)"
+            f"95 % interval {number(low)} to {number(high)}, {seeds} seeds" if seeds > 1 else "one seed: no interval"
         )
-        start = f", from {number(float(first.mean()))} at {where.values[there[0]]:g}" if rest and len(there) > 1 else ""
-        return f"{place}: {name} {number(mean)}{interval}{start}."
-    method, baseline = values.sel(arm=roles["method"]).values, values.sel(arm=roles["baseline"]).values
-    mean, low, high = (float(v) for v in mean_interval(method - baseline))
-    both = f"{number(float(method.mean()))} against {number(float(baseline.mean()))}"
-    if not np.isfinite(low):
-        return f"{place}: {name} {both} for {roles['method']} against {roles['baseline']}; one seed gives no interval, so this may be chance."
+        return f"{place}: {name} {number(mean)} ({interval}){start}."
+    method, baseline = (values.sel(arm=roles[role]).values for role in ("method", "baseline"))
+    mean, low, high = (float(end) for end in mean_interval(method - baseline))
+    interval = f"95 % interval of the difference {number(low)} to {number(high)}, {seeds} seeds"
+    ends = (
+        f"{number(float(values.sel(arm=roles[role]).mean()))} with {roles[role]}" for role in ("method", "baseline")
+    )
+    both = ", ".join(ends)
+    if seeds < 2:
+        return f"{place}: {name} {both}; one seed gives no interval, so this may be chance."
     if low <= 0 <= high:
-        return (
-            f"{place}: no clear difference in {name} between {roles['method']} and {roles['baseline']}, {both}; the difference "
-            f"{number(mean)} may be chance (95 % interval {number(low)} to {number(high)}, {seeds} seeds)."
-        )
+        return f"{place}: no clear difference in {name}: {both}; {number(mean)} may be chance ({interval})."
     direction = "higher" if mean > 0 else "lower"
     return (
-        f"{place}: {name} is {number(abs(mean))} {direction} with {roles['method']} than with {roles['baseline']}, {both}; "
-        f"chance alone hardly explains it (95 % interval of the difference {number(low)} to {number(high)}, {seeds} seeds)."
+        f"{place}: {name} is {number(abs(mean))} {direction} with {roles['method']} than with {roles['baseline']} "
+        f"({both}); chance alone hardly explains it ({interval})."
     )

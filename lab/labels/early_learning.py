@@ -28,12 +28,12 @@ notebook.card(paper)
 # %% [markdown]
 # ## The idea
 #
-# Somebody labelled your training images in a hurry. Out of 100 labels about 36 are wrong. You train a network on them
+# Somebody labeled your training images in a hurry. Out of 100 labels about 36 are wrong. You train a network on them
 # with cross-entropy, the usual loss. What will it predict for an image of a 3 that carries the label 8?
 #
-# First it says 3. All the rightly labelled threes teach it what a 3 looks like, and one wrong label cannot outweigh
-# them. This is **early learning**. But the rightly labelled images are soon fitted, and then their gradients fade. The
-# wrongly labelled ones still disagree with the network, so their gradients stay large. Step by step the network learns
+# First it says 3. All the rightly labeled threes teach it what a 3 looks like, and one wrong label cannot outweigh
+# them. This is **early learning**. But the rightly labeled images are soon fitted, and then their gradients fade. The
+# wrongly labeled ones still disagree with the network, so their gradients stay large. Step by step the network learns
 # them by heart: it says 8. This is **memorization**, and it makes the network worse on new images.
 #
 # Early-learning regularization (ELR) writes down what the network believes about every training example while it still
@@ -58,22 +58,23 @@ results = notebook.run(digits, seeds)
 notebook.draw(results, "What is predicted")
 
 # %% [markdown]
-# Look at the right column, the wrongly labelled digits. Under cross-entropy (first row) blue, the truth, comes first
+# Look at the right column, the wrongly labeled digits. Under cross-entropy (first row) blue, the truth, comes first
 # and orange, the wrong label, eats it up later. Under ELR (second row) it hardly starts. The two lower rows are
 # weaker relatives of ELR; we come back to them.
 #
 # ## The method
 #
 # There are $n$ training examples and $C$ classes. For example $i$ the network gives logits $z^{[i]}\in\mathbb R^C$ and
-# probabilities $p^{[i]}=\mathrm{softmax}(z^{[i]})$. Its observed label, right or wrong, is the one-hot vector $y^{[i]}$.
-# ELR keeps one more vector for every example, the **target** $t^{[i]}$. It starts at zero. Whenever the example appears
-# in a batch, the target moves towards the present prediction, with a memory $0\le\beta<1$:
+# probabilities $p^{[i]}=\mathrm{softmax}(z^{[i]})$. Its observed label, right or wrong, is the one-hot vector
+# $y^{[i]}$. ELR keeps one more vector for every example, the **target** $t^{[i]}$. It starts at zero. Whenever the
+# example appears in a batch, the target moves towards the present prediction, with a memory $0\le\beta<1$:
 #
 # $$t^{[i]}\leftarrow\beta\,t^{[i]}+(1-\beta)\,p^{[i]} .$$
 #
 # The loss adds to cross-entropy a term of strength $\lambda\ge 0$:
 #
-# $$L=-\frac1n\sum_i\sum_c y^{[i]}_c\log p^{[i]}_c+\frac{\lambda}{n}\sum_i\log\bigl(1-\langle p^{[i]},t^{[i]}\rangle\bigr).$$
+# $$L=-\frac1n\sum_i\sum_c y^{[i]}_c\log p^{[i]}_c
+# +\frac{\lambda}{n}\sum_i\log\bigl(1-\langle p^{[i]},t^{[i]}\rangle\bigr).$$
 #
 # Here $\langle p,t\rangle=\sum_c p_ct_c$ is large when prediction and target agree. The term then is very negative, so
 # the network is paid for agreeing with its memory. What does this do to the gradient? In the logits, one example's
@@ -81,7 +82,7 @@ notebook.draw(results, "What is predicted")
 #
 # $$g_c=\frac{p_c\,(\langle p,t\rangle-t_c)}{1-\langle p,t\rangle}.$$
 #
-# At the true class $c^*$ the target is large, so $g_{c^*}<0$. For a wrongly labelled example cross-entropy pushes away
+# At the true class $c^*$ the target is large, so $g_{c^*}<0$. For a wrongly labeled example cross-entropy pushes away
 # from the truth with $+p_{c^*}$; the regularizer pulls back with $\lambda g_{c^*}$. This is the code, as it runs:
 
 # %%
@@ -109,10 +110,10 @@ notebook.summary(results)
 
 # %% [markdown]
 # Thin lines are single seeds, the band is the 95 % interval of their mean. The star is the best epoch of cross-entropy.
-# You can only find it if somebody gives you rightly labelled test digits, so stopping there is no method; it is shown
+# You can only find it if somebody gives you rightly labeled test digits, so stopping there is no method; it is shown
 # as a reference. Without memory ELR depends on luck: look at how far its seeds lie apart.
 #
-# The next picture shows the push and the pull on wrongly labelled digits. **Look for** the sum: does it stay positive,
+# The next picture shows the push and the pull on wrongly labeled digits. **Look for** the sum: does it stay positive,
 # away from the truth?
 
 # %%
@@ -147,7 +148,7 @@ notebook.draw(linear, "Early and late")
 
 # %% [markdown]
 # **What you see:** left of $T$ the cosine is far above $1/6$. Right labels fade from the gradient ($\kappa^2$ falls),
-# wrong labels take over ($\kappa^2$ rises). In the end cross-entropy has turned all wrongly labelled points around, and
+# wrong labels take over ($\kappa^2$ rises). In the end cross-entropy has turned all wrongly labeled points around, and
 # its accuracy on new points has dropped. ELR keeps both.
 #
 # ## Explore
@@ -189,16 +190,18 @@ notebook.verdicts(paper)
 # </details>
 
 # %% [markdown]
-# **2. Write the gradient.** Fill in $g$ for one batch of logits and targets, both $[N, C]$, in at most ten lines, without
-# the clamp. Then find, for two classes with $t=p=(q,1-q)$, true class 1 and observed label 2, the strength $\lambda$ at
-# which the push and the pull cancel, as a function of $q>\frac12$.
+# **2. Write the gradient.** Fill in $g$ for one batch of logits and targets, both $[N, C]$, in at most ten lines,
+# without the clamp. Then find, for two classes with $t=p=(q,1-q)$, true class 1 and observed label 2, the strength
+# $\lambda$ at which the push and the pull cancel, as a function of $q>\frac12$.
 
 
 # %%
-def my_gradient(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor: ...
+def my_gradient(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
+    return None  # your lines here
 
 
-def my_strength(q: float) -> float: ...
+def my_strength(q: float) -> float | None:
+    return None  # your formula here
 
 
 notebook.check(my_gradient, paper.check_gradient)

@@ -22,8 +22,8 @@ from reglab import data, metrics, replicas
 from reglab.catalogue import Paper
 from reglab.claims import Claim
 from reglab.data import Seeds, generator
-from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
 from reglab.exercise import Wrong
+from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
 from reglab.views import FURTHER, METHOD, WIDE, Curves, Line, Shares, View
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ RATIO = Knob(
 RATES = Knob(0.1, 0.02, 0.2, stops=(0.02, 0.05, 0.1, 0.2), symbol="η", help="step size of gradient descent")
 CURVE, LINE = "arm seed epoch", "arm seed time"
 WRONG = FURTHER[3]
-"""The look of wrongly labelled examples in the pictures of this page."""
+"""The look of wrongly labeled examples in the pictures of this page."""
 
 
 # ---------------------------------------------------------------------------------------------------- the method
@@ -144,72 +144,42 @@ class Memorization(Experiment):
     arms = {"cross-entropy": "baseline", "ELR": "method", "ELR, no memory": "ablation", "KL": "ablation"}
     outputs = {
         "test_accuracy": share(CURVE, "test accuracy", "share of the 797 test digits classified right"),
-        "clean_true": share(CURVE, "right", "share of rightly labelled digits predicted right"),
-        "clean_other": share(CURVE, "not right", "share of rightly labelled digits predicted as another digit"),
-        "wrong_true": share(CURVE, "true digit", "share of wrongly labelled digits predicted as what they are"),
-        "wrong_memorized": share(CURVE, "wrong label", "share of wrongly labelled digits predicted as labelled"),
-        "wrong_other": share(CURVE, "a third digit", "share of wrongly labelled digits predicted as a third digit"),
+        "clean_true": share(CURVE, "right", "share of rightly labeled digits predicted right"),
+        "clean_other": share(CURVE, "not right", "share of rightly labeled digits predicted as another digit"),
+        "wrong_true": share(CURVE, "true digit", "share of wrongly labeled digits predicted as what they are"),
+        "wrong_memorized": share(CURVE, "wrong label", "share of wrongly labeled digits predicted as labeled"),
+        "wrong_other": share(CURVE, "a third digit", "share of wrongly labeled digits predicted as a third digit"),
         "target_accuracy": share(CURVE, "accuracy of the targets", "share of digits whose largest target is the truth"),
-        "clean_residual": Var(CURVE, "right labels", "mean length of p − y on rightly labelled digits", low=0),
-        "wrong_residual": Var(CURVE, "wrong labels", "mean length of p − y on wrongly labelled digits", low=0),
+        "clean_residual": Var(CURVE, "right labels", "mean length of p − y on rightly labeled digits", low=0),
+        "wrong_residual": Var(CURVE, "wrong labels", "mean length of p − y on wrongly labeled digits", low=0),
         "wrong_push": Var(CURVE, "cross-entropy, p", "cross-entropy's coefficient on the true class, wrong labels"),
         "wrong_pull": Var(CURVE, "regularizer, λg", "the regularizer's coefficient on the true class, wrong labels"),
         "wrong_total": Var(CURVE, "sum", "sum of both coefficients on the true class, wrong labels"),
         "clean_pull": Var(CURVE, "λg, right labels", "the regularizer's coefficient on the true class, right labels"),
         "path": share("arm seed example corner epoch", "probability", "p at the corners, for a few training digits"),
     }
+    # fmt: off
     views = (
-        View(
-            "Accuracy and memory",
-            (
-                Curves("Does it still know new digits?", ["test_accuracy"], peak="cross-entropy"),
-                Curves("How many wrong labels are memorized?", ["wrong_memorized"], y="share memorized"),
-            ),
-        ),
-        View(
-            "What is predicted",
-            tuple(
-                panel
-                for arm in arms
-                for panel in (
-                    Shares(f"{arm}: rightly labelled digits", ["clean_true", "clean_other"], arm),
-                    Shares(f"{arm}: wrongly labelled digits", ["wrong_true", "wrong_memorized", "wrong_other"], arm),
-                )
-            ),
-            height=1.9,
-        ),
-        View(
-            "Push and pull",
-            (
-                Curves(
-                    "Cross-entropy: what pulls on wrong labels?",
-                    ["wrong_push", "wrong_pull", "wrong_total"],
-                    ["cross-entropy"],
-                    "coefficient at the true class",
-                    [Line("y", 0, "")],
-                ),
-                Curves(
-                    "ELR: what pulls on wrong labels?",
-                    ["wrong_push", "wrong_pull", "wrong_total"],
-                    ["ELR"],
-                    "coefficient at the true class",
-                    [Line("y", 0, "")],
-                ),
-            ),
-        ),
-        View(
-            "Who makes the gradient",
-            (
-                Curves(
-                    "Cross-entropy: whose gradient is large?",
-                    ["wrong_residual", "clean_residual"],
-                    ["cross-entropy"],
-                    "mean ‖p − y‖",
-                ),
-                Curves("How right are the remembered targets?", ["target_accuracy"], y="accuracy of the targets"),
-            ),
-        ),
+        View("Accuracy and memory", (
+            Curves("Does it still know new digits?", ["test_accuracy"], peak="cross-entropy"),
+            Curves("How many wrong labels are memorized?", ["wrong_memorized"], y="share memorized"),
+        )),
+        View("What is predicted", tuple(panel for arm in arms for panel in (
+            Shares(f"{arm}: rightly labeled digits", ["clean_true", "clean_other"], arm),
+            Shares(f"{arm}: wrongly labeled digits", ["wrong_true", "wrong_memorized", "wrong_other"], arm),
+        )), height=1.9),
+        View("Push and pull", tuple(
+            Curves(f"{arm}: what pulls on wrong labels?", ["wrong_push", "wrong_pull", "wrong_total"], [arm],
+                   "coefficient at the true class", [Line("y", 0, "")])
+            for arm in ("cross-entropy", "ELR")
+        )),
+        View("Who makes the gradient", (
+            Curves("Cross-entropy: whose gradient is large?", ["wrong_residual", "clean_residual"], ["cross-entropy"],
+                   "mean ‖p − y‖"),
+            Curves("How right are the remembered targets?", ["target_accuracy"]),
+        )),
     )
+    # fmt: on
     scaled = (
         "CIFAR-10 and ResNet-34 became 1000 digits and one hidden layer; loss, targets, noise and optimizer are kept"
     )
@@ -312,7 +282,7 @@ class Memorization(Experiment):
         return Frame({"epoch": epoch}, values)
 
     def _paths(self, p: Tensor, truth: Tensor, observed: Tensor) -> Tensor:
-        """Return p at three corners for five rightly and five wrongly labelled digits: [A, S, 10, 3], NaN if too few."""
+        """Return p at three corners for five rightly and five wrongly labeled digits: [A, S, 10, 3], NaN if too few."""
         paths = torch.full((*p.shape[:2], 10, 3), torch.nan)
         other = torch.where(observed == truth, (truth + 1) % 10, observed)
         for seed in range(len(truth)):
@@ -328,7 +298,7 @@ class Memorization(Experiment):
 
 @dataclass(frozen=True)
 class Gaussians:
-    """Two Gaussian classes for S seeds: inputs [S, n, p] float64, true and observed signs [S, n], first weights [S, p]."""
+    """Two Gaussian classes for S seeds: inputs [S, n, p], true and observed signs [S, n], first weights [S, p]."""
 
     inputs: Tensor
     truth: Tensor
@@ -423,57 +393,40 @@ class LinearTheory(Experiment):
     arms = {"cross-entropy": "baseline", "ELR": "method"}
     outputs = {
         "test_accuracy": share(LINE, "test accuracy", "exact accuracy on new points"),
-        "wrong_true": share(LINE, "true class", "share of wrongly labelled points predicted as what they are"),
-        "wrong_memorized": share(LINE, "wrong label", "share of wrongly labelled points predicted as labelled"),
-        "clean_true": share(LINE, "right", "share of rightly labelled points predicted right"),
+        "wrong_true": share(LINE, "true class", "share of wrongly labeled points predicted as what they are"),
+        "wrong_memorized": share(LINE, "wrong label", "share of wrongly labeled points predicted as labeled"),
+        "clean_true": share(LINE, "right", "share of rightly labeled points predicted right"),
         "cosine": Var(LINE, "cos(−∇L, v)", "cosine of the descent direction with the true direction", low=-0.5, high=1),
-        "clean_kappa": Var(LINE, "right labels", "mean κ² of rightly labelled points", low=0),
-        "wrong_kappa": Var(LINE, "wrong labels", "mean κ² of wrongly labelled points", low=0),
+        "clean_kappa": Var(LINE, "right labels", "mean κ² of rightly labeled points", low=0),
+        "wrong_kappa": Var(LINE, "wrong labels", "mean κ² of wrongly labeled points", low=0),
         "along_truth": Var(LINE, "θᵀv", "component of the weights along the true direction"),
         "norm": Var(LINE, "‖θ‖", "length of the weights", low=0),
         "moved": Var(LINE, "‖θ − θ₀‖", "distance from the first weights", low=0),
         "stopping_time": Var("arm seed", "T", "first step with θᵀv ≥ 1/10 (NaN: not reached)", "steps", low=0),
         "path": share(
-            "arm seed example time", "probability of the true class", "p of one rightly, one wrongly labelled point"
+            "arm seed example time", "probability of the true class", "p of one rightly, one wrongly labeled point"
         ),
         "projection": Var(
             "arm point direction", "projection", "the first seed's points on v and on the rest of the last θ"
         ),
     }
+    # fmt: off
     views = (
-        View(
-            "Early and late",
-            (
-                Curves(
-                    "Does the descent point to the truth?",
-                    ["cosine"],
-                    ["cross-entropy"],
-                    lines=[Line("y", 1 / 6, "1/6"), Line("x", "stopping_time", " T", "cross-entropy")],
-                ),
-                Curves(
-                    "Are wrongly labelled points seen as what they are?",
-                    ["wrong_true"],
-                    y="share predicted true",
-                    lines=[Line("x", "stopping_time", " T", "cross-entropy")],
-                ),
-                Curves(
-                    "Cross-entropy: who makes the gradient?",
-                    ["wrong_kappa", "clean_kappa"],
-                    ["cross-entropy"],
-                    "mean κ²",
-                    [Line("x", "stopping_time", " T", "cross-entropy")],
-                ),
-                Curves("How good is it on new points?", ["test_accuracy"], peak="cross-entropy"),
-            ),
-        ),
-        View(
-            "Two points",
-            tuple(
-                Curves(f"One point with a {kind}", ["path"], at={"example": kind})
-                for kind in ("right label", "wrong label")
-            ),
-        ),
+        View("Early and late", (
+            Curves("Does the descent point to the truth?", ["cosine"], ["cross-entropy"],
+                   lines=[Line("y", 1 / 6, "1/6"), Line("x", "stopping_time", " T", "cross-entropy")]),
+            Curves("Are wrongly labeled points seen as what they are?", ["wrong_true"], y="share predicted true",
+                   lines=[Line("x", "stopping_time", " T", "cross-entropy")]),
+            Curves("Cross-entropy: who makes the gradient?", ["wrong_kappa", "clean_kappa"], ["cross-entropy"],
+                   "mean κ²", [Line("x", "stopping_time", " T", "cross-entropy")]),
+            Curves("How good is it on new points?", ["test_accuracy"], peak="cross-entropy"),
+        )),
+        View("Two points", tuple(
+            Curves(f"One point with a {kind}", ["path"], at={"example": kind})
+            for kind in ("right label", "wrong label")
+        )),
     )
+    # fmt: on
     scaled = "the theorem speaks of n → ∞; here n = 200 and p = 180, and 4000 steps stand for t → ∞"
     headline = "test_accuracy"
     grid = {"spread": (0.1, 0.15, 0.2, 0.3, 0.4), "ratio": (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)}
@@ -488,7 +441,7 @@ class LinearTheory(Experiment):
     def axes(self) -> dict[str, Axis]:
         """The first 40 steps, then steps in equal ratios to the end."""
         return {
-            "time": Axis(self._times(), unit="steps", label="step of gradient descent", log=True),
+            "time": Axis(self._times(), label="step of gradient descent", log=True),
             "example": Axis(["right label", "wrong label"]),
             "point": Axis(range(self.examples)),
             "direction": Axis(["along v", "along the rest of θ", "true sign", "observed sign"]),
@@ -592,7 +545,7 @@ class StoppingTime(Experiment):
 
 @dataclass(frozen=True)
 class EarlyAccuracy(Experiment):
-    """At the end of early learning, measure the accuracy on wrongly labelled points for several spreads σ."""
+    """At the end of early learning, measure the accuracy on wrongly labeled points for several spreads σ."""
 
     noise: float = knob(COINS)
     ratio: float = knob(RATIO)
@@ -600,7 +553,7 @@ class EarlyAccuracy(Experiment):
 
     outputs = {
         "measured": share(
-            "seed spread", "measured", "share of wrongly labelled points predicted as what they are, at step T"
+            "seed spread", "measured", "share of wrongly labeled points predicted as what they are, at step T"
         ),
         "formula": share("seed spread", "formula", "Φ(θᵀv/(σ‖θ‖)) for the weights at step T"),
     }
@@ -609,7 +562,7 @@ class EarlyAccuracy(Experiment):
             "Accuracy at T",
             (
                 Curves(
-                    "At step T, how many wrongly labelled points are predicted right?",
+                    "At step T, how many wrongly labeled points are predicted right?",
                     ["measured", "formula"],
                     y="share",
                 ),
@@ -719,7 +672,7 @@ def draw_paths(figure: Figure, results: xr.Dataset) -> str:
         axes.legend(loc="upper left", fontsize=8.5, frameon=False, borderaxespad=0, bbox_to_anchor=(-0.08, 1.0))
         axes.set_xlim(-0.15, 1.15)
     return (
-        "Triangles of predicted probabilities, first seed, one path for each digit at twelve epochs from first to last. "
+        "Triangles of predicted probabilities, first seed, one path for each digit at twelve epochs. "
         + "; ".join(ends)
         + "."
     )
@@ -760,9 +713,7 @@ def draw_projection(figure: Figure, results: xr.Dataset) -> str:
         axes.set_ylabel("x along the rest of θ")
         wrong = observed != truth
         missed = int(((a * along + b * rest) * observed < 0)[wrong].sum())
-        said.append(
-            f"{arm}: the black border between the classes puts {missed} of {wrong.sum()} wrongly labelled points on their true side"
-        )
+        said.append(f"{arm}: the border leaves {missed} of {wrong.sum()} wrongly labeled points on their true side")
     axes.legend(fontsize=8.5, loc="best")
     return "Points of the first seed in the plane of v and the rest of the final weights. " + "; ".join(said) + "."
 
@@ -802,219 +753,107 @@ def change_until_stopping(results: xr.Dataset, variable: str) -> xr.DataArray:
     return curves.where(results.time == stop).max("time") - curves.isel(time=0)
 
 
+# fmt: off
 CLAIMS = (
-    Claim(
-        "early learning",
-        Memorization,
-        "Cross-entropy first predicts the true class of wrongly labelled digits, then forgets it: fall of that share from its peak to the end",
-        "CIFAR-10, 40 %: ResNet-34 first predicts the true class of most wrongly labelled images (Fig. 1)",
-        lambda r: fall(r, "wrong_true", "cross-entropy"),
-        above=0.3,
-        essential=True,
-    ),
-    Claim(
-        "memorization hurts",
-        Memorization,
-        "The test accuracy of cross-entropy falls from its peak to the end",
-        "Test accuracy falls once the wrong labels are memorized (Fig. 1, Section 1)",
-        lambda r: fall(r, "test_accuracy", "cross-entropy"),
-        above=0.05,
-        essential=True,
-    ),
-    Claim(
-        "prevents memorization",
-        Memorization,
-        "ELR ends more accurate than cross-entropy: difference of the final test accuracies",
-        "CIFAR-10, 40 % symmetric noise: 81.88 % → 89.15 % (60 %: 74.14 % → 86.12 %)",
-        lambda r: advantage(r, "cross-entropy"),
-        above=0.1,
-        essential=True,
-    ),
-    Claim(
-        "few memorized",
-        Memorization,
-        "ELR memorizes few wrong labels: final share",
-        "Almost no wrong label is memorized (Fig. 1, bottom)",
-        lambda r: last(r, "wrong_memorized", "ELR"),
-        below=0.15,
-        essential=True,
-    ),
-    Claim(
-        "pulls to the truth",
-        Memorization,
-        "Late in ELR training the regularizer pulls wrongly labelled digits to the true class: λg there",
-        "The regularizer's gradient is negative at the true class (Lemma 2, Fig. 2)",
-        lambda r: last(r, "wrong_pull", "ELR"),
-        below=0,
-        essential=True,
-    ),
-    Claim(
-        "cancels cross-entropy",
-        Memorization,
-        "That pull cancels at least half of the push of cross-entropy: share cancelled",
-        "It neutralizes the gradient of wrongly labelled examples (Section 4.2)",
-        lambda r: -last(r, "wrong_pull", "ELR") / last(r, "wrong_push", "ELR"),
-        above=0.5,
-        essential=True,
-    ),
-    Claim(
-        "wrong labels dominate",
-        Memorization,
-        "Late in cross-entropy training wrongly labelled digits have the larger gradients: difference of mean ‖p − y‖",
-        "Wrongly labelled examples dominate the gradient after early learning (Section 3, Fig. 2)",
-        lambda r: last(r, "wrong_residual", "cross-entropy") - last(r, "clean_residual", "cross-entropy"),
-        above=0,
-        essential=True,
-    ),
-    Claim(
-        "shape matters",
-        Memorization,
-        "ELR ends more accurate than the same targets with a KL term: difference of the final test accuracies",
-        "The KL form overfits the targets (Appendix C)",
-        lambda r: advantage(r, "KL"),
-        above=0.05,
-        essential=True,
-    ),
-    Claim(
-        "no noise, no effect",
-        Memorization,
-        "Without wrong labels ELR changes nothing: difference of the final test accuracies",
-        "Not reported; a limit we checked",
-        lambda r: advantage(r, "cross-entropy"),
-        at={"clean": {"noise": 0.0}},
-        within=(-0.01, 0.01),
-    ),
-    Claim(
-        "unstable without memory",
-        Memorization,
-        "With β = 0 (the target is the present prediction) ELR is unstable: standard deviation of the final test accuracy over seeds",
-        "CIFAR-10, 60 % noise, β = 0: 38 % (Appendix H)",
-        lambda r: last(r, "test_accuracy", "ELR, no memory").std("seed", ddof=1),
-        above=0.1,
-        rule="bootstrap",
-    ),
-    Claim(
-        "memory helps",
-        Memorization,
-        "ELR ends more accurate than ELR with β = 0: difference of the final test accuracies",
-        "CIFAR-10, 60 % noise: 86 % against 38 % with β = 0 (Appendix H)",
-        lambda r: advantage(r, "ELR, no memory"),
-        above=0.05,
-    ),
-    Claim(
-        "early direction",
-        LinearTheory,
-        "Until step T the descent direction points to the truth: smallest cos(−∇L, v)",
-        "At least 1/6 for all t < T (Proposition 3)",
-        lambda r: early(r, "cosine").min("time"),
-        above=1 / 6,
-        rule="every seed",
-        essential=True,
-    ),
-    Claim(
-        "stays near",
-        LinearTheory,
-        "Until step T the weights stay near their start: largest ‖θ − θ₀‖",
-        "At most 1 for all t < T (Proposition 3)",
-        lambda r: early(r, "moved").max("time"),
-        below=1,
-        rule="every seed",
-    ),
-    Claim(
-        "right labels fade",
-        LinearTheory,
-        "Until step T the mean κ² of rightly labelled points falls: change",
-        "Falls by more than 0.05 (Proposition 5)",
-        lambda r: change_until_stopping(r, "clean_kappa"),
-        below=-0.05,
-        rule="every seed",
-        essential=True,
-    ),
-    Claim(
-        "wrong labels grow",
-        LinearTheory,
-        "Until step T the mean κ² of wrongly labelled points rises: change",
-        "Rises by more than 0.05 (Proposition 5)",
-        lambda r: change_until_stopping(r, "wrong_kappa"),
-        above=0.05,
-        rule="every seed",
-        essential=True,
-    ),
-    Claim(
-        "time scales",
-        StoppingTime,
-        "T is inversely proportional to η: spread of the mean T·η over four learning rates, half range over middle",
-        "T = Ω(1/η) (Theorem 4)",
-        lambda r: half_range(r["product"].mean("seed")),
-        below=0.15,
-        rule="bootstrap",
-        essential=True,
-    ),
-    Claim(
-        "late memorization",
-        LinearTheory,
-        "In the end gradient descent fits the wrong labels: share of wrongly labelled points predicted as labelled",
-        "All noisy labels are fitted as t → ∞ (Theorem 4)",
-        lambda r: last(r, "wrong_memorized", "cross-entropy"),
-        above=0.95,
-        essential=True,
-    ),
-    Claim(
-        "late harm",
-        LinearTheory,
-        "Meanwhile the exact test accuracy falls from its peak to the end",
-        "Memorization harms generalization (Section 3)",
-        lambda r: fall(r, "test_accuracy", "cross-entropy"),
-        above=0.05,
-        essential=True,
-    ),
-    Claim(
-        "ELR keeps the truth",
-        LinearTheory,
-        "With ELR the wrongly labelled points stay at their true class: final share",
-        "Two Gaussians in 100 dimensions, 40 % random labels: no memorization with ELR (Appendix B)",
-        lambda r: last(r, "wrong_true", "ELR"),
-        above=0.99,
-        essential=True,
-    ),
-    Claim(
-        "ELR keeps accuracy",
-        LinearTheory,
-        "With ELR the exact test accuracy stays near 1: final value",
-        "The same picture (Appendix B)",
-        lambda r: last(r, "test_accuracy", "ELR"),
-        above=0.99,
-        essential=True,
-    ),
-    Claim(
-        "early accuracy",
-        EarlyAccuracy,
-        "At step T, for σ ≤ 0.02, almost all wrongly labelled points are predicted right: share over σ = 0.01 and 0.02",
-        "Accuracy at T above .9999 for σ small enough (Theorem 4)",
-        lambda r: r.measured.sel(spread=[0.01, 0.02]).mean("spread"),
-        above=0.99,
-        essential=True,
-    ),
-    Claim(
-        "early accuracy formula",
-        EarlyAccuracy,
-        "For larger σ that share follows Φ(θᵀv/(σ‖θ‖)): largest distance of the means over σ",
-        "Follows from the Gaussian model (Appendix A)",
-        lambda r: abs((r.measured - r.formula).mean("seed")).max("spread"),
-        below=0.05,
-        rule="exact",
-        essential=True,
-    ),
-    Claim(
-        "separable",
-        Separability,
-        "At p/n = 0.9, above 1 − Δ/2, some θ fits every noisy label",
-        "Separable when p/n > 1 − Δ/2 (Theorem 6)",
-        lambda r: r.separable.sel(ratio=0.9),
-        above=0.5,
-        rule="every seed",
-    ),
+    Claim("early learning", Memorization,
+          "Cross-entropy first predicts the true class of wrongly labeled digits, then forgets it: fall of that "
+          "share from its peak to the end",
+          "CIFAR-10, 40 %: ResNet-34 first predicts the true class of most wrongly labeled images (Fig. 1)",
+          lambda r: fall(r, "wrong_true", "cross-entropy"), above=0.3, essential=True),
+    Claim("memorization hurts", Memorization,
+          "The test accuracy of cross-entropy falls from its peak to the end",
+          "Test accuracy falls once the wrong labels are memorized (Fig. 1, Section 1)",
+          lambda r: fall(r, "test_accuracy", "cross-entropy"), above=0.05, essential=True),
+    Claim("prevents memorization", Memorization,
+          "ELR ends more accurate than cross-entropy: difference of the final test accuracies",
+          "CIFAR-10, 40 % symmetric noise: 81.88 % → 89.15 % (60 %: 74.14 % → 86.12 %)",
+          lambda r: advantage(r, "cross-entropy"), above=0.1, essential=True),
+    Claim("few memorized", Memorization,
+          "ELR memorizes few wrong labels: final share",
+          "Almost no wrong label is memorized (Fig. 1, bottom)",
+          lambda r: last(r, "wrong_memorized", "ELR"), below=0.15, essential=True),
+    Claim("pulls to the truth", Memorization,
+          "Late in ELR training the regularizer pulls wrongly labeled digits to the true class: λg there",
+          "The regularizer's gradient is negative at the true class (Lemma 2, Fig. 2)",
+          lambda r: last(r, "wrong_pull", "ELR"), below=0, essential=True),
+    Claim("cancels cross-entropy", Memorization,
+          "That pull cancels at least half of the push of cross-entropy: share cancelled",
+          "It neutralizes the gradient of wrongly labeled examples (Section 4.2)",
+          lambda r: -last(r, "wrong_pull", "ELR") / last(r, "wrong_push", "ELR"), above=0.5, essential=True),
+    Claim("wrong labels dominate", Memorization,
+          "Late in cross-entropy training wrongly labeled digits have the larger gradients: difference of mean ‖p − "
+          "y‖",
+          "Wrongly labeled examples dominate the gradient after early learning (Section 3, Fig. 2)",
+          lambda r: last(r, "wrong_residual", "cross-entropy") - last(r, "clean_residual", "cross-entropy"),
+          above=0, essential=True),
+    Claim("shape matters", Memorization,
+          "ELR ends more accurate than the same targets with a KL term: difference of the final test accuracies",
+          "The KL form overfits the targets (Appendix C)",
+          lambda r: advantage(r, "KL"), above=0.05, essential=True),
+    Claim("no noise, no effect", Memorization,
+          "Without wrong labels ELR changes nothing: difference of the final test accuracies",
+          "Not reported; a limit we checked",
+          lambda r: advantage(r, "cross-entropy"), at={"clean": {"noise": 0.0}}, within=(-0.01, 0.01)),
+    Claim("unstable without memory", Memorization,
+          "With β = 0 (the target is the present prediction) ELR is unstable: standard deviation of the final test "
+          "accuracy over seeds",
+          "CIFAR-10, 60 % noise, β = 0: 38 % (Appendix H)",
+          lambda r: last(r, "test_accuracy", "ELR, no memory").std("seed", ddof=1), above=0.1, rule="bootstrap"),
+    Claim("memory helps", Memorization,
+          "ELR ends more accurate than ELR with β = 0: difference of the final test accuracies",
+          "CIFAR-10, 60 % noise: 86 % against 38 % with β = 0 (Appendix H)",
+          lambda r: advantage(r, "ELR, no memory"), above=0.05),
+    Claim("early direction", LinearTheory,
+          "Until step T the descent direction points to the truth: smallest cos(−∇L, v)",
+          "At least 1/6 for all t < T (Proposition 3)",
+          lambda r: early(r, "cosine").min("time"), above=1 / 6, rule="every seed", essential=True),
+    Claim("stays near", LinearTheory,
+          "Until step T the weights stay near their start: largest ‖θ − θ₀‖",
+          "At most 1 for all t < T (Proposition 3)",
+          lambda r: early(r, "moved").max("time"), below=1, rule="every seed"),
+    Claim("right labels fade", LinearTheory,
+          "Until step T the mean κ² of rightly labeled points falls: change",
+          "Falls by more than 0.05 (Proposition 5)",
+          lambda r: change_until_stopping(r, "clean_kappa"), below=-0.05, rule="every seed", essential=True),
+    Claim("wrong labels grow", LinearTheory,
+          "Until step T the mean κ² of wrongly labeled points rises: change",
+          "Rises by more than 0.05 (Proposition 5)",
+          lambda r: change_until_stopping(r, "wrong_kappa"), above=0.05, rule="every seed", essential=True),
+    Claim("time scales", StoppingTime,
+          "T is inversely proportional to η: spread of the mean T·η over four learning rates, half range over middle",
+          "T = Ω(1/η) (Theorem 4)",
+          lambda r: half_range(r["product"].mean("seed")), below=0.15, rule="bootstrap", essential=True),
+    Claim("late memorization", LinearTheory,
+          "In the end gradient descent fits the wrong labels: share of wrongly labeled points predicted as labeled",
+          "All noisy labels are fitted as t → ∞ (Theorem 4)",
+          lambda r: last(r, "wrong_memorized", "cross-entropy"), above=0.95, essential=True),
+    Claim("late harm", LinearTheory,
+          "Meanwhile the exact test accuracy falls from its peak to the end",
+          "Memorization harms generalization (Section 3)",
+          lambda r: fall(r, "test_accuracy", "cross-entropy"), above=0.05, essential=True),
+    Claim("ELR keeps the truth", LinearTheory,
+          "With ELR the wrongly labeled points stay at their true class: final share",
+          "Two Gaussians in 100 dimensions, 40 % random labels: no memorization with ELR (Appendix B)",
+          lambda r: last(r, "wrong_true", "ELR"), above=0.99, essential=True),
+    Claim("ELR keeps accuracy", LinearTheory,
+          "With ELR the exact test accuracy stays near 1: final value",
+          "The same picture (Appendix B)",
+          lambda r: last(r, "test_accuracy", "ELR"), above=0.99, essential=True),
+    Claim("early accuracy", EarlyAccuracy,
+          "At step T, for σ ≤ 0.02, almost all wrongly labeled points are predicted right: share over σ = 0.01 and "
+          "0.02",
+          "Accuracy at T above .9999 for σ small enough (Theorem 4)",
+          lambda r: r.measured.sel(spread=[0.01, 0.02]).mean("spread"), above=0.99, essential=True),
+    Claim("early accuracy formula", EarlyAccuracy,
+          "For larger σ that share follows Φ(θᵀv/(σ‖θ‖)): largest distance of the means over σ",
+          "Follows from the Gaussian model (Appendix A)",
+          lambda r: abs((r.measured - r.formula).mean("seed")).max("spread"), below=0.05, rule="exact", essential=True),
+    Claim("separable", Separability,
+          "At p/n = 0.9, above 1 − Δ/2, some θ fits every noisy label",
+          "Separable when p/n > 1 − Δ/2 (Theorem 6)",
+          lambda r: r.separable.sel(ratio=0.9), above=0.5, rule="every seed"),
 )
+# fmt: on
 
 
 def half_range(values: xr.DataArray) -> float:

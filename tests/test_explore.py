@@ -1,0 +1,228 @@
+"""The live widget: its controls and its worker here, and driven by keyboard in a real JupyterLab in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lab_browser
+import numpy as np
+import pytest
+from PIL import Image
+
+from reglab.data import Seeds
+from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob
+from reglab.explore import Explorer, explore
+from reglab.papers.labels.early_learning import Memorization
+from reglab.views import Curves, View
+
+needs_browser = pytest.mark.skipif(
+    lab_browser.CHROMIUM is None, reason="no chromium or google-chrome is installed on this machine"
+)
+
+
+@dataclass(frozen=True)
+class Steps(Experiment):
+    """Count up in small steps, each of which takes ten milliseconds; every kind of knob; fails where it is told to."""
+
+    length: int = knob(20, low=1, high=500, step=1, help="number of frames")
+    scale: float = knob(1.0, low=0, high=2, step=0.5, symbol="s", unit="m", help="size of a step")
+    stop: float = knob(1.0, stops=(1, 3, 10), help="irregular values")
+    shape: str = knob("line", choices=("line", "square"), help="a choice")
+    fails: bool = knob(False, help="raise an error in the middle")
+
+    arms = {"plain": "baseline", "double": "method"}
+    outputs = {"height": Var("arm seed time", "height", "sum of all steps", unit="m")}
+    headline = "height"
+    views = (
+        View("Heights", (Curves("How high?", ["height"]),)),
+        View("One", (Curves("How high is one?", ["height"], ["double"]),)),
+    )
+
+    def axes(self) -> dict[str, Axis]:
+        return {"time": Axis(range(self.length), label="time")}
+
+    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
+        for i in range(self.length):
+            time.sleep(0.01)
+            if self.fails and i == 2:
+                raise RuntimeError("the third step <broke>")
+            steps = np.array(seeds) + i * self.scale
+            yield Frame({"time": i}, {"height": [steps, 2 * steps]})
+            yield Tick((i + 1) / self.length)
+
+
+def test_every_kind_of_knob_becomes_the_control_that_suits_it() -> None:
+    widget = explore(Steps(length=3))
+    kinds = {name: type(control).__name__ for name, control in widget.controls.items()}
+    assert list(kinds.values()) == ["IntSlider", "FloatSlider", "SelectionSlider", "Dropdown", "Checkbox"]
+    assert widget.controls["scale"].description == "scale s (m)"
+    assert "size of a step" in widget.controls["scale"].tooltip
+    assert (widget.controls["scale"].min, widget.controls["scale"].max, widget.controls["scale"].step) == (0, 2, 0.5)
+    assert widget.settings() == Steps(length=3).settings()
+
+
+def test_a_moved_slider_trains_at_the_new_setting_and_equals_a_plain_run() -> None:
+    widget = explore(Steps(length=5), seeds=8)
+    widget.controls["scale"].value = 2.0
+    widget.wait()
+    expected = Steps(length=5, scale=2.0).run(8)
+    np.testing.assert_array_equal(widget.results.height.values, expected.height.values)
+    assert widget.results.seed.values.tolist() == list(range(8))
+    assert "8 seeds" in widget.status.value
+    assert "higher with double than with plain" in widget.sentence.value
+
+
+def test_the_figure_moves_while_it_trains_and_ends_with_numbers_in_its_alt_text() -> None:
+    widget = explore(Steps(length=40), seeds=2)
+    frames: list[str] = []
+    widget.figure.observe(lambda change: frames.append(change["new"]), "value")
+    widget.run()
+    widget.wait()
+    assert len(frames) >= 5
+    assert "being drawn" in frames[0]
+    assert "double starts at" in frames[-1]
+    png = base64.b64decode(frames[-1].split("base64,")[1].split('"')[0])
+    assert Image.open(io.BytesIO(png)).width == 1520
+
+
+def test_many_moves_leave_no_queue_of_stale_runs() -> None:
+    widget = explore(Steps(length=300), seeds=2)
+    started = time.perf_counter()
+    for value in (0.5, 1.0, 1.5, 2.0, 0.0):
+        widget.controls["scale"].value = value
+        time.sleep(0.05)
+    widget.stop()
+    widget.wait()
+    assert time.perf_counter() - started < 3, "five runs of three seconds each were not given up"
+    assert "stopped" in widget.status.value
+    assert float(widget.results.height.sel(arm="plain", seed=0).isel(time=1)) == 0.0, "not the last setting"
+
+
+def test_stop_keeps_what_was_drawn() -> None:
+    widget = explore(Steps(length=500), seeds=2)
+    widget.run()
+    time.sleep(0.3)
+    widget.stop()
+    widget.wait()
+    filled = np.isfinite(widget.results.height.values).all(axis=(0, 1)).sum()
+    assert 0 < filled < 500
+    assert widget.stop_button.disabled
+
+
+def test_an_error_is_shown_with_its_message_and_the_next_run_clears_it() -> None:
+    widget = explore(Steps(length=5), seeds=2)
+    widget.controls["fails"].value = True
+    widget.wait()
+    assert 'role="alert"' in widget.error.value
+    assert "RuntimeError: the third step &lt;broke&gt;" in widget.error.value
+    widget.controls["fails"].value = False
+    widget.wait()
+    assert widget.error.value == ""
+    assert "done" in widget.status.value
+
+
+def test_reset_puts_all_knobs_back_and_trains_once() -> None:
+    widget = explore(Steps(length=6), seeds=2)
+    widget.controls["scale"].value = 0.5
+    widget.controls["shape"].value = "square"
+    widget.reset()
+    widget.wait()
+    assert widget.settings() == Steps(length=6).settings()
+    assert float(widget.results.height.sel(arm="plain", seed=0).isel(time=1)) == 1.0
+
+
+def test_a_pinned_run_stays_behind_the_next_one_and_says_what_differs() -> None:
+    widget = explore(Steps(length=6), seeds=2)
+    widget.run()
+    widget.wait()
+    before = widget.figure.value
+    widget.pin_button.value = True
+    widget.wait()
+    widget.controls["scale"].value = 2.0
+    widget.wait()
+    assert "the pinned run (scale 1.0)" in widget.sentence.value
+    with_pin = widget.figure.value
+    widget.pin_button.value = False
+    widget.wait()
+    assert widget.figure.value not in (with_pin, before)
+    assert "pinned" not in widget.sentence.value
+
+
+def test_another_picture_is_drawn_without_training() -> None:
+    widget = explore(Steps(length=6))
+    results = widget.results
+    widget.picture.value = "One"
+    widget.wait()
+    assert widget.results is results
+    assert "How high is one?" in widget.figure.value
+
+
+def test_without_a_kernel_the_output_is_a_picture_with_alt_text_and_the_widget_comes_first_with_one() -> None:
+    bundle = explore(Steps(length=4))._repr_mimebundle_()
+    assert {"text/html", "image/png", "text/plain", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
+    assert 'alt="How high?' in bundle["text/html"]
+    assert Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))).format == "PNG"
+
+
+def test_results_are_shown_at_once() -> None:
+    experiment = Steps(length=4)
+    results = experiment.run(3)
+    widget = Explorer(experiment, results)
+    assert widget.results is results
+    assert "3 seeds" in widget.status.value
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A JupyterLab that serves a temporary folder."""
+    folder = tmp_path_factory.mktemp("lab")
+    with lab_browser.jupyterlab(folder) as address:
+        yield address, folder
+
+
+def _open(lab: tuple[str, Path], kind: type[Experiment], **settings: Any) -> Any:
+    address, folder = lab
+    cell = (
+        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"from reglab.explore import explore\nfrom {kind.__module__} import {kind.__name__}\n"
+    )
+    lab_browser.write_notebook(folder / f"{kind.__name__}.ipynb", f"{cell}explore({kind.__name__}(**{settings!r}))")
+    return lab_browser.page(address, f"{kind.__name__}.ipynb")
+
+
+@needs_browser
+@pytest.mark.browser
+def test_in_jupyterlab_the_keyboard_moves_a_slider_and_the_figure_trains(lab: tuple[str, Path]) -> None:
+    with _open(lab, Memorization, epochs=30) as page:
+        page.evaluate(lab_browser.WATCH)
+        handle = lab_browser.slider(page, "noise r")
+        handle.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("window.frames_seen.length >= 8")
+        assert handle.get_attribute("aria-valuenow") == "0.5"
+        page.get_by_role("button", name="Stop").press("Enter")
+        page.get_by_text("stopped; shown").wait_for()
+        seen = page.evaluate("window.frames_seen.length")
+        page.wait_for_timeout(700)
+        assert page.evaluate("window.frames_seen.length") == seen, "it went on after Stop"
+        figure = page.locator(".jp-OutputArea img[decoding=sync]")
+        assert "cross-entropy starts at" in figure.get_attribute("alt")
+
+
+@needs_browser
+@pytest.mark.browser
+def test_in_jupyterlab_every_control_is_reached_by_keyboard_and_an_error_is_seen(lab: tuple[str, Path]) -> None:
+    with _open(lab, Steps, length=5) as page:
+        for label in ("length", "scale", "stop", "seeds"):
+            assert lab_browser.slider(page, label).get_attribute("tabindex") == "0", f"{label} cannot be reached by Tab"
+        page.get_by_label("fails").press("Space")
+        page.locator(".jp-OutputArea [role=alert]", has_text="RuntimeError: the third step <broke>").wait_for()
+        page.get_by_label("fails").press("Space")
+        page.get_by_text("done: 8 seeds").wait_for()
+        assert page.locator(".jp-OutputArea [role=alert]").count() == 0
