@@ -24,16 +24,10 @@ NAME = f"labels/{PAPER}"
 QUICK = ("--set", "epochs=2", "--seeds", "2")
 
 
-@pytest.fixture
-def claims_file() -> Iterator[Path]:
-    """Return the file of measured claims and put it back as it was after the test."""
+def stored() -> bytes | None:
+    """Return the lab's own file of measured claims, which these tests never change."""
     path = claims.path(NAME)
-    before = path.read_bytes() if path.exists() else None
-    yield path
-    if before is not None:
-        path.write_bytes(before)
-    else:
-        path.unlink(missing_ok=True)
+    return path.read_bytes() if path.exists() else None
 
 
 @pytest.fixture
@@ -236,11 +230,9 @@ def test_a_read_only_folder_is_refused_before_the_run(tmp_path: Path) -> None:
     [("run", PAPER, "--set", "epochs=200", "--seeds", "30", "--out", "OUT"), ("check", PAPER)],
     ids=" ".join,
 )
-def test_ctrl_c_in_the_middle_leaves_nothing_half_done(
-    arguments: tuple[str, ...], tmp_path: Path, claims_file: Path
-) -> None:
+def test_ctrl_c_in_the_middle_leaves_nothing_half_done(arguments: tuple[str, ...], tmp_path: Path) -> None:
     out = tmp_path / "out.nc"
-    kept = claims_file.read_bytes() if claims_file.exists() else None
+    kept = stored()
     command = [sys.executable, "-m", "reglab", *(str(out) if piece == "OUT" else piece for piece in arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=catalogue.ROOT)
     time.sleep(7)
@@ -249,15 +241,15 @@ def test_ctrl_c_in_the_middle_leaves_nothing_half_done(
     output, errors = process.communicate(timeout=20)
     assert (process.returncode, output, errors) == (130, "", "Stopped.\n")
     assert list(tmp_path.iterdir()) == []
-    assert (claims_file.read_bytes() if claims_file.exists() else None) == kept
-    assert list(claims_file.parent.glob("*.tmp")) == []
+    assert stored() == kept
+    assert list(claims.path(NAME).parent.glob("*.tmp")) == []
 
 
 # -------------------------------------------------------------------------------------------------------------- check
 
 
-def test_check_prints_what_it_measured_as_json(reglab: Reglab, claims_file: Path) -> None:
-    kept = claims_file.read_bytes() if claims_file.exists() else None
+def test_check_prints_what_it_measured_as_json(reglab: Reglab) -> None:
+    kept = stored()
     done = reglab("check", PAPER, "--claim", "time scales", "--claim", "separable", "--json")
     records = json.loads(done.stdout)
     assert [record["key"] for record in records] == ["time scales", "separable"]
@@ -269,22 +261,22 @@ def test_check_prints_what_it_measured_as_json(reglab: Reglab, claims_file: Path
     assert records[0]["paper"] == NAME and records[0]["experiment"] == "StoppingTime" and records[0]["essential"]
     assert records[0]["verdict"] == "holds" and done.returncode == 0
     assert "stays as it is" in done.stderr
-    assert (claims_file.read_bytes() if claims_file.exists() else None) == kept
+    assert stored() == kept
 
 
-def test_an_essential_claim_that_does_not_hold_fails(
-    inside: Reglab, monkeypatch: pytest.MonkeyPatch, claims_file: Path
-) -> None:
-    kept = claims_file.read_bytes() if claims_file.exists() else None
+def test_an_essential_claim_that_does_not_hold_fails(inside: Reglab, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = stored()
     monkeypatch.setenv("COLUMNS", "200")
     done = inside("check", PAPER, "--claim", "time scales", "--seeds", "1")
     row = next(line for line in done.stdout.splitlines() if "time scales" in line)
     assert "unclear" in row and "essential" in row and "< 0.15" in row and "none to none" in row
     assert done.returncode == 1 and "do not hold: 'time scales'" in done.stderr
-    assert (claims_file.read_bytes() if claims_file.exists() else None) == kept
+    assert stored() == kept
 
 
-def test_stale_looks_at_what_was_measured(inside: Reglab, claims_file: Path) -> None:
+def test_stale_looks_at_what_was_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    claims_file = claims.path(NAME)
     record = {"paper": NAME, "key": "k", "essential": True, "verdict": "holds"}
     claims.write(NAME, [record])
     fresh = inside("check", PAPER, "--stale")
@@ -305,3 +297,22 @@ def test_stale_looks_at_what_was_measured(inside: Reglab, claims_file: Path) -> 
     again = inside("check", "--stale", "--claim", "separable")
     assert again.returncode == 0 and "separable" in again.stdout
     assert claims_file.read_text() == changed, "only some claims were measured"
+
+
+def test_check_writes_what_it_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    module = catalogue.module(NAME)
+    quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "Separability"))
+    monkeypatch.setattr(module, "CLAIMS", quick)
+    assert inside("check", PAPER, "--seeds", "2").returncode in (0, 1) and not claims.path(NAME).exists()
+    done = inside("check", PAPER, "--json")
+    content = claims.read(NAME)
+    assert done.returncode == 0 and done.stderr == "" and content is not None
+    assert [record["key"] for record in content["claims"]] == [claim.key for claim in quick]
+    assert [record["effect"] for record in content["claims"]] == [one["effect"] for one in json.loads(done.stdout)]
+    assert not claims.stale(NAME)
+    claims.path(NAME).unlink()
+    claims.path(NAME).parent.rmdir()
+    claims.path(NAME).parent.write_text("a file where the folder should be")
+    refused = inside("check", PAPER)
+    assert refused.returncode == 2 and refused.stderr.startswith("Error: ") and "labels" in refused.stderr
