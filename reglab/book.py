@@ -116,6 +116,7 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
     pieces = [_summary(measured), *_overview(measured)]
     for name, content in measured.items():
         paper = catalogue.paper(name)
+        scaled = {claim["experiment"]: claim["scaled"] for claim in content["claims"] if claim["scaled"]}
         versions = ", ".join(f"{package} {version}" for package, version in content["versions"].items())
         pieces.append(
             f"(claims-{paper.slug})=\n## {_plain(paper.short)}: {_plain(paper.title)}\n\n"
@@ -123,7 +124,9 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
             "```{list-table}\n:header-rows: 1\n:class: claims\n:widths: 24 24 17 14 21\n\n"
             "* - The paper says\n  - We claim\n  - We measured\n  - Verdict\n  - How\n"
             + "".join(_row(claim) for claim in content["claims"])
-            + f"```\n\nMeasured on {content['date']} with {_plain(versions)}; code digest `{content['digest']}`.\n"
+            + "```\n\n"
+            + "".join(f"What was scaled down in {kind}: {_plain(text)}.\n\n" for kind, text in scaled.items())
+            + f"Measured on {content['date']} with {_plain(versions)}; code digest `{content['digest']}`.\n"
         )
         if claims.stale(name):
             pieces.append(
@@ -156,8 +159,6 @@ def _row(claim: Mapping[str, Any]) -> str:
         for label, knobs in claim["settings"].items()
     ]
     how = [f"{claim['experiment']}, {claim['seeds']} {'seed' if claim['seeds'] == 1 else 'seeds'}", *settings]
-    if claim["scaled"]:
-        how.append(f"scaled down: {claim['scaled']}")
     cells = [
         _plain(claim["reported"]),
         _plain(claim["claim"]) + ("<br>[essential]{.essential}" if claim["essential"] else ""),

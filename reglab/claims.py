@@ -95,7 +95,7 @@ class Claim:
         """The bound in words: `> 0.1`, `< 0.15` or `-0.01 to 0.01`."""
         if self.within is not None:
             return f"{self.within[0]:g} to {self.within[1]:g}"
-        return f"> {self.above:g}" if self.above is not None else f"< {self.below:g}"
+        return f"> {self.above:.3g}" if self.above is not None else f"< {self.below:.3g}"
 
     def verdict(self, low: float, high: float) -> Verdict:
         """Compare an interval with the bound: inside it, outside it, or astride (`unclear`, as is NaN)."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 WIDE, NARROW = 7.6, 3.8
 """Widths of a picture in inches, on a page and on a phone; 100 pixels of the page are one inch."""
 
+PAGE_DPI, COLORS = 150, 32
+"""Sharpness and number of colors of a finished picture: enough to look crisp, few enough to keep pages light."""
+
 
 @dataclass(frozen=True)
 class Style:
@@ -176,6 +179,8 @@ def number(value: float) -> str:
     """Write a number with about three digits, for sentences and labels."""
     if not np.isfinite(value):
         return "none"
+    if abs(value) < 1e-6:
+        return "0"
     text = f"{value:.2f}" if 0.095 <= abs(value) < 100 else f"{value:.3g}"
     return text.replace("-", "−")
 
@@ -525,7 +530,7 @@ class Picture:
 def draw(data: xr.Dataset, view: View, arms: Mapping[str, str]) -> Picture:
     """Draw a view of some results as a picture for the page."""
     charts = [Chart(data, view, arms, width) for width in (WIDE, NARROW)]
-    wide, narrow = (chart.png(dpi=200, colors=64) for chart in charts)
+    wide, narrow = (chart.png(PAGE_DPI, COLORS) for chart in charts)
     return Picture(wide, narrow, charts[0].describe())
 
 
@@ -542,11 +547,11 @@ def picture(plot: Any, *arguments: Any, height: float = 3.2) -> Picture:
     images, alt = [], ""
     for width, tall in ((WIDE, height), (NARROW, height * 1.7)):
         with matplotlib.rc_context(LOOK):
-            figure = Figure(figsize=(width, tall), dpi=200, layout="constrained")
+            figure = Figure(figsize=(width, tall), dpi=PAGE_DPI, layout="constrained")
             canvas = FigureCanvasAgg(figure)
             alt = plot(figure, *arguments)
             canvas.draw()
-        images.append(encode(Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()), 64))
+        images.append(encode(Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()), COLORS))
     return Picture(images[0], images[1], alt)
 
 

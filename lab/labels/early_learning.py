@@ -50,10 +50,8 @@ target_momentum = 0.7
 learning_rate = 0.02
 epochs = 50
 
-# %% tags=["thumbnail"]
-digits = paper.Memorization(
-    noise=noise, strength=strength, target_momentum=target_momentum, learning_rate=learning_rate, epochs=epochs
-)
+# %%
+digits = paper.Memorization(noise, strength, target_momentum, learning_rate, epochs)
 results = notebook.run(digits, seeds)
 notebook.draw(results, "What is predicted")
 
@@ -102,7 +100,7 @@ notebook.source(paper.update_targets, paper.elr_regularizer, paper.elr_loss, pap
 #
 # **Predict:** which arm ends highest on new digits? Where would you have stopped cross-entropy?
 
-# %%
+# %% tags=["thumbnail"]
 notebook.draw(results, "Accuracy and memory")
 
 # %%
