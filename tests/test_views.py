@@ -144,7 +144,8 @@ def test_a_picture_has_two_sizes_and_says_the_final_numbers() -> None:
     drawn = views.draw(data, VIEW, ARMS)
     wide, narrow = (Image.open(io.BytesIO(png)) for png in (drawn.wide, drawn.narrow))
     assert wide.format == narrow.format == "PNG"
-    assert wide.size == (1520, 540) and narrow.size == (760, 1080)
+    assert wide.size == (7.6 * views.PAGE_DPI, 2.7 * views.PAGE_DPI)
+    assert narrow.size == (3.8 * views.PAGE_DPI, 5.4 * views.PAGE_DPI)
     for arm in ARMS:
         assert f"ends at {views.number(float(data.score.sel(arm=arm).mean('seed')[-1]))}" in drawn.alt
     assert "Which is higher?" in drawn.alt and "Where does it go?" in drawn.alt and "mean of 6 seeds" in drawn.alt
