@@ -1,0 +1,375 @@
+"""What every paper of the catalogue keeps to: its files, its card, its experiments, its claims, its notebook."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import itertools
+import math
+import random
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from reglab import catalogue, claims, views
+from reglab.catalogue import ROOT
+from reglab.experiment import Experiment
+from reglab.views import Chart, Curves, Shares
+
+NAMES = catalogue.SLUGS
+EXPERIMENTS: list[type[Experiment]] = [cls for name in NAMES for cls in catalogue.module(name).EXPERIMENTS]
+HEADINGS = ["The idea", "The method", "The experiment", "Explore", "Does it hold?", "Exercises", "What was scaled down"]
+
+every_paper = pytest.mark.parametrize("name", NAMES)
+every_experiment = pytest.mark.parametrize("cls", EXPERIMENTS, ids=lambda cls: f"{cls.paper()}:{cls.__name__}")
+
+
+@functools.cache
+def _run(experiment: Experiment, seeds: tuple[int, ...]) -> xr.Dataset:
+    return experiment.run(seeds)
+
+
+def run(cls: type[Experiment], settings: Mapping[str, Any] | None = None, *seeds: int) -> xr.Dataset:
+    """Run an experiment at its `smoke` setting (with some knobs set otherwise), once for all tests."""
+    return _run(cls.make({**cls.smoke, **(settings or {})}), seeds or (0, 1))
+
+
+def words(text: str) -> int:
+    """Count the words of a text without formulas, code and tags."""
+    plain = re.sub(r"\$\$.*?\$\$|\$.*?\$|```.*?```|<[^>]+>", " ", text, flags=re.S)
+    return len(re.findall(r"[^\W\d_][\w'’-]*", plain))
+
+
+# ----------------------------------------------------------------------------------------------- files and cards
+
+
+@every_paper
+def test_everything_of_a_paper_is_where_its_name_says(name: str) -> None:
+    part, slug = name.split("/")
+    for path in (
+        f"reglab/papers/{name}.py",
+        f"lab/{name}.py",
+        f"lab/{name}.ipynb",
+        f"tests/papers/{part}/test_{slug}.py",
+        f"data/claims/{name}.json",
+    ):
+        assert (ROOT / path).is_file(), f"{path} is missing"
+
+
+def test_every_module_notebook_test_and_claims_file_belongs_to_a_paper() -> None:
+    found = {
+        path.relative_to(ROOT / folder).with_suffix("").as_posix().replace("/test_", "/")
+        for folder in ("reglab/papers", "lab", "tests/papers", "data/claims")
+        for path in (ROOT / folder).glob("*/[!_.]*.*")
+        if path.suffix in (".py", ".ipynb", ".json")
+    }
+    assert found == set(NAMES)
+
+
+@every_paper
+def test_the_card_is_filled(name: str) -> None:
+    card = catalogue.paper(name)
+    assert card.name == name
+    assert re.fullmatch(r"\d{4}\.\d{4,5}|", card.arxiv) and re.fullmatch(r"https://\S+|", card.code)
+    assert 2010 <= card.year <= 2030 and 5 <= card.minutes <= 90
+    assert card.venue and card.authors and all(len(author.split()) >= 2 for author in card.authors)
+    assert 1 <= len(card.prerequisites) <= 5 and all(1 <= words(one) <= 8 for one in card.prerequisites)
+    assert len(card.title) > len(card.short) >= 2 and len(card.short) <= 20
+    assert 10 <= words(card.idea) <= 40 and card.idea.endswith(".") and ". " not in card.idea
+    assert 5 <= words(card.sources) <= 60
+
+
+@every_paper
+def test_a_paper_imports_no_other_paper_and_says_its_departures(name: str) -> None:
+    tree = ast.parse((ROOT / "reglab" / "papers" / f"{name}.py").read_text(encoding="utf-8"))
+    imported = _imports(tree)
+    allowed = f"reglab.papers.{name.split('/')[0]}._shared"
+    assert not [one for one in imported if one.startswith("reglab.papers") and not one.startswith(allowed)]
+    assert "Departures from the paper" in (ast.get_docstring(tree) or "")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "reglab").glob("*.py")), ids=lambda path: path.name)
+def test_the_core_names_no_paper(path: Path) -> None:
+    assert not [one for one in _imports(ast.parse(path.read_text(encoding="utf-8"))) if "reglab.papers" in one]
+
+
+def _imports(tree: ast.Module) -> list[str]:
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+# ------------------------------------------------------------------------------------------------ declarations
+
+
+@every_experiment
+def test_knobs_and_outputs_are_explained(cls: type[Experiment]) -> None:
+    assert cls.__doc__ and cls.scaled and cls.headline in cls.outputs
+    for name, knob in cls.knobs().items():
+        assert 2 <= words(knob.help) <= 20, name
+        assert knob.check(name, knob.default) == knob.default
+        assert isinstance(knob.default, bool) or knob.choices or knob.step or knob.default in knob.stops, name
+    for name, var in cls.outputs.items():
+        assert var.label and var.unit and 3 <= words(var.help) <= 25, name
+        assert set(var.dims) <= {"arm", "seed", *cls().axes()}, name
+        assert "arm" not in var.dims or cls.arms, name
+    for axis in cls().axes().values():
+        assert axis.unit and len(axis.values)
+
+
+@every_experiment
+def test_a_pair_of_arms_has_one_baseline_and_one_method(cls: type[Experiment]) -> None:
+    roles = list(cls.arms.values())
+    assert not roles or (roles.count("baseline") == 1 and roles.count("method") == 1)
+    assert set(roles) <= {"baseline", "method", "ablation", "further"} and len(views.styles(cls.arms)) == len(cls.arms)
+
+
+@every_experiment
+def test_settings_named_in_declarations_are_valid(cls: type[Experiment]) -> None:
+    assert cls.make(cls.smoke) != cls() or not cls.smoke
+    for settings, arm in cls.equals_baseline:
+        cls.make(settings)
+        assert cls.arms[arm] != "baseline"
+    assert set(cls.may_be_nan) <= set(cls.outputs)
+    if cls.grid:
+        combinations = list(itertools.product(*cls.grid.values()))
+        assert 25 <= len(combinations) <= 35
+        for values in combinations:
+            cls.make(dict(zip(cls.grid, values, strict=True)))
+        assert tuple(cls().settings()[knob] for knob in cls.grid) in combinations
+
+
+@every_experiment
+def test_views_name_what_exists(cls: type[Experiment]) -> None:
+    titles = [view.title for view in cls.views]
+    assert cls.views and len(set(titles)) == len(titles)
+    for panel in (panel for view in cls.views for panel in view.panels):
+        assert set(panel.variables) <= set(cls.outputs)
+        if isinstance(panel, Shares):
+            assert panel.arm in cls.arms
+            continue
+        assert panel.question.endswith("?") or len(panel.at) == 1
+        assert set(panel.arms) <= set(cls.arms) and panel.peak in ("", *cls.arms)
+        assert len(panel.arms or cls.arms or [""]) * len(panel.variables) <= 5
+        for line in panel.lines:
+            assert not isinstance(line.at, str) or line.at in cls.outputs
+            assert line.arm in ("", *cls.arms)
+        for axis, position in panel.at.items():
+            assert position in list(cls().axes()[axis].values)
+
+
+# ----------------------------------------------------------------------------------------------------- running
+
+
+@every_experiment
+def test_results_are_finite_and_within_their_ends(cls: type[Experiment]) -> None:
+    data = run(cls)
+    for name, var in cls.outputs.items():
+        finite = np.isfinite(data[name].values)
+        assert finite.any() if name in cls.may_be_nan else finite.all(), name
+        assert var.low is None or data[name].min() >= var.low - 1e-6, name
+        assert var.high is None or data[name].max() <= var.high + 1e-6, name
+
+
+@every_experiment
+def test_declared_settings_equal_the_baseline(cls: type[Experiment]) -> None:
+    baseline = next((arm for arm, role in cls.arms.items() if role == "baseline"), "")
+    for settings, arm in cls.equals_baseline:
+        data = run(cls, settings)
+        for name in (name for name, var in cls.outputs.items() if "arm" in var.dims):
+            np.testing.assert_allclose(
+                data[name].sel(arm=arm), data[name].sel(arm=baseline), atol=1e-6, rtol=0, err_msg=f"{name} of {arm}"
+            )
+
+
+@every_experiment
+def test_the_method_differs_from_the_baseline_where_it_should(cls: type[Experiment]) -> None:
+    data = run(cls)
+    if cls.arms and "arm" in data[cls.headline].dims:
+        values = data[cls.headline].values
+        assert all(not np.array_equal(values[0], other) for other in values[1:])
+
+
+@every_experiment
+def test_the_same_seeds_give_the_same_numbers_and_touch_no_global_chance(cls: type[Experiment]) -> None:
+    def state() -> tuple[Any, ...]:
+        return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index]
+
+    before = state()
+    again = cls.make(cls.smoke).run((0, 1))
+    assert state() == before
+    xr.testing.assert_identical(again, run(cls))
+
+
+@every_experiment
+def test_a_seed_gives_the_same_numbers_whichever_run_beside_it(cls: type[Experiment]) -> None:
+    alone, together = run(cls, {}, 1), run(cls, {}, 0, 1)
+    for name in (name for name, var in cls.outputs.items() if "seed" in var.dims):
+        # a class that is decided anew at a tie may turn one example
+        np.testing.assert_allclose(
+            alone[name].sel(seed=1), together[name].sel(seed=1), atol=2e-5, rtol=1e-5, err_msg=name
+        )
+
+
+@every_experiment
+def test_progress_grows_and_results_with_it(cls: type[Experiment]) -> None:
+    fractions, known = [], []
+    for snapshot in cls.make(cls.smoke).stream(1):
+        fractions.append(snapshot.fraction)
+        if snapshot.grew:
+            known.append(sum(int(np.isfinite(values).sum()) for values in snapshot.data.data_vars.values()))
+    assert fractions == sorted(fractions) and fractions[0] >= 0 and fractions[-1] == 1
+    assert known == sorted(known) and known[-1] > 0
+    assert len(set(fractions)) >= 4
+
+
+@every_experiment
+def test_every_picture_is_drawn_and_told(cls: type[Experiment]) -> None:
+    data = run(cls)
+    for view in cls.views:
+        chart = Chart(data, view, cls.arms)
+        assert chart.png(dpi=40).startswith(b"\x89PNG")
+        text = chart.describe()
+        for panel in view.panels:
+            assert panel.question in text
+            kinds = [panel.arm] if isinstance(panel, Shares) else list(panel.arms or cls.arms)
+            if isinstance(panel, Curves) and len(panel.variables) == 1:
+                assert all(kind in text for kind in kinds)
+        assert "no data" not in text
+    sentence = views.sentence(data, cls.headline, cls.arms)
+    assert cls.outputs[cls.headline].label in sentence and "2 seeds" in sentence
+
+
+# ------------------------------------------------------------------------------------------------------ claims
+
+
+@every_paper
+def test_claims_are_declared_well(name: str) -> None:
+    module = catalogue.module(name)
+    keys = [claim.key for claim in module.CLAIMS]
+    assert len(set(keys)) == len(keys)
+    assert any(claim.essential for claim in module.CLAIMS)
+    for claim in module.CLAIMS:
+        assert claim.of in module.EXPERIMENTS
+        assert 4 <= words(claim.text) <= 40 and 1 <= words(claim.reported) <= 40, claim.key
+        assert claim.seeds >= 3 and claim.at, claim.key
+        for settings in claim.at.values():
+            claim.of.make(settings)
+
+
+@every_paper
+def test_effects_can_be_computed_from_the_smallest_run(name: str) -> None:
+    for claim in catalogue.module(name).CLAIMS:
+        found, verdict = claim.judge([run(claim.of, settings) for settings in claim.at.values()])
+        assert verdict in ("holds", "unclear", "does not hold")
+        assert len(found) == 3
+
+
+def _records(name: str) -> Iterator[tuple[claims.Claim, dict[str, Any]]]:
+    content = claims.read(name)
+    assert content is not None, f"no claims measured; run `reglab check {name}`"
+    yield from zip(catalogue.module(name).CLAIMS, content["claims"], strict=True)
+
+
+@every_paper
+def test_measured_claims_are_those_of_the_code(name: str) -> None:
+    assert not claims.stale(name), f"the code has changed since; run `reglab check {name}`"
+    for claim, record in _records(name):
+        declared = (claim.key, claim.of.__name__, claim.text, claim.reported, claim.bound, claim.rule, claim.essential)
+        kept = ("key", "experiment", "claim", "reported", "bound", "rule", "essential")
+        assert tuple(record[field] for field in kept) == declared
+        assert record["seeds"] == claim.seeds
+        assert record["settings"] == {label: dict(settings) for label, settings in claim.at.items()}
+
+
+@every_paper
+def test_verdicts_follow_from_the_measured_numbers(name: str) -> None:
+    for claim, record in _records(name):
+        effect, low, high = (math.nan if record[key] is None else record[key] for key in ("effect", "low", "high"))
+        verdict = claim.verdict(low, high)
+        if claim.rule == "every seed" and verdict == "unclear" and not math.isnan(low):
+            verdict = "does not hold"
+        assert record["verdict"] == verdict, claim.key
+        assert math.isnan(low) or low <= effect <= high, claim.key
+        assert claim.rule != "exact" or low == effect == high, claim.key
+
+
+@every_paper
+def test_essential_claims_hold_and_failures_are_explained(name: str) -> None:
+    for claim, record in _records(name):
+        assert record["verdict"] == "holds" or not claim.essential, f"{claim.key}: {record['verdict']}"
+        assert record["verdict"] == "holds" or record["why"], f"{claim.key}: say why it {record['verdict']}"
+
+
+# --------------------------------------------------------------------------------------------------- notebooks
+
+
+@functools.cache
+def notebook(name: str) -> Any:
+    return jupytext.read(ROOT / "lab" / f"{name}.py")
+
+
+def cells(name: str, kind: str) -> list[Any]:
+    return [cell for cell in notebook(name).cells if cell.cell_type == kind]
+
+
+@every_paper
+def test_the_notebook_has_its_eight_headings(name: str) -> None:
+    text = "\n".join(cell.source for cell in cells(name, "markdown"))
+    assert re.findall(r"^## (.+)$", text, re.M) == HEADINGS
+    assert len(re.findall(r"^# .+$", text, re.M)) == 1
+    assert notebook(name).cells[0].source.startswith("# ")
+
+
+@every_paper
+def test_the_notebook_is_short(name: str) -> None:
+    flagship = 1.5 if len(catalogue.module(name).EXPERIMENTS) > 1 else 1
+    code = [cell.source.splitlines() for cell in cells(name, "code")]
+    assert len(code) <= 12 * flagship
+    assert max(map(len, code)) <= 15
+    assert sum(map(len, code)) <= 120 * flagship
+    assert 400 <= sum(words(cell.source) for cell in cells(name, "markdown")) <= 900 * flagship
+
+
+@every_paper
+def test_the_parameters_are_the_defaults(name: str) -> None:
+    tagged = [cell for cell in cells(name, "code") if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    found = {}
+    for statement in ast.parse(tagged[0].source).body:
+        assert isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
+        found[statement.targets[0].id] = ast.literal_eval(statement.value)
+    assert found.pop("seeds") == 8
+    defaults = catalogue.module(name).EXPERIMENTS[0]().settings()
+    assert found and found == {knob: defaults[knob] for knob in found}
+
+
+@every_paper
+def test_the_notebook_shows_what_every_page_shows(name: str) -> None:
+    code = "\n".join(cell.source for cell in cells(name, "code"))
+    for call in ("card(paper)", "source(", "run(", "summary(", "explore(", "verdicts(paper)", "check("):
+        assert call in code, call
+    tags = [tag for cell in notebook(name).cells for tag in cell.metadata.get("tags", [])]
+    assert tags.count("thumbnail") == 1 and tags.count("solution") >= 3
+    for title in re.findall(r'draw\(\w+, "(.+?)"\)', code):
+        assert title in [view.title for cls in catalogue.module(name).EXPERIMENTS for view in cls.views]
+
+
+@every_paper
+def test_the_notebook_s_two_forms_are_one(name: str) -> None:
+    paired = nbformat.read(ROOT / "lab" / f"{name}.ipynb", as_version=4)
+    assert [(c.cell_type, c.source) for c in paired.cells] == [(c.cell_type, c.source) for c in notebook(name).cells]
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in paired.cells)
+    nbformat.validate(paired)
