@@ -217,7 +217,7 @@ def test_a_picture_of_a_papers_own_function() -> None:
 
     drawn = views.picture(plot, "nothing")
     assert widths == [views.WIDE, views.NARROW] and drawn.alt == "An empty picture: nothing."
-    assert Image.open(io.BytesIO(drawn.wide)).size == (1520, 640)
+    assert Image.open(io.BytesIO(drawn.wide)).size == (7.6 * views.PAGE_DPI, 3.2 * views.PAGE_DPI)
 
 
 # ---------------------------------------------------------------------------------------------------------- sentences

@@ -17,8 +17,6 @@
 # *What happens when some training labels are wrong, and how a network's own early belief can protect it.*
 
 # %%
-import torch
-
 from reglab import notebook
 from reglab.explore import explore
 from reglab.papers.labels import early_learning as paper
@@ -194,11 +192,11 @@ notebook.verdicts(paper)
 
 
 # %%
-def my_gradient(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor | None:
+def my_gradient(logits, targets):
     return None  # your lines here
 
 
-def my_strength(q: float) -> float | None:
+def my_strength(q):
     return None  # your formula here
 
 
