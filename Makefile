@@ -24,10 +24,7 @@ $(READY): pyproject.toml constraints.txt
 lab: setup ## open the lab in JupyterLab
 	$(BIN)/reglab lab
 
-test: setup ## run all tests, and check style and types
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+test: setup ## run all tests; style and types are among them
 	$(BIN)/pytest
 
 notebooks: setup ## run all notebooks from top to bottom

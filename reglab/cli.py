@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -60,9 +61,9 @@ class Failed(Problem):
 
 def main() -> None:
     """Run the command line; every expected error is one line on stderr, and Ctrl-C leaves nothing half-done."""
-    # threads that wait for work must not keep the cores busy: on a computer that does something else as well, small
-    # networks then train many times slower (PyTorch reads this when it is imported)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no λ shows a question mark
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that cleaning up happens
     try:
@@ -111,6 +112,11 @@ def _print(table: Table) -> None:
     Console(highlight=False).print(table)
 
 
+def _print_json(rows: Sequence[dict[str, Any]]) -> None:
+    escaped = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    print(json.dumps(rows, ensure_ascii=escaped, indent=1))  # noqa: T201
+
+
 # ------------------------------------------------------------------------------------------------------------- list
 
 
@@ -130,7 +136,7 @@ def list_papers(
         for paper in catalogue.papers()
     ]
     if as_json:
-        print(json.dumps(rows, ensure_ascii=False, indent=1))  # noqa: T201
+        _print_json(rows)
         return
     table = Table("Part", "Name", "Title", "Minutes", "Experiments")
     for row in rows:
@@ -297,8 +303,7 @@ def check(
                 why = "only some claims were measured" if wanted else f"{seeds} is not the claims' own number of seeds"
                 _say(f"{name}: {why}; data/claims/{name}.json stays as it is.")
     if as_json:
-        shown = [{key: record[key] for key in JSON_KEYS} for record in records]
-        print(json.dumps(shown, ensure_ascii=False, indent=1))  # noqa: T201
+        _print_json([{key: record[key] for key in JSON_KEYS} for record in records])
     else:
         for name in names:
             _print(_claims_table(name, [record for record in records if record["paper"] == name]))

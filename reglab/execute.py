@@ -183,7 +183,7 @@ def _start(task: Task, again: bool, jobs: int, cell_timeout: float, notebook_tim
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **settings},
+            env={**os.environ, **settings},
             start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the worker and its kernel
         )
     return _Worker(task, process, time.monotonic() + notebook_timeout, again, path)

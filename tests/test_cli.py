@@ -79,6 +79,18 @@ def test_list_tells_about_every_paper(inside: Reglab) -> None:
         assert row["name"] in table and str(row["minutes"]) in table
 
 
+def test_a_terminal_without_greek_letters_is_no_error() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    for arguments in (
+        ["list"],
+        ["list", "--json"],
+        ["run", f"{PAPER}:StoppingTime", "--set", "ratio=0.3", "--seeds", "2"],
+    ):
+        command = [sys.executable, "-m", "reglab", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, cwd=catalogue.ROOT)
+        assert done.returncode == 0 and done.stdout.isascii(), done.stderr.decode()
+
+
 # ---------------------------------------------------------------------------------------------------------------- run
 
 
