@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -185,11 +187,22 @@ def number(value: float) -> str:
     return text.replace("-", "−")
 
 
+_LOCK = threading.RLock()
+
+
+@contextlib.contextmanager
+def _look() -> Iterator[None]:
+    """Draw in the house's style; one thread at a time, since matplotlib has one set of settings for all threads."""
+    import matplotlib
+
+    with _LOCK, matplotlib.rc_context(LOOK):
+        yield
+
+
 class Chart:
     """A view as one figure that can be filled again and again; only what changed is drawn anew."""
 
     def __init__(self, data: xr.Dataset, view: View, arms: Mapping[str, str], width: float = WIDE) -> None:
-        import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
@@ -197,7 +210,7 @@ class Chart:
         columns = 1 if width <= NARROW else min(view.columns, len(view.panels))
         rows = -(-len(view.panels) // columns)
         self._letters = int((width / columns - 0.55) * 11)
-        with matplotlib.rc_context(LOOK):
+        with _look():
             self.figure = Figure(figsize=(width, view.height * rows), layout="constrained")
             self.canvas = FigureCanvasAgg(self.figure)
             grid = self.figure.subplots(rows, columns, squeeze=False).flat
@@ -254,10 +267,9 @@ class Chart:
 
     def png(self, dpi: float = 100, colors: int = 0) -> bytes:
         """Return the figure as PNG; `colors` > 0 reduces it to a palette of so many colours (smaller files)."""
-        import matplotlib
         from PIL import Image
 
-        with matplotlib.rc_context(LOOK):
+        with _look():
             if self._background is None or self._drawn_at != dpi:
                 self.figure.set_dpi(dpi)
                 self.canvas.draw()
@@ -539,14 +551,13 @@ def picture(plot: Any, *arguments: Any, height: float = 3.2) -> Picture:
 
     It is called for a wide and for a narrow figure; `figure.get_figwidth()` tells which.
     """
-    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from PIL import Image
 
     images, alt = [], ""
     for width, tall in ((WIDE, height), (NARROW, height * 1.7)):
-        with matplotlib.rc_context(LOOK):
+        with _look():
             figure = Figure(figsize=(width, tall), dpi=PAGE_DPI, layout="constrained")
             canvas = FigureCanvasAgg(figure)
             alt = plot(figure, *arguments)
