@@ -128,7 +128,7 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
             + "".join(f"What was scaled down in {kind}: {_plain(text)}.\n\n" for kind, text in scaled.items())
             + f"Measured on {content['date']} with {_plain(versions)}; code digest `{content['digest']}`.\n"
         )
-        if claims.stale(name):
+        if content["digest"] != catalogue.digest(name):
             pieces.append(
                 ":::{attention}\nThe code of this paper has changed since these claims were measured. "
                 f"`reglab check {name.split('/')[1]}` measures them anew.\n:::\n"

@@ -84,7 +84,7 @@ def test_a_claim_is_shown_as_it_was_measured() -> None:
 def test_several_papers_have_a_list_that_leads_to_each(monkeypatch: pytest.MonkeyPatch) -> None:
     first = catalogue.paper(catalogue.SLUGS[0])
     monkeypatch.setattr(catalogue, "paper", lambda name: replace(first, slug=name.split("/")[1]))
-    monkeypatch.setattr(claims, "stale", lambda name: False)
+    monkeypatch.setattr(catalogue, "digest", lambda name: "0" * 16)
     content = {"claims": [RECORD], "digest": "0" * 16, "date": "2026-01-01", "versions": {"torch": "2.9"}}
     page = book.claims_page({"labels/one": content, "noise/two": content})
     assert "**2 claims of 2 papers measured:** ? unclear: 2" in page
@@ -148,7 +148,7 @@ def test_markdown_in_docstrings_becomes_plain_text_and_code() -> None:
 # ------------------------------------------------------------------------------------------------------- the built site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site() -> Path:
     """Return the folder of a website that is newer than everything it shows; builds it where needed."""
     from reglab import execute
@@ -208,7 +208,7 @@ def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None
 # -------------------------------------------------------------------------------------------------------- in a browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Return a running Chromium; skips where none is installed."""
     playwright = pytest.importorskip("playwright.sync_api")
@@ -287,10 +287,10 @@ def test_search_needs_no_server(site: Path, view: Any) -> None:
 @pytest.mark.parametrize("page", PAPER_PAGES)
 def test_solutions_are_folded_and_open_by_click(site: Path, view: Any, page: str) -> None:
     view.goto((site / f"{page}.html").as_uri(), wait_until="load")
-    folded = view.locator(".admonition.dropdown")
+    folded = view.locator("details", has_text="Solution")
     assert folded.count() >= 3, "a paper has three exercises, each with a folded solution"
-    first = folded.first
-    assert "toggle-hidden" in first.get_attribute("class")
-    first.locator("button.toggle-button").click()
-    assert "toggle-hidden" not in first.get_attribute("class")
+    answer = folded.first.locator("p").first
+    assert not answer.is_visible()
+    folded.first.locator("summary").click()
+    assert answer.is_visible()
     assert not view.problems
