@@ -307,10 +307,25 @@ def linear_path(problem: elr.Gaussians, steps: int, strength: float) -> list[Ten
 @pytest.mark.parametrize(("arm", "strength"), [("cross-entropy", 0.0), ("ELR", 3.0)])
 def test_the_linear_theory_equals_a_plain_loop(arm: str, strength: float) -> None:
     results = elr.LinearTheory(steps=100, ratio=0.3).run([4]).sel(arm=arm, seed=4)
-    path = linear_path(elr.gaussians((4,), 200, 60, 0.2, 0.4), 100, strength)
-    chosen = torch.stack([path[t] for t in results.time.values])
-    np.testing.assert_allclose(results.along_truth, chosen[:, 0], atol=1e-8)
-    np.testing.assert_allclose(results.norm, chosen.norm(dim=-1), atol=1e-8)
+    problem = elr.gaussians((4,), 200, 60, 0.2, 0.4)
+    path = linear_path(problem, 101, strength)
+    theta, following = (torch.stack([path[t + more] for t in results.time.values]) for more in (0, 1))
+    scores, truth, observed = theta @ problem.inputs[0].T, problem.truth[0], problem.observed[0]
+    squares, step, wrong = (scores.tanh() - observed).square(), following - theta, problem.wrong[0]
+    expected = {
+        "along_truth": theta[:, 0],
+        "norm": theta.norm(dim=-1),
+        "moved": (theta - problem.weights[0]).norm(dim=-1),
+        "cosine": step[:, 0] / step.norm(dim=-1),
+        "clean_kappa": squares[:, ~wrong].mean(-1),
+        "wrong_kappa": squares[:, wrong].mean(-1),
+        "clean_true": (scores.sign() == truth)[:, ~wrong].double().mean(-1),
+        "wrong_true": (scores.sign() == truth)[:, wrong].double().mean(-1),
+        "wrong_memorized": (scores.sign() == observed)[:, wrong].double().mean(-1),
+        "test_accuracy": elr.linear_accuracy(theta, 0.2),
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(results[name], values, atol=1e-6, err_msg=name)
     assert float(results.stopping_time) == next(t for t, theta in enumerate(path) if theta[0] >= 0.1 and t)
 
 
@@ -330,6 +345,24 @@ def test_the_stopping_time_is_the_first_crossing() -> None:
     np.testing.assert_array_equal(times, results.time[crossed])
     np.testing.assert_array_equal(times, results.stopping_time)
     assert ((theta[:, 0] >= 0.1) & (theta[:, 0] < 0.11)).all()
+
+
+def test_early_learning_is_measured_at_its_end_for_every_rate_and_spread() -> None:
+    seeds = (0, 1, 2)
+    times = elr.StoppingTime(ratio=0.3).run(seeds)
+    for rate in elr.StoppingTime.rates:
+        expected = elr.stopping_time(elr.gaussians(seeds, 200, 60, 0.2, 0.4), rate)[0]
+        np.testing.assert_array_equal(times.time.sel(learning_rate=rate), expected)
+    np.testing.assert_allclose(times["product"], times.time * times.learning_rate, rtol=1e-6)
+    shares = elr.EarlyAccuracy(ratio=0.3).run(seeds)
+    for spread in elr.EarlyAccuracy.spreads:
+        problem = elr.gaussians(seeds, 200, 60, spread, 0.4)
+        theta = elr.stopping_time(problem, 0.1)[1]
+        for s, (x, truth, wrong) in enumerate(zip(problem.inputs, problem.truth, problem.wrong, strict=True)):
+            right = (x @ theta[s]).sign() == truth
+            found = shares.sel(spread=spread).isel(seed=s)
+            assert float(found.measured) == pytest.approx(float(right[wrong].double().mean()), abs=1e-6)
+            assert float(found.formula) == pytest.approx(float(elr.linear_accuracy(theta[s], spread)))
 
 
 def test_a_stopping_time_that_is_not_reached_is_not_a_number() -> None:
@@ -369,6 +402,16 @@ def test_in_the_plane_separable_means_within_a_half_plane(seed: int, points: int
     angles = np.sort(np.arctan2(*(signs[:, None] * x).T))
     gap = max(*np.diff(angles), 2 * np.pi - (angles[-1] - angles[0]))
     assert elr.separable(x, signs) == (gap > np.pi)
+
+
+def test_separability_is_measured_at_every_ratio_beside_the_bound_of_theorem_6() -> None:
+    results = elr.Separability(noise=0.3).run(2)
+    assert results.bound.values == pytest.approx([0.85, 0.85])
+    for ratio in elr.Separability.ratios:
+        problem = elr.gaussians((0, 1), 200, round(200 * ratio), 0.2, 0.3)
+        expected = [elr.separable(x, y) for x, y in zip(problem.inputs.numpy(), problem.observed.numpy(), strict=True)]
+        assert results.separable.sel(ratio=ratio).values.tolist() == expected
+    assert not results.separable.sel(ratio=0.2).any() and results.separable.sel(ratio=0.95).all()
 
 
 def test_separability_agrees_with_a_hard_margin_classifier() -> None:
