@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import functools
 import json
 import math
 import os
@@ -289,7 +290,7 @@ class Experiment:
             "knobs": json.dumps(self.settings()),
             "reglab": reglab.__version__,
             "versions": json.dumps(versions),
-            "digest": catalogue.digest(self.paper()) if self.paper() in catalogue.SLUGS else "",
+            "digest": _digest(self.paper()) if self.paper() in catalogue.SLUGS else "",
             "threads": torch.get_num_threads(),
         }
         return xr.Dataset(variables, coordinates, provenance)
@@ -307,6 +308,12 @@ class Experiment:
         for name, values in frame.values.items():
             target = data[name]
             target[{dim: at[dim] for dim in target.dims if dim in at}] = np.asarray(values, dtype=float)
+
+
+@functools.cache
+def _digest(name: str) -> str:
+    """Remember the digest of the code that this process has loaded: to compute it takes longer than a short run."""
+    return catalogue.digest(name)
 
 
 def save(data: xr.Dataset, path: Path) -> None:

@@ -212,8 +212,8 @@ class Explorer:
             for snapshot in experiment.stream(chosen):
                 if self._overtaken():
                     if self._stopped:
-                        self._draw(self.results, final=True)
                         self._say(f"stopped; shown: {_seeds(self.results.sizes['seed'])}")
+                        self._draw(self.results, final=True)
                     return
                 now = time.perf_counter()
                 if done is None:
@@ -221,8 +221,9 @@ class Explorer:
                 if snapshot.grew and (now - shown > 0.03 or snapshot.data is not drawn):
                     self._draw(self.results, final=False, growing=None if done is None else snapshot.data)
                     shown, drawn = time.perf_counter(), snapshot.data
-                if now - told > 0.1:
+                if now - told > 0.25:
                     told = now
+                    self._summarize(self.results)
                     fraction = (first + snapshot.fraction * len(chosen)) / wanted.seeds
                     left = (now - started) * (1 / fraction - 1) if fraction > 0.02 else None
                     self._say(f"{_seeds(first + len(chosen))} of {wanted.seeds}", fraction, left)
@@ -237,12 +238,15 @@ class Explorer:
         chart.update(data, self.pinned, final, growing)
         alt = chart.describe() if final else "The figure is being drawn; a description follows when the run ends."
         self.figure.value = _image(chart.png(FINAL_DPI if final else LIVE_DPI), alt, chart)
+        if final:
+            self._chart(data, LIVE_DPI)
+            self._summarize(data)
+
+    def _summarize(self, data: xr.Dataset) -> None:
         text = views.sentence(data, self.kind.headline, self.kind.arms)
         if self.pinned is not None:
             text += " Dotted: the pinned run (" + _difference(self.pinned, data) + ")."
         self.sentence.value = f'<p class="reglab-summary">{html.escape(text)}</p>'
-        if final:
-            self._chart(data, LIVE_DPI)
 
     def _chart(self, data: xr.Dataset, dpi: float) -> views.Chart:
         """Return the figure of this sharpness, ready to be filled: a new run need not draw its axes anew."""

@@ -136,6 +136,8 @@ class Series:
 
 def styles(arms: Mapping[str, str]) -> dict[str, Style]:
     """Return the look of every arm from its role; further roles take the further looks in order."""
+    if len(arms) > len(FURTHER) + 2:
+        raise ValueError(f"{len(arms)} arms: there are looks for {len(FURTHER) + 2}; a page shows at most five at once")
     further = iter(FURTHER)
     fixed = {"baseline": BASELINE, "method": METHOD}
     return {arm: fixed[role] if role in fixed else next(further) for arm, role in arms.items()}
@@ -471,7 +473,8 @@ class _Panel:
                 ends.append(end)
         for text, end in zip(self._labels, ends, strict=True):
             name = "\n".join(textwrap.wrap(self.series[self._labels.index(text)].label, 16))
-            text.set_text(name if np.isfinite(end) else "")
+            text.set_text(name)  # without results it is not seen, but keeps its room
+            text.set_alpha(1.0 if np.isfinite(end) else 0.0)
         order = [i for i in np.argsort(ends) if np.isfinite(ends[i])]
         places = np.array([np.clip(ends[i], bottom, top) for i in order])
         for _ in range(50):

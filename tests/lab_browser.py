@@ -25,14 +25,18 @@ WATCH = """
   window.moved_at = 0;
   const figure = () => document.querySelector('.jp-OutputArea img[decoding=sync]')?.src;
   let last = figure();
+  let stopped = false;
   new MutationObserver(() => {
     const now = figure();
+    const says = document.querySelector('.jp-OutputArea')?.innerText.includes('stopped; shown');
+    if (says && !stopped) window.stopped_at = performance.now();
+    stopped = says;
     if (now && now !== last) { last = now; window.frames_seen.push(performance.now()); }
   }).observe(document.body, {subtree: true, childList: true, attributes: true});
   document.addEventListener('keydown', () => { window.moved_at = performance.now(); }, true);
 }
 """
-"""Notes in the page when the figure changes and when a key was pressed, in milliseconds."""
+"""Notes in the page when the figure changes, when a key was pressed and when a run stopped, in milliseconds."""
 
 
 def write_notebook(path: Path, *cells: str) -> None:

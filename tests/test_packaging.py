@@ -119,7 +119,9 @@ def test_the_commands_of_the_readme_work(command: str, tmp_path: Path) -> None:
 @needs_venv
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make")])
 def test_every_make_target_of_the_readme_exists(command: str) -> None:
-    done = subprocess.run(command.replace("make", "make -n", 1), shell=True, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        command.replace("make", "make -n --no-print-directory", 1), shell=True, cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     if command == "make test":
         assert done.stdout.splitlines()[-1] == ".venv/bin/pytest", "everything, style and types among it"

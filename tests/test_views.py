@@ -177,7 +177,6 @@ def test_drawing_again_changes_nothing() -> None:
     np.testing.assert_array_equal(first, pixels(chart.png()))
 
 
-@pytest.mark.xfail(reason="no room is kept for labels that are still empty when the axes are laid out", strict=True)
 def test_labels_stay_inside_a_picture_that_was_empty_at_first() -> None:
     data, view = results(), View("One", (CURVES,), columns=1)
     chart = Chart(growing(data, 0), view, ARMS)

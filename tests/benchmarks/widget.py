@@ -50,7 +50,7 @@ def measure(address: str, folder: Path, module: str, name: str) -> tuple[str, fl
                 gaps.append(max(steps))
                 stop.press("Enter")
                 page.get_by_text("stopped; shown").wait_for()
-                stops.append(page.evaluate("performance.now() - window.moved_at"))
+                stops.append(page.evaluate("window.stopped_at - window.moved_at"))
             handle.focus()
     none = float("nan")
     return name, max(firsts), min(rates, default=none), max(gaps, default=none), max(stops, default=none)

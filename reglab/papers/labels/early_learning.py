@@ -632,17 +632,15 @@ class Separability(Experiment):
         return {"ratio": Axis(self.ratios, label="dimensions for each example, p/n")}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """One frame for each ratio."""
+        """One frame for each ratio and seed."""
         yield Frame({}, {"bound": [1 - self.noise / 2] * len(seeds)})
         for i, ratio in enumerate(self.ratios):
             problem = gaussians(
                 seeds, LinearTheory.examples, round(ratio * LinearTheory.examples), self.spread, self.noise
             )
-            answers = []
             for j, (x, y) in enumerate(zip(problem.inputs.numpy(), problem.observed.numpy(), strict=True)):
-                answers.append(float(separable(x, y)))
+                yield Frame({"ratio": i, "seed": j}, {"separable": float(separable(x, y))})
                 yield Tick((i + (j + 1) / len(seeds)) / len(self.ratios))
-            yield Frame({"ratio": i}, {"separable": answers})
 
 
 # ---------------------------------------------------------------------------------- pictures that occur only once
