@@ -6,8 +6,9 @@ n examples of a data set, C classes, D input features, H hidden units.
 
 import os
 
-# PyTorch's threads wait by spinning unless told otherwise before it loads; beside one other busy program that made
-# the digits experiment six times slower
+# PyTorch's threads wait by spinning, which beside one other busy program made the digits experiment six times slower;
+# told before it loads, they spin for a moment only (the second line is for Linux, the first for all others)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 __version__ = "0.1.0"
