@@ -47,7 +47,9 @@ def card(paper: ModuleType) -> Page:
         "Know first": html.escape(", ".join(facts.prerequisites)),
         "Read for this page": html.escape(facts.sources),
     }
-    table = "".join(f'<tr><th scope="row">{name}</th><td>{value}</td></tr>' for name, value in rows.items())
+    table = "".join(
+        f'<tr><th scope="row" {LEFT}>{name}</th><td {LEFT}>{value}</td></tr>' for name, value in rows.items()
+    )
     text = f"{facts.title}\n{', '.join(facts.authors)}, {facts.venue} {facts.year}, arXiv {facts.arxiv}"
     return Page(f'<table class="reglab-card">{table}</table>', text)
 
@@ -107,6 +109,9 @@ def summary(results: xr.Dataset) -> Page:
     return Page(f'<p class="reglab-summary">{html.escape(text)}</p>', text)
 
 
+LEFT = 'style="text-align:left"'
+"""JupyterLab sets cells of tables to the right; text reads better from the left."""
+
 MARKS = {"holds": "✓ holds", "unclear": "? unclear", "does not hold": "✗ does not hold"}
 """How a verdict is written, so that colour is never needed."""
 
@@ -124,7 +129,7 @@ def verdicts(paper: ModuleType) -> Page:
         kind = "essential" if claim["essential"] else "expected"
         why = f"<br><em>{html.escape(claim['why'])}</em>" if claim["why"] else ""
         rows.append(
-            f"<tr><td>{html.escape(claim['claim'])}{why}</td><td>{html.escape(claim['reported'])}</td>"
+            f"<tr><td {LEFT}>{html.escape(claim['claim'])}{why}</td><td {LEFT}>{html.escape(claim['reported'])}</td>"
             f"<td>{effect}</td><td>{bound}</td>"
             f'<td class="reglab-{claim["verdict"].replace(" ", "-")}">{verdict}<br><small>{kind}</small></td></tr>'
         )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WIDE, NARROW = 7.6, 3.8
 """Widths of a picture in inches, on a page and on a phone; 100 pixels of the page are one inch."""
 
-PAGE_DPI, COLORS = 150, 32
+PAGE_DPI, COLORS = 150, 128
 """Sharpness and number of colors of a finished picture: enough to look crisp, few enough to keep pages light."""
 
 
