@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import math
-import os
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 import reglab
-from reglab import catalogue
+from reglab import catalogue, files
 from reglab.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -229,16 +227,9 @@ def write(name: str, records: Sequence[Mapping[str, Any]]) -> Path:
         "claims": list(records),
     }
     target = path(name)
-    temporary = target.with_name(target.name + ".tmp")
-    try:
+    with files.at_once(target) as temporary:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(temporary, target)
-    except OSError as error:
-        raise ValueError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return target
 
 

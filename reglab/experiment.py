@@ -6,13 +6,11 @@ parameters, the command line, the tables of claims and the checks of bad input.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import difflib
 import functools
 import json
 import math
-import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 import reglab
-from reglab import catalogue
+from reglab import catalogue, files
 from reglab.data import Seeds, as_seeds
 
 if TYPE_CHECKING:
@@ -321,16 +319,9 @@ def save(data: xr.Dataset, path: Path) -> None:
 
     Raises `ValueError` that names the path when it cannot be written.
     """
-    temporary = path.with_name(path.name + ".tmp")
     encoding = {name: {"zlib": True, "complevel": 4} for name in data.data_vars}
-    try:
+    with files.at_once(path) as temporary:
         data.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def load(path: Path, of: type[Experiment] | None = None) -> xr.Dataset:

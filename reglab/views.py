@@ -334,7 +334,8 @@ class _Panel:
             self._lines.append(line)
             ink = "#222222" if shares else one.style.ink
             place = axes.get_yaxis_transform()
-            text = axes.text(1.015, 0, one.label, color=ink, va="center", transform=place, fontsize=9.5, clip_on=False)
+            name = "\n".join(textwrap.wrap(one.label, 16))
+            text = axes.text(1.015, 0, name, color=ink, va="center", transform=place, fontsize=9.5, clip_on=False)
             self._labels.append(text)
         (self._peak,) = axes.plot([], [], marker="*", ms=13, color="#F0E442", mec="black", ls="", zorder=5)
         self._peak_label = axes.annotate(
@@ -347,8 +348,6 @@ class _Panel:
         self.artists = dynamic + [artist for pair in self._references for artist in pair]
         for artist in self.artists:
             artist.set_animated(True)
-        for text in self._labels:
-            text.set_in_layout(True)
 
     def _reference(self, line: Line) -> tuple[Line2D, Text]:
         straight = self.axes.axvline if line.axis == "x" else self.axes.axhline
@@ -472,9 +471,7 @@ class _Panel:
             else:
                 ends.append(end)
         for text, end in zip(self._labels, ends, strict=True):
-            name = "\n".join(textwrap.wrap(self.series[self._labels.index(text)].label, 16))
-            text.set_text(name)  # without results it is not seen, but keeps its room
-            text.set_alpha(1.0 if np.isfinite(end) else 0.0)
+            text.set_alpha(1.0 if np.isfinite(end) else 0.0)  # without results it is not seen, but keeps its room
         order = [i for i in np.argsort(ends) if np.isfinite(ends[i])]
         places = np.array([np.clip(ends[i], bottom, top) for i in order])
         for _ in range(50):

@@ -1,0 +1,25 @@
+"""Files are written at once or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def at_once(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside the target to write to, and rename it to the target when the block is done.
+
+    Whatever happens, no temporary file stays. Raises `ValueError` that names the target when it cannot be written.
+    """
+    temporary = target.with_name(target.name + ".tmp")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise ValueError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
