@@ -55,7 +55,7 @@ PARTS = {
 }
 """The seven parts in teaching order."""
 
-SLUGS = ("labels/early_learning",)
+SLUGS = ("labels/early_learning", "geometry/neural_collapse", "generation/mode_collapse")
 """Every paper as `part/slug`, in teaching order. A new paper is one line here."""
 
 

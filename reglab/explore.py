@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reglab import views
+from reglab import drawing, views
 from reglab.experiment import Experiment, Knob
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Explorer:
         self._stopped = False
         self._busy = False
         self._worker: threading.Thread | None = None
-        self._charts: dict[float, views.Chart] = {}
+        self._charts: dict[float, drawing.Chart] = {}
         self._quiet = False
 
         self.controls = {
@@ -248,11 +248,11 @@ class Explorer:
             text += " Dotted: the pinned run (" + _difference(self.pinned, data) + ")."
         self.sentence.value = f'<p class="reglab-summary">{html.escape(text)}</p>'
 
-    def _chart(self, data: xr.Dataset, dpi: float) -> views.Chart:
+    def _chart(self, data: xr.Dataset, dpi: float) -> drawing.Chart:
         """Return the figure of this sharpness, ready to be filled: a new run need not draw its axes anew."""
         chart = self._charts.get(dpi)
         if chart is None or not chart.fits(data, self._view):
-            chart = self._charts[dpi] = views.Chart(data, self._view, self.kind.arms)
+            chart = self._charts[dpi] = drawing.Chart(data, self._view, self.kind.arms)
             chart.png(dpi)
         return chart
 
@@ -261,7 +261,7 @@ class Explorer:
         self.status.value = html.escape(text + (f", {left:.0f} s left" if left is not None else ""))
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        fallback = views.draw(self.results, self._view, self.kind.arms)
+        fallback = drawing.draw(self.results, self._view, self.kind.arms)
         text = views.sentence(self.results, self.kind.headline, self.kind.arms)
         note = "In a running notebook, sliders stand here: " + ", ".join(self.controls) + "."
         caption = f"<figcaption>{html.escape(text)} {note}</figcaption>"
@@ -292,7 +292,7 @@ def _control(name: str, knob: Knob, value: Any) -> Any:
     return slider(value=value, min=knob.low, max=knob.high, step=knob.step or 1, **common)
 
 
-def _image(png: bytes, alt: str, chart: views.Chart) -> str:
+def _image(png: bytes, alt: str, chart: drawing.Chart) -> str:
     width, height = (round(inches * 100) for inches in chart.figure.get_size_inches())
     data = base64.b64encode(png).decode()
     # decoding at once keeps the old frame until the new one is ready: no flicker

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,3 +25,136 @@ def share_where(condition: Tensor, mask: Tensor) -> Tensor:
 def mean_where(values: Tensor, mask: Tensor) -> Tensor:
     """Return the mean of values over the masked examples: [..., N], [..., N] bool -> [...]; NaN for an empty mask."""
     return torch.where(mask, values, 0).sum(-1) / mask.sum(-1)
+
+
+# Neural collapse: features come class by class, [..., K, n, d] for K classes of n examples in d dimensions.
+
+
+def class_scatter(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return Tr Σ_W and Tr Σ_B, the scatter within and between classes: [..., K, n, d] -> [...] and [...].
+
+    Σ_W is the mean over all examples, Σ_B the mean over classes, as in Tirer et al. 2023 (arXiv 2210.16658, Sec. 3).
+    """
+    means = features.mean(-2, keepdim=True)
+    within = (features - means).square().sum(-1).mean((-2, -1))
+    between = (means - means.mean(-3, keepdim=True)).square().sum(-1).mean((-2, -1))
+    return within, between
+
+
+def nc1_ratio(features: Tensor) -> Tensor:
+    """Return Tr Σ_W / Tr Σ_B, 0 at collapse: [..., K, n, d] -> [...] (the same paper, Eq. 3)."""
+    within, between = class_scatter(features)
+    return within / between
+
+
+def nc1(features: Tensor) -> Tensor:
+    """Return Tr(Σ_W Σ_B†)/K, 0 at collapse: [..., K, n, d] -> [...] (Papyan, Han and Donoho 2020).
+
+    Computed in double precision from the Gram matrix G = MᵀM of the K centered class means, whose nonzero eigenvalues
+    are those of K·Σ_B: Σ_B† = K M (G†)² Mᵀ. Eigenvalues below 1e-6 of the largest count as zero.
+    """
+    x = features.double()
+    means = x.mean(-2)
+    m = means - means.mean(-2, keepdim=True)
+    inverse = torch.linalg.pinv(m @ m.mT, rtol=1e-6, hermitian=True)
+    deviations = (x - means.unsqueeze(-2)).flatten(-3, -2)
+    return (deviations @ (m.mT @ inverse)).square().sum(-1).mean(-1).to(features.dtype)
+
+
+def nc2(features: Tensor) -> Tensor:
+    """Return how far the Gram matrix of the centered class means is from that of a simplex: [..., K, n, d] -> [...].
+
+    Both are scaled to Frobenius norm 1, so 0 means equal lengths and equal angles and 2 is the most.
+    """
+    means = features.mean(-2)
+    m = means - means.mean(-2, keepdim=True)
+    simplex = torch.eye(m.shape[-2], dtype=m.dtype) - 1 / m.shape[-2]
+    return torch.linalg.matrix_norm(_unit(m @ m.mT) - _unit(simplex))
+
+
+def nc3(features: Tensor, weights: Tensor, centered: bool = True) -> Tensor:
+    """Return how far the classifier is from the centered class means: [..., K, n, d], [..., K, d] -> [...].
+
+    Both are scaled to Frobenius norm 1 (0: proportional, 2: opposite). `centered` takes the mean over classes off the
+    weights first; a classifier without bias, trained on squared errors, needs that.
+    """
+    means = features.mean(-2)
+    m, w = means - means.mean(-2, keepdim=True), weights - centered * weights.mean(-2, keepdim=True)
+    return torch.linalg.matrix_norm(_unit(w) - _unit(m))
+
+
+def nc4(features: Tensor, weights: Tensor) -> Tensor:
+    """Return the share of examples that the classifier Wh and the nearest class mean decide differently.
+
+    [..., K, n, d], [..., K, d] -> [...]; 0 at collapse.
+    """
+    means, x = features.mean(-2), features.flatten(-3, -2)
+    nearness = x @ means.mT - means.square().sum(-1).unsqueeze(-2) / 2
+    return ((x @ weights.mT).argmax(-1) != nearness.argmax(-1)).float().mean(-1)
+
+
+def _unit(matrix: Tensor) -> Tensor:
+    """Scale matrices to Frobenius norm 1."""
+    return matrix / torch.linalg.matrix_norm(matrix, keepdim=True)
+
+
+class Coverage(NamedTuple):
+    """How well samples cover some modes; every field is [...]."""
+
+    modes: Tensor
+    quality: Tensor
+    divergence: Tensor
+    distance: Tensor
+
+
+def mode_coverage(samples: Tensor, centers: Tensor, radius: float, fair: float = 0.02) -> Coverage:
+    """Measure how samples [..., N, D] cover modes of equal weight around centers [M, D].
+
+    `modes` counts the centers that have at least the part `fair` of their fair share N/M of samples within `radius`
+    of them; `quality` is the share of samples within `radius` of a center; `divergence` is the Kullback-Leibler
+    divergence, in nats, of the shares of samples nearest to each center from equal shares; `distance` is the mean
+    distance to the nearest center.
+    """
+    distance, place = torch.cdist(samples, centers, compute_mode="donot_use_mm_for_euclid_dist").min(-1)
+    good = distance <= radius
+    one_hot = place.unsqueeze(-1) == torch.arange(len(centers))
+    shares, counts = one_hot.float().mean(-2), (one_hot & good.unsqueeze(-1)).sum(-2)
+    return Coverage(
+        (counts * len(centers) >= fair * samples.shape[-2]).sum(-1),
+        good.float().mean(-1),
+        torch.special.xlogy(shares, shares * len(centers)).sum(-1),
+        distance.mean(-1),
+    )
+
+
+def neighbor_distances(points: Tensor, k: int = 1) -> Tensor:
+    """Return each point's distance to its k-th nearest other point: [..., N, D] -> [..., N] float64.
+
+    NaN for a whole set of points when one of them is not finite.
+    """
+    from scipy.spatial import cKDTree
+
+    sets = points.detach().double().reshape(-1, *points.shape[-2:])
+    found = torch.full(sets.shape[:2], torch.nan, dtype=torch.float64)
+    for row, one in zip(found, sets.numpy(), strict=True):
+        if np.isfinite(one).all():
+            # the nearest of all is the point itself, or a twin of it, at distance 0
+            row[:] = torch.as_tensor(cKDTree(one).query(one, k=[k + 1])[0]).flatten()
+    return found.reshape(points.shape[:-1])
+
+
+def knn_entropy(points: Tensor, k: int = 1, smallest: float = 0.0) -> Tensor:
+    """Return the Kozachenko-Leonenko estimate of the differential entropy in nats: [..., N, D] -> [...] float64.
+
+    H = ψ(N) - ψ(k) + log V_D + (D/N) Σ_i log ρ_k(i), with ρ_k(i) the distance to the k-th nearest other point and V_D
+    the volume of the unit ball. Distances below `smallest` count as `smallest`, else twins give -∞.
+    """
+    logs = neighbor_distances(points, k).clamp(min=smallest).log()
+    return knn_constant(points.shape[-2], points.shape[-1], k) + points.shape[-1] * logs.mean(-1)
+
+
+def knn_constant(count: int, dimensions: int, k: int = 1) -> float:
+    """Return ψ(N) - ψ(k) + log V_D, the part of the Kozachenko-Leonenko estimate that knows no distances."""
+    n, order, half = torch.tensor([count, k, dimensions / 2], dtype=torch.float64)
+    volume = half * torch.log(torch.tensor(torch.pi, dtype=torch.float64)) - torch.lgamma(half + 1)
+    return float(torch.digamma(n) - torch.digamma(order) + volume)

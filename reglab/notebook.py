@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from reglab import catalogue, claims, views
+from reglab import catalogue, claims, drawing, views
 from reglab.data import as_seeds
 from reglab.exercise import Wrong
 from reglab.experiment import Experiment
@@ -88,18 +88,18 @@ def _progress(label: str, fraction: float, left: float | None) -> Page:
     return Page(f'<progress max="1" value="{fraction:.3f}" aria-label="{label}"></progress> {text}', text)
 
 
-def draw(results: xr.Dataset, title: str) -> views.Picture:
+def draw(results: xr.Dataset, title: str) -> drawing.Picture:
     """Draw one view of some results, named by its title; raises `KeyError` that lists the titles for an unknown one."""
     made_by = catalogue.experiment(results.attrs["paper"], results.attrs["experiment"])
     by_title = {view.title: view for view in made_by.views}
     if title not in by_title:
         raise KeyError(f"{made_by.__name__} has no view {title!r}; it has: {', '.join(by_title)}")
-    return views.draw(results, by_title[title], made_by.arms)
+    return drawing.draw(results, by_title[title], made_by.arms)
 
 
-def picture(plot: Callable[..., str], results: xr.Dataset, height: float = 3.2) -> views.Picture:
+def picture(plot: Callable[..., str], results: xr.Dataset, height: float = 3.2) -> drawing.Picture:
     """Draw some results with a paper's own function, `plot(figure, results)`, which returns the alternative text."""
-    return views.picture(plot, results, height=height)
+    return drawing.picture(plot, results, height=height)
 
 
 def summary(results: xr.Dataset) -> Page:

@@ -53,16 +53,41 @@ class Replicas(nn.Module):
 
 
 class Linear(nn.Module):
-    """M linear layers as one batched matrix product: weight [M, in, out], bias [M, 1, out]."""
+    """M linear layers as one batched matrix product: weight [M, in, out], bias [M, 1, out] or None."""
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(bias)
+        self.bias = None if bias is None else nn.Parameter(bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[M, N, in] -> [M, N, out]."""
+        if self.bias is None:
+            return torch.bmm(inputs, self.weight)
         return torch.baddbmm(self.bias, inputs, self.weight)
+
+
+def linear(
+    inputs: int,
+    outputs: int,
+    generators: Iterable[torch.Generator],
+    copies: int = 1,
+    *,
+    weights: float,
+    biases: float | None = 0.0,
+) -> Linear:
+    """Return a linear layer for every generator, `copies` times over; model m = copy · S + seed.
+
+    Weights are uniform in ±`weights`, biases in ±`biases` (None: the layer has none); copies of one seed are equal.
+    """
+    drawn, shifts = [], []
+    for source in generators:
+        drawn.append(torch.empty(inputs, outputs).uniform_(-weights, weights, generator=source))
+        if biases is not None:
+            shift = torch.zeros(1, outputs)
+            shifts.append(shift.uniform_(-biases, biases, generator=source) if biases else shift)
+    bias = torch.stack(shifts).repeat(copies, 1, 1) if shifts else None
+    return Linear(torch.stack(drawn).repeat(copies, 1, 1), bias)
 
 
 def mlp(widths: Sequence[int], generators: Iterable[torch.Generator], copies: int = 1) -> nn.Sequential:
@@ -71,17 +96,10 @@ def mlp(widths: Sequence[int], generators: Iterable[torch.Generator], copies: in
     `widths` runs from the inputs to the logits. Weights are uniform with variance 1/(inputs of the layer), biases
     start at zero. Model m = copy · S + seed: copies of one seed start from the same weights.
     """
-    draws: list[list[Tensor]] = []
-    for source in generators:
-        layers = []
-        for inputs, outputs in itertools.pairwise(widths):
-            bound = (3 / inputs) ** 0.5
-            layers.append(torch.empty(inputs, outputs).uniform_(-bound, bound, generator=source))
-        draws.append(layers)
-    modules: list[nn.Module] = []
-    for layer in zip(*draws, strict=True):
-        weight = torch.stack(layer).repeat(copies, 1, 1)
-        modules += [Linear(weight, torch.zeros(len(weight), 1, weight.shape[2])), nn.ReLU(inplace=True)]
+    sources, modules = list(generators), []
+    for inputs, outputs in itertools.pairwise(widths):
+        layer = linear(inputs, outputs, sources, copies, weights=(3 / inputs) ** 0.5)
+        modules += [layer, nn.ReLU(inplace=True)]
     return nn.Sequential(*modules[:-1])
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import digamma, gamma
 from sklearn.metrics import accuracy_score
+from sklearn.neighbors import NearestNeighbors
 
 from reglab import metrics
 
@@ -50,3 +55,106 @@ def test_the_mean_over_nothing_is_not_a_number() -> None:
 def test_what_is_masked_does_not_count_even_if_it_is_not_a_number() -> None:
     values = torch.tensor([1.0, torch.nan, 3.0, torch.inf])
     assert metrics.mean_where(values, torch.tensor([True, False, True, False])) == 2
+
+
+# -------------------------------------------------------------------------------------------- coverage and entropy
+
+
+def ring(modes: int) -> torch.Tensor:
+    angles = 2 * math.pi * torch.arange(modes) / modes
+    return 2 * torch.stack([angles.cos(), angles.sin()], -1)
+
+
+@given(SEED, st.integers(1, 6))
+@settings(max_examples=20, deadline=None)
+def test_coverage_is_that_of_a_plain_count(seed: int, modes: int) -> None:
+    samples, centers = 2 * torch.randn(2, 150, 2, generator=source(seed)), ring(modes)
+    found = metrics.mode_coverage(samples, centers, 0.7, fair=0.1)
+    for i, cloud in enumerate(samples.double().numpy()):
+        lengths = [[math.dist(point, center) for center in centers.tolist()] for point in cloud]
+        nearest = [row.index(min(row)) for row in lengths]
+        near = [
+            sum(place == m and min(row) <= 0.7 for place, row in zip(nearest, lengths, strict=True))
+            for m in range(modes)
+        ]
+        shares = [nearest.count(m) / 150 for m in range(modes)]
+        assert int(found.modes[i]) == sum(count >= 0.1 * 150 / modes for count in near)
+        assert float(found.quality[i]) == pytest.approx(sum(near) / 150, abs=1e-6)
+        assert float(found.divergence[i]) == pytest.approx(sum(p * math.log(p * modes) for p in shares if p), abs=1e-5)
+        assert float(found.distance[i]) == pytest.approx(sum(map(min, lengths)) / 150, abs=1e-5)
+
+
+def test_exact_samples_of_a_ring_cover_it() -> None:
+    count, centers = 200_000, ring(8)
+    places = torch.randint(8, (count,), generator=source(0))
+    found = metrics.mode_coverage(centers[places] + 0.1 * torch.randn(count, 2, generator=source(1)), centers, 0.3)
+    assert int(found.modes) == 8
+    within = 1 - math.exp(-4.5)
+    assert float(found.quality) == pytest.approx(within, abs=4 * math.sqrt(within * (1 - within) / count))
+    assert float(found.divergence) == pytest.approx(0, abs=1e-3)
+    assert float(found.distance) == pytest.approx(0.1 * math.sqrt(math.pi / 2), abs=1e-3)
+
+
+def test_samples_at_one_of_eight_modes_diverge_by_log_eight() -> None:
+    centers = ring(8)
+    found = metrics.mode_coverage(centers[3].expand(2000, 2), centers, 0.3)
+    assert (int(found.modes), float(found.quality), float(found.distance)) == (1, 1, 0)
+    assert float(found.divergence) == pytest.approx(math.log(8))
+
+
+@pytest.mark.parametrize(("near", "covered"), [(4, 1), (5, 2)])
+def test_a_mode_needs_a_fiftieth_of_its_fair_share(near: int, covered: int) -> None:
+    centers = ring(8)
+    samples = centers[0].repeat(2000, 1)
+    samples[:near] = centers[1]
+    assert int(metrics.mode_coverage(samples, centers, 0.3).modes) == covered
+
+
+@given(SEED, st.integers(1, 4), st.integers(1, 5))
+@settings(max_examples=20, deadline=None)
+def test_nearest_neighbor_entropy_is_that_of_scikit_learn_s_neighbors(seed: int, dimensions: int, k: int) -> None:
+    points = torch.randn(2, 3, 40, dimensions, generator=source(seed), dtype=torch.float64)
+    found = metrics.knn_entropy(points, k)
+    assert found.shape == (2, 3) and found.dtype == torch.float64
+    volume = math.pi ** (dimensions / 2) / gamma(dimensions / 2 + 1)
+    for a in range(2):
+        for s in range(3):
+            cloud = points[a, s].numpy()
+            rho = NearestNeighbors(n_neighbors=k).fit(cloud).kneighbors()[0][:, -1]
+            expected = digamma(40) - digamma(k) + math.log(volume) + dimensions * np.log(rho).mean()
+            assert float(found[a, s]) == pytest.approx(expected, abs=1e-10)
+
+
+def test_nearest_neighbor_entropy_by_hand() -> None:
+    found = metrics.knn_entropy(torch.tensor([[0.0], [1.0], [3.0]]))
+    assert float(found) == pytest.approx(1.5 + math.log(2) + math.log(2) / 3, abs=1e-12)
+    assert float(found) == pytest.approx(2.42420, abs=1e-5)
+
+
+@given(SEED, st.integers(1, 3), st.floats(0.01, 100), st.floats(-50, 50))
+@settings(max_examples=30, deadline=None)
+def test_entropy_moves_with_scale_only(seed: int, dimensions: int, scale: float, shift: float) -> None:
+    points = torch.randn(30, dimensions, generator=source(seed), dtype=torch.float64)
+    found = float(metrics.knn_entropy(points))
+    assert float(metrics.knn_entropy(points + shift)) == pytest.approx(found, abs=1e-8)
+    assert float(metrics.knn_entropy(scale * points)) == pytest.approx(found + dimensions * math.log(scale), abs=1e-8)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_entropy_of_a_gaussian(dimensions: int) -> None:
+    points = torch.randn(20, 1000, dimensions, generator=source(3), dtype=torch.float64)
+    exact = dimensions / 2 * math.log(2 * math.pi * math.e)
+    assert float(metrics.knn_entropy(points).mean()) == pytest.approx(exact, abs=0.05)
+
+
+def test_a_set_with_an_infinite_point_has_no_distances() -> None:
+    points = torch.randn(3, 10, 2, generator=source(0))
+    points[1, 4, 0] = torch.inf
+    assert metrics.neighbor_distances(points).isnan().all(-1).tolist() == [False, True, False]
+
+
+def test_twins_have_no_entropy_unless_a_smallest_distance_is_given() -> None:
+    points = torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]])
+    assert float(metrics.knn_entropy(points)) == -math.inf
+    expected = metrics.knn_constant(3, 2) + 2 * (2 * math.log(1e-3) + 0) / 3
+    assert float(metrics.knn_entropy(points, smallest=1e-3)) == pytest.approx(expected)

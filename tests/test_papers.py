@@ -8,7 +8,7 @@ import itertools
 import math
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ import xarray as xr
 
 from reglab import catalogue, claims, views
 from reglab.catalogue import ROOT
+from reglab.drawing import Chart
 from reglab.experiment import Experiment
-from reglab.views import Chart, Curves, Shares
+from reglab.views import Curves, Dots, Line, Panel, Points, Shares
 
 NAMES = catalogue.SLUGS
 EXPERIMENTS: list[type[Experiment]] = [cls for name in NAMES for cls in catalogue.module(name).EXPERIMENTS]
@@ -156,18 +157,31 @@ def test_views_name_what_exists(cls: type[Experiment]) -> None:
     titles = [view.title for view in cls.views]
     assert cls.views and len(set(titles)) == len(titles)
     for panel in (panel for view in cls.views for panel in view.panels):
-        assert set(panel.variables) <= set(cls.outputs)
-        if isinstance(panel, Shares):
-            assert panel.arm in cls.arms
-            continue
-        assert panel.question.endswith("?") or len(panel.at) == 1
-        assert set(panel.arms) <= set(cls.arms) and panel.peak in ("", *cls.arms)
-        assert len(panel.arms or cls.arms or [""]) * len(panel.variables) <= 5
-        for line in panel.lines:
+        named = isinstance(panel, Shares) or len(getattr(panel, "at", {})) == 1
+        assert panel.question.endswith("?") or named
+        variables, arms, lines = named_by(panel)
+        assert set(variables) <= set(cls.outputs)
+        assert set(arms) <= set(cls.arms)
+        if isinstance(panel, Curves):
+            assert len(panel.arms or cls.arms or [""]) * len(panel.variables) <= 5
+        for line in lines:
             assert not isinstance(line.at, str) or line.at in cls.outputs
             assert line.arm in ("", *cls.arms)
-        for axis, position in panel.at.items():
+        for axis, position in getattr(panel, "at", {}).items():
             assert position in list(cls().axes()[axis].values)
+
+
+def named_by(panel: Panel) -> tuple[list[str], list[str], Sequence[Line]]:
+    """Return the variables, the arms and the reference lines that a panel names."""
+    if isinstance(panel, Shares):
+        return list(panel.variables), [panel.arm], ()
+    if isinstance(panel, Points):
+        variables = [panel.variable, panel.origin, panel.groups, panel.crosses]
+        return [name for name in variables if name], [panel.arm] if panel.arm else [], ()
+    if isinstance(panel, Dots):
+        return [panel.variable], list(panel.arms), panel.lines
+    theory, peak = [panel.theory] if panel.theory else [], [panel.peak] if panel.peak else []
+    return [*panel.variables, *theory], [*panel.arms, *peak], panel.lines
 
 
 # ----------------------------------------------------------------------------------------------------- running
@@ -244,9 +258,8 @@ def test_every_picture_is_drawn_and_told(cls: type[Experiment]) -> None:
         text = chart.describe()
         for panel in view.panels:
             assert panel.question in text
-            kinds = [panel.arm] if isinstance(panel, Shares) else list(panel.arms or cls.arms)
-            if isinstance(panel, Curves) and len(panel.variables) == 1:
-                assert all(kind in text for kind in kinds)
+            if isinstance(panel, Dots) or (isinstance(panel, Curves) and len(panel.variables) == 1):
+                assert all(arm in text for arm in panel.arms or cls.arms)
         assert "no data" not in text
     sentence = views.sentence(data, cls.headline, cls.arms)
     assert cls.outputs[cls.headline].label in sentence and "2 seeds" in sentence

@@ -177,6 +177,7 @@ def test_a_batched_network_equals_plain_layers(optimizer: str) -> None:
                 plain = nn.Linear(*layer.weight.shape[1:]).double()
                 with torch.no_grad():
                     plain.weight.copy_(layer.weight[m].T)
+                    assert layer.bias is not None
                     plain.bias.copy_(layer.bias[m, 0])
                 layers += [plain, nn.ReLU()]
         modules.append(nn.Sequential(*layers[:-1]))
@@ -198,6 +199,19 @@ def test_first_weights_of_a_batched_network() -> None:
     assert torch.equal(alone[0][0], weight[1]) and torch.equal(alone[2][0], last[1])
     assert float(weight.detach().var()) == pytest.approx(1 / 400, rel=0.02)
     assert kinds == [replicas.Linear, nn.ReLU, replicas.Linear]
+
+
+def test_a_layer_is_drawn_within_its_bounds_and_may_lack_a_bias() -> None:
+    seeds = (3, 8)
+    layer = replicas.linear(50, 40, [generator(seed, "w") for seed in seeds], copies=3, weights=0.2, biases=0.1)
+    assert layer.bias is not None and layer.weight.shape == (6, 50, 40) and layer.bias.shape == (6, 1, 40)
+    for values, bound in ((layer.weight.detach(), 0.2), (layer.bias.detach(), 0.1)):
+        assert 0.9 * bound < float(values.max()) <= bound and -bound <= float(values.min()) < -0.9 * bound
+        assert torch.equal(values[:2], values[2:4]) and not torch.equal(values[0], values[1])
+    alone = replicas.linear(50, 40, [generator(8, "w")], weights=0.2, biases=None)
+    assert alone.bias is None and torch.equal(alone.weight[0], layer.weight[1])
+    inputs = torch.randn(1, 7, 50, generator=generator(0, "x"))
+    torch.testing.assert_close(alone(inputs)[0], inputs[0] @ alone.weight[0])
 
 
 # ------------------------------------------------------------------------------- norms, clipping, rates per model

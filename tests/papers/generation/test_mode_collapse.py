@@ -1,0 +1,517 @@
+"""The exact checks of manifold entropy estimation: values by hand, autograd, plain PyTorch loops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import digamma
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor, nn
+
+from reglab import drawing
+from reglab.data import generator
+from reglab.exercise import Wrong
+from reglab.papers.generation import mode_collapse as mc
+
+SEED = st.integers(0, 2**31)
+
+
+def normal(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def nearest_by_hand(codes: Tensor, memory: Tensor) -> Tensor:
+    """Return the nearest code by a loop over all differences."""
+    return torch.stack([min(memory, key=lambda b: float((c - b).square().sum())) for c in codes])
+
+
+# ----------------------------------------------------------------------------------------------------- the entropy
+
+
+def test_the_entropy_by_hand() -> None:
+    codes, memory = torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([[0.0, 1.0], [3.0, 0.0]])
+    partners = mc.nearest(codes, memory)
+    assert partners.tolist() == memory.tolist()
+    assert float(mc.spread(codes, partners)) == 4.25
+    assert float(mc.entropy_loss(codes, partners, 0.5)) == pytest.approx(-0.5 * math.log(4.25))
+
+
+@given(SEED)
+@settings(max_examples=25, deadline=None)
+def test_the_nearest_is_found_in_each_model_s_own_memory(seed: int) -> None:
+    codes, memory = normal(seed, 2, 3, 7, 4), normal(seed + 1, 2, 3, 11, 4)
+    found = mc.nearest(codes, memory)
+    for a in range(2):
+        for s in range(3):
+            assert torch.equal(found[a, s], nearest_by_hand(codes[a, s], memory[a, s]))
+
+
+def test_distances_far_from_the_origin_are_not_rounded_away() -> None:
+    codes = torch.tensor([[1000.0, 1000.0], [-1000.0, 500.0]])
+    memory = codes + torch.tensor([[0.25, 0.0], [0.0, -0.5]])
+    assert float(mc.spread(codes, mc.nearest(codes, memory))) == (0.25**2 + 0.5**2) / 4
+
+
+@given(SEED)
+@settings(max_examples=25, deadline=None)
+def test_the_gradient_is_that_of_a_constant_partner(seed: int) -> None:
+    codes, memory, strength = normal(seed, 6, 3).requires_grad_(), normal(seed + 1, 9, 3), 0.7
+    partners = mc.nearest(codes, memory)
+    found = torch.autograd.grad(-strength * mc.spread(codes, partners).log(), codes)[0]
+    nearest = nearest_by_hand(codes.detach(), memory)
+    differences = codes.detach() - nearest
+    mean = float(differences.square().sum(-1).mean() / 3)
+    torch.testing.assert_close(found, -strength * 2 * differences / (6 * 3 * mean))
+    assert float((differences * found).sum()) == pytest.approx(-2 * strength)
+    smoothed = torch.autograd.grad(mc.entropy_loss(codes, partners, strength), codes)[0]
+    torch.testing.assert_close(smoothed, found, rtol=1e-5, atol=1e-9)
+
+
+@given(SEED, st.floats(0.01, 100))
+@settings(max_examples=25, deadline=None)
+def test_a_scale_of_codes_and_memory_adds_twice_its_logarithm(seed: int, scale: float) -> None:
+    codes, memory = normal(seed, 6, 3), normal(seed + 1, 9, 3)
+
+    def measured(factor: float) -> tuple[float, float]:
+        c = (factor * codes).requires_grad_()
+        log = mc.spread(c, mc.nearest(c, factor * memory)).log()
+        gradient = torch.autograd.grad(-0.3 * log, c)[0]
+        return float(log.detach()), float((c.detach() * gradient).sum())
+
+    (small, pull), (large, scaled_pull) = measured(1.0), measured(scale)
+    assert large == pytest.approx(small + 2 * math.log(scale), abs=1e-9)
+    assert scaled_pull == pytest.approx(pull, rel=1e-9)
+
+
+def test_codes_that_are_remembered_have_no_distance_and_pass_no_gradient() -> None:
+    codes, memory = normal(0, 4, 3), normal(1, 8, 3)
+    memory[5] = codes[2]
+    partners = mc.nearest(codes, memory)
+    assert torch.equal(partners[2], codes[2]) and not torch.equal(partners[1], codes[1])
+    memory[:4] = codes
+    leaves = codes.clone().requires_grad_()
+    partners = mc.nearest(leaves, memory)
+    assert mc.spread(leaves, partners).item() == 0
+    loss = mc.entropy_loss(leaves, partners, 0.02)
+    assert loss.item() == pytest.approx(-0.02 * math.log(1e-8))
+    assert (torch.autograd.grad(loss, leaves)[0] == 0).all()
+
+
+@given(SEED)
+@settings(max_examples=25, deadline=None)
+def test_the_logarithm_of_the_mean_is_never_below_the_mean_of_logarithms(seed: int) -> None:
+    points = normal(seed, 50, 2)
+    assert float(mc.log_of_mean_entropy(points)) >= float(mc.metrics.knn_entropy(points))
+
+
+def test_equal_distances_make_both_estimates_equal() -> None:
+    points = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    assert float(mc.log_of_mean_entropy(points)) == pytest.approx(float(mc.metrics.knn_entropy(points)))
+
+
+# ------------------------------------------------------------------------------------------------------ the memory
+
+
+@pytest.mark.parametrize(("size", "kept"), [(10, [4, 5, 6, 7, 8, 9, 100, 101, 102, 103]), (3, [101, 102, 103])])
+def test_the_oldest_codes_leave_the_memory(size: int, kept: list[int]) -> None:
+    memory = torch.arange(float(size)).reshape(1, size, 1)
+    codes = torch.arange(100.0, 104.0).reshape(1, 4, 1).requires_grad_()
+    found = mc.remember(memory, codes)
+    assert found.flatten().tolist() == kept
+    assert not found.requires_grad
+
+
+def test_a_memory_compares_some_models_with_the_batch_before_and_some_with_the_nearest() -> None:
+    memory = mc.Memory(normal(0, 1, 4, 2), normal(1, 2, 9, 2))
+    first, second = normal(2, 3, 4, 2), normal(3, 3, 4, 2)
+    memory.add(first)
+    found = memory.partners(second)
+    assert torch.equal(found[0], first[0])
+    for model in (1, 2):
+        queue = torch.cat([normal(1, 2, 9, 2)[model - 1], first[model]])[-9:]
+        assert torch.equal(found[model], nearest_by_hand(second[model], queue))
+
+
+def test_the_memory_of_the_published_code_shrinks_to_one_row() -> None:
+    found = mc.official_rows(1024, 64, 19)
+    assert found == [1024 - 63 * call for call in range(17)] + [1, 1, 1]
+    assert found[:3] == [1024, 961, 898] and found[15:18] == [79, 16, 1]
+
+
+# ------------------------------------------------------------------------------------------------ the embedding
+
+
+@given(SEED)
+@settings(max_examples=25, deadline=None)
+def test_an_affine_discriminator_keeps_mixtures(seed: int) -> None:
+    matrix, shift = normal(seed, 2, 8), normal(seed + 1, 8)
+    x, fake, alpha = normal(seed + 2, 64, 2), normal(seed + 3, 64, 2), normal(seed + 4, 64, 1)
+    noise = 0.05 * normal(seed + 5, 64, 8)
+    codes, fake_codes = x @ matrix + shift, fake @ matrix + shift
+    mixed = (alpha * x + (1 - alpha) * fake) @ matrix + shift
+    exact = mc.isometry_loss(mixed, codes, fake_codes, alpha, torch.zeros_like(noise))
+    assert float(exact) == pytest.approx(0, abs=1e-20)
+    found = mc.isometry_loss(mixed, codes, fake_codes, alpha, noise)
+    assert float(found) == pytest.approx(float(noise.square().mean()), rel=1e-9)
+    assert float(found) == pytest.approx(0.0025, rel=6 * math.sqrt(2 / noise.numel()))
+
+
+def test_targets_of_the_embedding_pass_no_gradient() -> None:
+    mixed, real, fake, near = (normal(seed, 5, 3).requires_grad_() for seed in range(4))
+    alpha, noise = normal(4, 5, 1), normal(5, 5, 3)
+    loss = mc.isometry_loss(mixed, real, fake, alpha, noise) + mc.locality_loss(real, near)
+    gradients = torch.autograd.grad(loss, (mixed, real, fake, near), allow_unused=True)
+    target = alpha * real + (1 - alpha) * fake + noise
+    torch.testing.assert_close(gradients[0], 2 * (mixed - target) / 15)
+    torch.testing.assert_close(gradients[1], 2 * (real - near) / 15)
+    assert gradients[2] is None and gradients[3] is None
+
+
+def test_without_a_move_the_neighbors_are_the_codes() -> None:
+    codes = normal(0, 3, 5, 4)
+    assert (mc.locality_loss(codes, codes) == 0).all()
+
+
+@given(SEED)
+@settings(max_examples=25, deadline=None)
+def test_the_logistic_losses_are_binary_cross_entropy(seed: int) -> None:
+    real, fake = 3 * normal(seed, 6, 4), 3 * normal(seed + 1, 6, 4)
+    ones, zeros = torch.ones(6, dtype=torch.float64), torch.zeros(6, dtype=torch.float64)
+    score = F.binary_cross_entropy_with_logits
+    expected = score(real.mean(-1), ones) + score(fake.mean(-1), zeros)
+    torch.testing.assert_close(mc.discriminator_loss(real, fake), expected)
+    torch.testing.assert_close(mc.generator_loss(fake), score(fake.mean(-1), ones))
+
+
+# ------------------------------------------------------------------------------------------------------- the data
+
+
+@pytest.mark.parametrize(("target", "entropy"), [("ring", 0.3121), ("grid", 0.0653), ("one", -1.7673)])
+def test_the_entropy_of_the_true_modes_is_that_of_their_density(target: str, entropy: float) -> None:
+    modes = mc.Modes.of(target, 8)
+    points = modes.sample((20_000,), torch.Generator().manual_seed(0)).double()
+    squares = (points.unsqueeze(1) - modes.centers.double()).square().sum(-1) / modes.deviation**2
+    density = (-squares / 2).exp().mean(-1) / (2 * math.pi * modes.deviation**2)
+    assert modes.entropy == pytest.approx(entropy, abs=1e-4)
+    assert float(-density.log().mean()) == pytest.approx(entropy, abs=4 / math.sqrt(20_000))
+
+
+def test_the_places_of_the_modes() -> None:
+    ring, grid, one = (mc.Modes.of(target, 6).centers for target in ("ring", "grid", "one"))
+    torch.testing.assert_close(ring.norm(dim=-1), torch.full((6,), 2.0))
+    torch.testing.assert_close((ring - ring.roll(1, 0)).norm(dim=-1), torch.full((6,), 2.0))
+    assert sorted(map(tuple, grid.tolist())) == [(x, y) for x in range(-2, 3) for y in range(-2, 3)]
+    assert one.tolist() == [[2, 0]]
+
+
+def test_a_seed_draws_the_same_noise_in_every_experiment() -> None:
+    ring, grid = (mc.draw(3, 5, mc.Modes.of(target, 8)) for target in ("ring", "grid"))
+    assert all(torch.equal(a, b) for a, b in zip(ring[1:], grid[1:], strict=True))
+    assert not torch.equal(ring.real, grid.real)
+    shapes = [(5, 64, 2), (5, 64, 2), (5, 64, 1), (5, 64, 8), (5, 128, 2)]
+    assert [tuple(part.shape) for part in ring] == shapes
+    long = mc.draw(3, 400, mc.Modes.of("ring", 8))
+    for part, deviation in ((long.latent, 1.0), (long.alpha, 1.0), (long.noise, 0.05), (long.shift, 0.02)):
+        assert float(part.std()) == pytest.approx(deviation, rel=5 / math.sqrt(2 * part.numel()))
+
+
+# --------------------------------------------------------------------------------------------------- the training
+
+RATE, STEPS, SEEDS = 4e-3, 20, (3, 5)
+TERMS = {  # DLLE and DIsoMap, entropy of real codes, partners of fake codes, step size of the discriminator
+    "GAN": (False, False, "", 1e-3),
+    "MEE": (True, True, "nearest", 1e-3),
+    "GAN + embedding": (True, False, "", 1e-3),
+    "entropy only": (False, False, "nearest", 1e-3),
+    "official buffer": (True, True, "before", 1e-3),
+    "GAN, balanced": (False, False, "", 4e-3),
+    "MEE, balanced": (True, True, "nearest", 4e-3),
+    "entropy of samples": (False, False, "samples", 1e-3),
+}
+
+
+def plain_perceptron(seed: int, purpose: str, outputs: int, activation: nn.Module) -> nn.Sequential:
+    """Return a network whose weights and biases come from the seed's generator, layer by layer."""
+    draws, layers = generator(seed, purpose), []
+    for inputs, width in ((2, 64), (64, 64), (64, outputs)):
+        layer = nn.Linear(inputs, width)
+        bound = 1 / math.sqrt(inputs)
+        with torch.no_grad():
+            layer.weight.copy_(torch.empty(inputs, width).uniform_(-bound, bound, generator=draws).T)
+            layer.bias.copy_(torch.empty(1, width).uniform_(-bound, bound, generator=draws)[0])
+        layers += [layer, activation]
+    return nn.Sequential(*layers[:-1])
+
+
+def plain_entropy(codes: Tensor, memory: Tensor, kind: str) -> Tensor:
+    """Return log(Ê + 1e-8) with the partners of a kind: the memory itself, or the nearest in it."""
+    if kind == "before":
+        return (F.mse_loss(codes, memory) + 1e-8).log()
+    squares = (codes.unsqueeze(1) - memory).square().mean(-1)
+    return (squares.min(1).values.mean() + 1e-8).log()
+
+
+def plain_training(arm: str, seed: int, target: str) -> tuple[nn.Sequential, nn.Sequential]:
+    """Train one model of an arm with ordinary modules, one loss after the other."""
+    embedding, real_entropy, kind, rate = TERMS[arm]
+    modes = mc.Modes.of(target, 8)
+    draws = mc.draw(seed, STEPS, modes)
+    maker = plain_perceptron(seed, "generator", 2, nn.ReLU())
+    judge = plain_perceptron(seed, "discriminator", 8, nn.LeakyReLU(0.2))
+    players = [
+        torch.optim.Adam(network.parameters(), lr=lr, betas=(0.5, 0.9))
+        for network, lr in ((maker, RATE), (judge, rate))
+    ]
+    decay = [torch.optim.lr_scheduler.LambdaLR(one, lambda t: min(1, 2 * (1 - t / STEPS))) for one in players]
+    rows = 64 if kind == "before" else 128
+    purposes = {"": ("real memory", 8), "samples": ("sample memory", 2)}
+    memories = {}
+    for name, (purpose, width) in {"real": ("real memory", 8), "fake": purposes.get(kind, ("fake memory", 8))}.items():
+        memories[name] = torch.empty(rows, width).uniform_(-1, 1, generator=generator(seed, purpose))
+    for time in range(STEPS):
+        x, z, alpha, noise, shift = (part[time] for part in draws)
+        warm = min(1, time / (0.1 * STEPS))
+        fake = maker(z)
+        c, c_fake = judge(x), judge(fake.detach())
+        loss = F.softplus(-c.mean(1)).mean() + F.softplus(c_fake.mean(1)).mean()
+        if embedding:
+            loss = loss + F.mse_loss(c, judge(x + shift[:64]).detach())
+            loss = loss + F.mse_loss(c_fake, judge(fake + shift[64:]).detach())
+            goal = alpha * c + (1 - alpha) * c_fake + noise
+            loss = loss + 0.003 * F.mse_loss(judge(alpha * x + (1 - alpha) * fake.detach()), goal.detach())
+        if real_entropy:
+            loss = loss - warm * 0.001 * plain_entropy(c, memories["real"], kind)
+            memories["real"] = torch.cat([memories["real"], c.detach()])[-rows:]
+        players[1].zero_grad()
+        loss.backward()
+        players[1].step()
+        codes = judge(fake)
+        loss = F.softplus(-codes.mean(1)).mean()
+        if kind:
+            new, strength = (fake, 0.05) if kind == "samples" else (codes, 0.02)
+            loss = loss - warm * strength * plain_entropy(new, memories["fake"], kind)
+            memories["fake"] = torch.cat([memories["fake"], new.detach()])[-rows:]
+        players[0].zero_grad()
+        loss.backward()
+        players[0].step()
+        for one in decay:
+            one.step()
+    return maker, judge
+
+
+@pytest.fixture
+def double_precision() -> Iterator[None]:
+    """Compute with twice the digits: in single precision another rounding soon chooses another nearest code."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("arm", TERMS)
+@pytest.mark.usefixtures("double_precision")
+def test_batched_training_equals_a_plain_loop(arm: str) -> None:
+    of_samples = arm == "entropy of samples"
+    experiment = mc.RawSamples(steps=STEPS) if of_samples else mc.ModeCollapse(steps=STEPS, target="grid")
+    target = "ring" if of_samples else "grid"
+    results, modes = experiment.run(SEEDS).sel(arm=arm).isel(step=-1), mc.Modes.of(target, 8)
+    for seed in SEEDS:
+        maker, judge = plain_training(arm, seed, target)
+        with torch.no_grad():
+            samples = maker(torch.randn(2000, 2, generator=generator(seed, "probe latent")))
+            real = judge(modes.sample((192,), generator(seed, "probe")))
+            fake = judge(samples[:192])
+        lengths = (samples.unsqueeze(1) - modes.centers).norm(dim=-1)
+        shares = lengths.argmin(1).bincount(minlength=len(modes.centers)) / 2000
+        expected = {
+            "quality": (lengths.min(1).values <= 3 * modes.deviation).float().mean(),
+            "divergence": torch.special.xlogy(shares, shares * len(modes.centers)).sum(),
+            "distance": lengths.min(1).values.mean(),
+            "fake_entropy": plain_entropy(fake[:64], fake[64:], "nearest"),
+            "real_entropy": plain_entropy(real[:64], real[64:], "nearest"),
+            "discriminator_loss": F.softplus(-real.mean(1)).mean() + F.softplus(fake.mean(1)).mean(),
+            "generator_loss": F.softplus(-fake.mean(1)).mean(),
+        }
+        found = {name: float(results[name].sel(seed=seed)) for name in expected if name in results}
+        assert len(found) == (1 if of_samples else 7)
+        assert found == pytest.approx({name: float(expected[name]) for name in found}, abs=1e-6)
+        if seed == SEEDS[0] and not of_samples:
+            np.testing.assert_allclose(results.samples, samples[:500], atol=1e-8)
+        if not of_samples:
+            rho = NearestNeighbors(n_neighbors=1).fit(samples.double()).kneighbors()[0][:, 0]
+            estimate = digamma(2000) - digamma(1) + math.log(math.pi) + 2 * np.log(rho).mean()
+            assert float(results.entropy.sel(seed=seed)) == pytest.approx(estimate, abs=1e-6)
+
+
+def test_without_weights_every_arm_is_the_gan_bit_for_bit() -> None:
+    off = {"strength": 0, "strength_real": 0, "locality": 0, "isometry": 0}
+    results = mc.ModeCollapse.make({**off, "rate_ratio": 1, "steps": 60}).run(3)
+    for arm in mc.ModeCollapse.arms:
+        for name, values in results.data_vars.items():
+            if "arm" in values.dims:
+                np.testing.assert_array_equal(values.sel(arm=arm), values.sel(arm="GAN"), err_msg=f"{name} of {arm}")
+
+
+def test_the_balanced_arms_do_not_feel_the_ratio_of_the_others() -> None:
+    slow, fast = (mc.ModeCollapse(rate_ratio=ratio, steps=40).run(2) for ratio in (0.125, 1))
+    for arm in ("GAN, balanced", "MEE, balanced"):
+        xr.testing.assert_allclose(slow.sel(arm=arm), fast.sel(arm=arm), rtol=0, atol=1e-6)
+        xr.testing.assert_identical(
+            fast.covered.sel(arm=arm).drop_vars("arm"),
+            fast.covered.sel(arm=arm.removesuffix(", balanced")).drop_vars("arm"),
+        )
+    assert not np.array_equal(slow.samples.sel(arm="GAN"), fast.samples.sel(arm="GAN"))
+
+
+def test_without_a_memory_mee_is_the_official_buffer() -> None:
+    results = mc.ModeCollapse(memory=0, steps=40).run(2)
+    for name in ("distance", "fake_entropy", "samples"):
+        np.testing.assert_array_equal(results[name].sel(arm="MEE"), results[name].sel(arm="official buffer"))
+    with_memory = mc.ModeCollapse(steps=40).run(2)
+    np.testing.assert_array_equal(
+        results.samples.sel(arm="official buffer"), with_memory.samples.sel(arm="official buffer")
+    )
+    assert not np.array_equal(results.samples.sel(arm="MEE"), with_memory.samples.sel(arm="MEE"))
+
+
+def test_raw_samples_and_mode_collapse_train_the_same_mee() -> None:
+    of_samples, of_codes = (cls(steps=40).run(2) for cls in (mc.RawSamples, mc.ModeCollapse))
+    for arm in ("GAN", "MEE"):
+        for name in ("covered", "quality"):
+            np.testing.assert_allclose(of_samples[name].sel(arm=arm), of_codes[name].sel(arm=arm), atol=2e-3)
+
+
+def test_all_samples_of_a_collapsed_generator_have_a_finite_entropy() -> None:
+    assert math.isfinite(float(mc.metrics.knn_entropy(torch.zeros(50, 2), smallest=mc.TWIN)))
+    assert float(mc.log_entropy(torch.zeros(192, 8))) == pytest.approx(math.log(1e-8))
+
+
+# -------------------------------------------------------------------------------------------------- the estimators
+
+
+def test_errors_of_the_estimators_are_those_of_scikit_learn_s_neighbors() -> None:
+    results = mc.Estimators().run([4]).isel(seed=0)
+    ring = mc.Modes.of("ring", 8)
+    exact = {"plane": 2.837877, "8 dimensions": 11.351508, "square": 0.0, "ring": 0.312142}
+    for name in mc.Estimators.distributions:
+        for count in (64, 1000):
+            points, entropy = mc.known(name, count, generator(4, f"{name} {count}"), ring)
+            assert entropy == pytest.approx(exact[name], abs=1e-5)
+            d = points.shape[1]
+            rho = NearestNeighbors(n_neighbors=4).fit(points.double()).kneighbors()[0]
+            volume = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
+            expected = {
+                "nearest neighbor": digamma(count) - digamma(1) + volume + d * np.log(rho[:, 0]).mean() - entropy,
+                "log of mean": digamma(count)
+                - digamma(1)
+                + volume
+                + d / 2 * math.log((rho[:, 0] ** 2).mean())
+                - entropy,
+                "4th neighbor": digamma(count) - digamma(4) + volume + d * np.log(rho[:, 3]).mean() - entropy,
+            }
+            found = {arm: float(results.error.sel(arm=arm, distribution=name, examples=count)) for arm in expected}
+            assert found == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", mc.Estimators.distributions)
+def test_known_distributions_have_the_entropy_that_is_said(name: str) -> None:
+    ring = mc.Modes.of("ring", 8)
+    points, entropy = mc.known(name, 4000, torch.Generator().manual_seed(0), ring)
+    assert float(mc.metrics.knn_entropy(points, 4)) == pytest.approx(entropy, abs=0.1)
+
+
+# ---------------------------------------------------------------------------------------------- pictures and claims
+
+
+@pytest.mark.parametrize(("settings_", "places"), [({"target": "grid"}, 25), ({"target": "one"}, 1), ({"modes": 3}, 3)])
+def test_pictures_know_how_many_modes_there_are(settings_: dict[str, int | str], places: int) -> None:
+    results = mc.ModeCollapse(steps=25, **settings_).run(2)  # type: ignore[arg-type]
+    film = drawing.picture(mc.draw_film, results)
+    assert f"crosses are the {places} true centers" in film.alt
+    for arm in ("GAN", "MEE, balanced"):
+        covered = results.covered.sel(arm=arm).isel(step=-1, seed=0)
+        assert f"{arm} covers {float(covered):g}" in film.alt
+    said = drawing.Chart(results, mc.ModeCollapse.views[0], mc.ModeCollapse.arms).describe()
+    assert f"of {places} crosses" in said
+
+
+def test_gaps_and_distances_are_taken_after_the_last_step() -> None:
+    values = xr.DataArray(
+        [[[1.0, 5.0]], [[2.0, 9.0]]], dims=("arm", "seed", "step"), coords={"arm": ["GAN", "MEE"], "step": [0, 25]}
+    )
+    results = xr.Dataset({"covered": values, "distance": values / 50})
+    assert mc.gap(results, "covered", "MEE", "GAN").values.tolist() == [4]
+    assert mc.off_distance(results, "GAN").item() == pytest.approx(0.1253314 - 0.1)
+    assert mc.off_distance(results, "MEE").item() == pytest.approx(0.18 - 0.1253314)
+
+
+# ------------------------------------------------------------------------------------------------------- exercises
+
+
+def estimate(points: Tensor, *, leave: int = 1, squares: bool = False, log_of_mean: bool = False) -> float:
+    """Return a student's estimate, right, or with one of the typical mistakes."""
+    count, d = points.shape
+    rho = torch.cdist(points.double(), points.double()).sort(-1).values[:, leave]
+    logs = (rho.square() if squares else rho).log().mean()
+    logs = rho.square().mean().log() / 2 if log_of_mean else logs
+    volume = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
+    return float(torch.digamma(torch.tensor(float(count))) + 0.577216 + volume + d * logs)
+
+
+def slope(codes: Tensor, partners: Tensor, strength: float) -> Tensor:
+    differences = codes - partners
+    return -strength * 2 * differences / (codes.numel() * differences.square().mean())
+
+
+def test_right_answers_are_accepted() -> None:
+    assert "2.42420" in mc.check_entropy(estimate)  # type: ignore[arg-type]
+    assert "−2λ" in mc.check_gradient(slope)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda p: estimate(p, leave=0), "its own nearest"),
+        (lambda p: estimate(p, squares=True), "not of their squares"),
+        (lambda p: estimate(p, log_of_mean=True), "mean of the logarithms"),
+        (lambda p: estimate(p) - math.log(2), "volume"),
+        (lambda p: estimate(p) - 0.577216, "ψ\\(1\\)"),
+        (lambda p: estimate(p) - 0.922784 + math.log(3), "ψ\\(N\\)"),
+        (lambda p: estimate(p) + 1, "2.42420"),
+        (lambda p: estimate(p) if p.shape[1] == 1 else estimate(p) / 2, "in the plane"),
+    ],
+)
+def test_wrong_estimates_get_a_hint(answer: object, hint: str) -> None:
+    with pytest.raises(Wrong, match=hint):
+        mc.check_entropy(answer)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda c, b, s: -slope(c, b, s), "sign"),
+        (lambda c, b, s: c.numel() * slope(c, b, s), "mean over all"),
+        (lambda c, b, s: len(c) * slope(c, b, s), "mean over all"),
+        (lambda c, b, s: slope(c, b, s) / 2, "factor 2"),
+        (lambda c, b, s: slope(c, b, s) * (c - b).square().mean(), "logarithm is missing"),
+        (lambda c, b, s: slope(c, b, 1), "weight"),
+        (lambda c, b, s: slope(c, b, s).sum(), "shape"),
+        (lambda c, b, s: c - b, "chain rule"),
+    ],
+)
+def test_wrong_gradients_get_a_hint(answer: object, hint: str) -> None:
+    with pytest.raises(Wrong, match=hint):
+        mc.check_gradient(answer)  # type: ignore[arg-type]
+
+
+def test_no_answer_is_no_mistake() -> None:
+    for check in (mc.check_entropy, mc.check_gradient):
+        with pytest.raises(NotImplementedError):
+            check(lambda *_: None)  # type: ignore[arg-type]
