@@ -6,6 +6,7 @@ import base64
 import contextlib
 import html
 import io
+import re
 import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,15 +70,19 @@ class Chart:
         columns = min(view.columns, len(view.panels))
         columns = max(1, columns // 2) if width <= NARROW else columns
         rows = -(-len(view.panels) // columns)
-        letters = int((width / columns - 0.55) * 11)
         with _look():
             self.figure = Figure(figsize=(width, view.height * rows), layout="constrained")
             self.canvas = FigureCanvasAgg(self.figure)
             grid = self.figure.subplots(rows, columns, squeeze=False).flat
             self._panels = []
             for axes, panel in zip(grid, view.panels, strict=False):
-                axes.set_title("\n".join(textwrap.wrap(panel.question, letters)))
                 self._panels.append(_kind(panel)(axes, panel, data, arms))
+            for i, (one, panel) in enumerate(zip(self._panels, view.panels, strict=True)):
+                side = max(
+                    other.side for other in self._panels[i % columns :: columns]
+                )  # a column's axes stand in line
+                letters = int((width / columns - 0.55 - side) * 10.5)
+                one.axes.set_title(_typeset("\n".join(textwrap.wrap(panel.question, letters))))
             for empty in list(grid)[len(view.panels) :]:
                 empty.set_axis_off()
         self._background: Any = None
@@ -137,6 +142,7 @@ class _Panel:
         self.axes = axes
         self.artists: list[Artist] = []
         self._limits: tuple[float, float] | None = None
+        self.side = 0.0  # inches to the left of the axes that names of rows take from the title
 
     def fits(self, data: xr.Dataset) -> bool:
         """Tell whether results have the positions for which the axes were made."""
@@ -190,6 +196,11 @@ def _named(attributes: Mapping[str, Any]) -> str:
     return label if unit in ("1", label + "s") or unit in label else f"{label} ({unit})"
 
 
+def _typeset(text: str) -> str:
+    """Return a text with subscripts in the place of underscores: λ_H, Tr Σ_W."""
+    return re.sub(r"(?<![^\W\d_])([^\W\d_])_(\w+)", r"$\\mathrm{\1}_{\2}$", text)
+
+
 class _Curves(_Panel):
     """Curves with seeds and intervals, or shares stacked on each other."""
 
@@ -219,7 +230,7 @@ class _Curves(_Panel):
             line.set_visible(not shares)
             self._lines.append(line)
             ink = "#222222" if shares else one.style.ink
-            name = "\n".join(textwrap.wrap(one.label, 16))
+            name = _typeset("\n".join(textwrap.wrap(one.label, 16)))
             text = axes.text(1.015, 0, name, color=ink, va="center", transform=axes.transAxes, fontsize=9.5)
             self._labels.append(text)
         self._theory = [
@@ -242,10 +253,15 @@ class _Curves(_Panel):
         axes, panel = self.axes, self.panel
         coordinate = data[views.axis_of(data, panel)]
         x = coordinate.values.astype(float)
-        label = _named(coordinate.attrs)
-        if isinstance(panel, Curves) and panel.theory:
-            label += f"\ndashed: {data[panel.theory].attrs['long_name']}"
-        axes.set_xlabel(label)
+        self._x, self._y = _named(coordinate.attrs), "share"
+        label = self._x
+        if isinstance(panel, Curves):
+            self._y = panel.y or _named(data[panel.variables[0]].attrs)
+            if panel.theory:
+                self._expectation = str(data[panel.theory].attrs["long_name"])
+                label += f"\ndashed: {self._expectation}"
+        axes.set_xlabel(_typeset(label))
+        axes.set_ylabel(_typeset(self._y))
         if coordinate.attrs.get("log"):
             linear = float(x[x > 0].min())
             axes.set_xscale("symlog", linthresh=linear) if x.min() <= 0 else axes.set_xscale("log")
@@ -254,15 +270,12 @@ class _Curves(_Panel):
             axes.minorticks_off()
         axes.set_xlim(x.min(), x.max() if x.max() > x.min() else x.min() + 1)
         if isinstance(panel, Shares):
-            axes.set_ylabel("share")
             axes.set_ylim(0, 1)
             axes.grid(False)
-        else:
-            axes.set_ylabel(panel.y or _named(data[panel.variables[0]].attrs))
-            if panel.log:
-                axes.set_yscale("log")
-                axes.yaxis.set_major_formatter("{x:g}")
-                axes.yaxis.set_minor_locator(NullLocator())
+        elif panel.log:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_locator(NullLocator())
 
     def _expected(self, data: xr.Dataset) -> list[np.ndarray]:
         """Return the lines of the theory, mean over seeds, one for each arm that is shown."""
@@ -280,7 +293,9 @@ class _Curves(_Panel):
         straight = self.axes.axvline if line.axis == "x" else self.axes.axhline
         drawn = straight(np.nan, color="black", lw=1, ls=(0, (2, 2)))
         place = self.axes.get_xaxis_transform() if line.axis == "x" else self.axes.get_yaxis_transform()
-        return drawn, self.axes.text(0, 0, "", transform=place, fontsize=9, ha="left", va="bottom")
+        text = self.axes.text(0, 0, "", transform=place, fontsize=9, ha="left", va="bottom")
+        text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5})
+        return drawn, text
 
     def fits(self, data: xr.Dataset) -> bool:
         return np.array_equal(data[views.axis_of(data, self.panel)].values, self.series[0].x)
@@ -358,7 +373,7 @@ class _Curves(_Panel):
             else:
                 drawn.set_ydata([at, at])
                 text.set_position((0.02, at))
-            text.set_text(line.label if np.isfinite(at) else "")
+            text.set_text(_typeset(line.label) if np.isfinite(at) else "")
 
     def _fit(self, data: xr.Dataset, series: Sequence[Series], expected: Sequence[np.ndarray], final: bool) -> bool:
         """Fit the y axis."""
@@ -397,9 +412,10 @@ class _Curves(_Panel):
         if not order:
             return
         points = np.column_stack([np.full(len(order), self.axes.get_xlim()[1]), np.array(ends)[order]])
-        places = np.clip(self.axes.transAxes.inverted().transform(self.axes.transData.transform(points))[:, 1], 0, 1)
+        places = self.axes.transAxes.inverted().transform(self.axes.transData.transform(points))[:, 1]
         height = max(self.axes.get_window_extent().height / self.axes.figure.dpi * 72, 1)
         tall = np.array([12.0 * (1 + self._labels[i].get_text().count("\n")) for i in order]) / height
+        places = np.clip(places, tall / 2 - 6 / height, 1)  # below the axes stands the last number of the x axis
         gaps = (tall[1:] + tall[:-1]) / 2
         for _ in range(50):
             close = np.diff(places) < gaps * 0.999
@@ -413,8 +429,7 @@ class _Curves(_Panel):
 
     def describe(self) -> str:
         """Say in words what the panel shows."""
-        x, _, theory = self.axes.get_xlabel().partition("\n")
-        what = "Stacked shares" if isinstance(self.panel, Shares) else self.axes.get_ylabel()
+        x, what = self._x, "Stacked shares" if isinstance(self.panel, Shares) else self._y
         parts = []
         for one in self.series:
             there = np.flatnonzero(np.isfinite(one.mean))
@@ -431,8 +446,8 @@ class _Curves(_Panel):
             parts.append(text)
         count = len(self.series[0].seeds)
         seeds = f"mean of {count} seeds" if count > 1 else "one seed"
-        if theory and self._far() is not None:
-            parts.append(f"{theory}, at most {number(self._far() or 0)} from the mean")
+        if self._theory and self._far() is not None:
+            parts.append(f"dashed: {self._expectation}, at most {number(self._far() or 0)} from the mean")
         return f"{self.panel.question} {what} against {x}, {seeds}: {'; '.join(parts)}."
 
     def _far(self) -> float | None:
@@ -448,16 +463,20 @@ class _Dots(_Panel):
 
     def __init__(self, axes: Axes, panel: Dots, data: xr.Dataset, arms: Mapping[str, str]) -> None:
         from matplotlib.collections import LineCollection
+        from matplotlib.ticker import MaxNLocator
 
         super().__init__(axes)
         self.panel, self._arms = panel, arms
         self.rows = views.rows(data, panel, arms)
         count = len(self.rows)
-        axes.set_yticks(range(count), [row.label for row in self.rows])
+        axes.set_yticks(range(count), [_typeset(row.label) for row in self.rows])
+        self.side = 0.075 * max(len(row.label) for row in self.rows)
         axes.set_ylim(count - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel(_named(data[panel.variable].attrs))
+        self._x = _named(data[panel.variable].attrs)
+        axes.set_xlabel(_typeset(self._x))
+        axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]))  # many digits need room
         self._seeds, self._means, self._bars, self._old, self._texts = [], [], [], [], []
         for place, row in enumerate(self.rows):
             color = row.style.color
@@ -501,7 +520,7 @@ class _Dots(_Panel):
         said = [_said(row) for row in self.rows]
         count = len(self.rows[0].seeds)
         seeds = f"mean of {count} seeds" if count > 1 else "one seed"
-        return f"{self.panel.question} {self.axes.get_xlabel()}, {seeds}: {'; '.join(said)}."
+        return f"{self.panel.question} {self._x}, {seeds}: {'; '.join(said)}."
 
 
 def _said(row: Row) -> str:
