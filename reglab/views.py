@@ -240,7 +240,7 @@ def number(value: float) -> str:
 def sentence(data: xr.Dataset, headline: str, arms: Mapping[str, str]) -> str:
     """Say in one sentence what the results show about the headline quantity, with its uncertainty in words.
 
-    Curves are reported at the last position that all seeds and arms have reached.
+    Curves are reported at the last position that all seeds and arms have reached, axes of names as their mean.
     """
     values = data[headline]
     name, seeds = str(values.attrs["long_name"]), data.sizes["seed"]
@@ -249,6 +249,9 @@ def sentence(data: xr.Dataset, headline: str, arms: Mapping[str, str]) -> str:
     if roles:
         values = values.sel(arm=list(roles.values()))
     rest = [str(dim) for dim in values.dims if dim not in ("arm", "seed")]
+    for dim in [dim for dim in rest if data[dim].dtype == object]:
+        values, name = values.mean(dim, skipna=False), f"{name} (mean over {data[dim].attrs['long_name']})"
+        rest.remove(dim)
     if rest:
         axis = data[rest[0]]
         reached = np.flatnonzero(values.notnull().all([dim for dim in values.dims if dim != rest[0]]).values)

@@ -211,9 +211,10 @@ def test_declared_settings_equal_the_baseline(cls: type[Experiment]) -> None:
 @every_experiment
 def test_the_method_differs_from_the_baseline_where_it_should(cls: type[Experiment]) -> None:
     data = run(cls)
-    if cls.arms and "arm" in data[cls.headline].dims:
-        values = data[cls.headline].values
-        assert all(not np.array_equal(values[0], other) for other in values[1:])
+    measured = [data[name] for name, var in cls.outputs.items() if "arm" in var.dims]
+    baseline = next((arm for arm, role in cls.arms.items() if role == "baseline"), "")
+    for arm in (arm for arm in cls.arms if measured and arm != baseline):
+        assert not all(values.sel(arm=arm).equals(values.sel(arm=baseline)) for values in measured), arm
 
 
 @every_experiment

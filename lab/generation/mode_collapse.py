@@ -29,7 +29,7 @@ notebook.card(paper)
 # In a generative adversarial network (GAN) two networks play. The **generator** turns noise into samples. The
 # **discriminator** tries to tell them from real ones. Suppose that the real points lie in eight small clouds on a
 # ring, the **modes**. The generator puts all its points into one of them. Each point looks real! Once the
-# discriminator suspects that cloud, the generator moves on to the next. This is **mode collapse**.
+# discriminator suspects that cloud, the generator moves on. This is **mode collapse**.
 #
 # Manifold entropy estimation (MEE) pays for variety. The discriminator gives each sample a **code**, a short list of
 # numbers. MEE remembers earlier codes, looks up the nearest one for each new code, and rewards the generator for a
@@ -134,9 +134,9 @@ notebook.draw(results, "When nothing collapses")
 
 # %% [markdown]
 # The balanced GAN covers everything sooner and more precisely than MEE with a slow discriminator. Good step sizes cure
-# collapse too. There the entropy gains nothing and costs, if anything, a little precision.
+# collapse too. There the entropy gains nothing and costs a little precision.
 #
-# Does a high entropy mean that all modes are covered? Compare the pictures in the left column.
+# Does a high entropy mean that all modes are covered? Compare the first panel with the third.
 
 # %%
 notebook.draw(results, "After the last step")
@@ -155,7 +155,7 @@ raw = notebook.run(paper.RawSamples(), seeds)
 notebook.draw(raw, "Codes or samples")
 
 # %% [markdown]
-# Not worse. The embedding is made for images, where distances of pixels mean little.
+# Not worse. The embedding is for images, where distances of pixels mean little.
 #
 # ### Is it an entropy?
 #

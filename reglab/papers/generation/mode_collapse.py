@@ -658,7 +658,7 @@ class Estimators(Experiment):
     def axes(self) -> dict[str, Axis]:
         """Four distributions and four numbers of points."""
         return {
-            "distribution": Axis(self.distributions),
+            "distribution": Axis(self.distributions, label="four distributions"),
             "examples": Axis(self.counts, label="number of points N", log=True),
         }
 
