@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import digamma, gamma
 from sklearn.metrics import accuracy_score
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import NearestCentroid, NearestNeighbors
 
 from reglab import metrics
 
@@ -55,6 +55,79 @@ def test_the_mean_over_nothing_is_not_a_number() -> None:
 def test_what_is_masked_does_not_count_even_if_it_is_not_a_number() -> None:
     values = torch.tensor([1.0, torch.nan, 3.0, torch.inf])
     assert metrics.mean_where(values, torch.tensor([True, False, True, False])) == 2
+
+
+# ------------------------------------------------------------------------------------------------- neural collapse
+
+
+def clusters(seed: int, *shape: int) -> torch.Tensor:
+    """Return features [*shape] around class means that differ: [..., K, n, d]."""
+    means = 2 * torch.randn(*shape[:-2], 1, shape[-1], generator=source(seed), dtype=torch.float64)
+    return means + torch.randn(*shape, generator=source(seed + 1), dtype=torch.float64)
+
+
+@given(SEED, st.integers(2, 5), st.integers(2, 8))
+@settings(max_examples=20, deadline=None)
+def test_collapse_is_numpy_s_straight_from_the_definitions(seed: int, classes: int, dimensions: int) -> None:
+    h = clusters(seed, 3, classes, 6, dimensions)
+    weights = torch.randn(3, classes, dimensions, generator=source(seed + 2), dtype=torch.float64)
+    measured = metrics.nc1_ratio(h), metrics.nc1(h), metrics.nc2(h), metrics.nc3(h, weights)
+    for model in range(3):
+        x, w = h[model].numpy(), weights[model].numpy()
+        means = x.mean(1)
+        m = means - means.mean(0)
+        within = sum(np.outer(e, e) for k in range(classes) for e in x[k] - means[k]) / (classes * 6)
+        between = sum(np.outer(e, e) for e in m) / classes
+        gram, w = m @ m.T, w - w.mean(0)
+        simplex = (np.eye(classes) - 1 / classes) / math.sqrt(classes - 1)
+        expected = (
+            np.trace(within) / np.trace(between),
+            np.trace(within @ np.linalg.pinv(between, rcond=1e-6, hermitian=True)) / classes,
+            np.linalg.norm(gram / np.linalg.norm(gram) - simplex),
+            np.linalg.norm(w / np.linalg.norm(w) - m / np.linalg.norm(m)),
+        )
+        np.testing.assert_allclose([value[model] for value in measured], expected, rtol=1e-6, atol=1e-9)
+
+
+@given(SEED)
+@settings(max_examples=20, deadline=None)
+def test_the_nearest_mean_is_scikit_learn_s(seed: int) -> None:
+    h, weights = clusters(seed, 4, 6, 3), torch.randn(4, 3, generator=source(seed), dtype=torch.float64)
+    flat, labels = h.flatten(0, 1).numpy(), np.repeat(np.arange(4), 6)
+    nearest = NearestCentroid().fit(flat, labels).predict(flat)
+    assert float(metrics.nc4(h, weights)) == pytest.approx(np.mean(nearest != (flat @ weights.numpy().T).argmax(1)))
+
+
+def test_a_simplex_is_collapsed() -> None:
+    means = torch.linalg.qr(torch.randn(6, 4, generator=source(0), dtype=torch.float64)).Q.T  # right angles, [K, d]
+    h = 3 * means.unsqueeze(1).expand(4, 5, 6) + 7
+    for value in (
+        metrics.nc1_ratio(h),
+        metrics.nc1(h),
+        metrics.nc2(h),
+        metrics.nc3(h, 2 * means),
+        metrics.nc4(h - 7, means),
+    ):
+        assert abs(float(value)) < 1e-12
+    assert float(metrics.nc3(h, 2 * means, centered=False)) > 0.1  # right angles are no simplex until centered
+    assert float(metrics.nc3(h, -means)) == pytest.approx(2)
+
+
+@given(SEED, st.floats(0.1, 10))
+@settings(max_examples=20, deadline=None)
+def test_collapse_does_not_feel_turns_shifts_and_scale(seed: int, scale: float) -> None:
+    h, draws = clusters(seed, 4, 6, 5), source(seed + 2)
+    turn = torch.linalg.qr(torch.randn(5, 5, generator=draws, dtype=torch.float64)).Q
+    other = scale * h @ turn + torch.randn(5, generator=draws, dtype=torch.float64)
+    for measure in (metrics.nc1_ratio, metrics.nc1, metrics.nc2):
+        torch.testing.assert_close(measure(other), measure(h), rtol=1e-8, atol=1e-10)
+
+
+def test_nc1_feels_a_general_map_unless_features_fill_the_span_of_the_means() -> None:
+    general = torch.randn(5, 5, generator=source(9), dtype=torch.float64)
+    wide, narrow = clusters(3, 4, 6, 5), clusters(3, 6, 6, 5)  # K - 1 = 3 < 5 and K - 1 = 5
+    assert float(metrics.nc1(wide @ general)) != pytest.approx(float(metrics.nc1(wide)), rel=1e-2)
+    assert float(metrics.nc1(narrow @ general)) == pytest.approx(float(metrics.nc1(narrow)), rel=1e-8)
 
 
 # -------------------------------------------------------------------------------------------- coverage and entropy

@@ -89,14 +89,16 @@ notebook.source(paper.velocity, paper.factors)
 # %% [markdown]
 # ## The experiment
 #
-# Above, a network with three hidden layers of 64 units learned 500 digits with squared errors. All **arms** share digits,
-# first weights and batches: **base** has decay 0.002 everywhere; the others double it or set it to zero, in the feature
-# layers or in the last one. Now we leave the network and go into the model, where everything can be computed.
+# Above, a network with three hidden layers of 64 units learned 500 digits with squared errors. All **arms** share
+# digits, first weights and batches: **base** has decay 0.002 everywhere; the others double it or set it to zero, in
+# the feature layers or in the last one. Now we leave the network and go into the model, where everything can be
+# computed.
 #
 # ### The flow
 #
-# Keep the classifier at its best and let the features run downhill without a tie: $\dot H=W^{*\top}(Y-W^*H)-\lambda_HH$.
-# The paper proves that the variability falls at *every* moment. **Predict:** do the class means move apart all the time?
+# Keep the classifier at its best and let the features run downhill without a tie: $\dot
+# H=W^{*\top}(Y-W^*H)-\lambda_HH$. The paper proves that the variability falls at *every* moment. **Predict:** do the
+# class means move apart all the time?
 
 # %%
 flow = notebook.run(paper.Flow(), seeds)
@@ -109,8 +111,8 @@ notebook.draw(flow, "Collapse in time")
 #
 # ### The tie
 #
-# Now hold the features at $H_0$. In the left panel each line leads from a given feature to its place at the minimum, for
-# $\beta=0.1$. **Look for** the two ends of the curve: a very tight and a very loose tie.
+# Now hold the features at $H_0$. In the left panel each line leads from a given feature to its place at the minimum,
+# for $\beta=0.1$. **Look for** the two ends of the curve: a very tight and a very loose tie.
 
 # %%
 tied = notebook.run(paper.TiedFeatures(), seeds)
@@ -131,10 +133,10 @@ response = notebook.run(paper.Response(), seeds)
 notebook.draw(response, "Staircase")
 
 # %% [markdown]
-# The closed form (dashed) meets the computed values. The low step belongs to deviations along the class means, with the
-# factor $a=\beta/(\beta+\sqrt{\lambda_H/\lambda_W})$. The long high one belongs to all other directions, with
-# $b=\beta/(\beta+\lambda_H)$. A larger $\lambda_H$ lowers both. A larger $\lambda_W$ *raises* the low step and leaves the
-# other.
+# The closed form (dashed) meets the computed values. The low step belongs to deviations along the class means, with
+# the factor $a=\beta/(\beta+\sqrt{\lambda_H/\lambda_W})$. The long high one belongs to all other directions, with
+# $b=\beta/(\beta+\lambda_H)$. A larger $\lambda_H$ lowers both. A larger $\lambda_W$ *raises* the low step and leaves
+# the other.
 
 # %%
 strengths = notebook.run(paper.Strengths(), seeds)
@@ -146,8 +148,8 @@ notebook.draw(strengths, "Which strength matters")
 #
 # ### Depth
 #
-# Is a layer something like the model with the layer before as $H_0$? Build a network one layer at a time, and freeze what
-# is there. **Look for** the gap: how much comes from training, how much from the layer itself?
+# Is a layer something like the model with the layer before as $H_0$? Build a network one layer at a time, and freeze
+# what is there. **Look for** the gap: how much comes from training, how much from the layer itself?
 
 # %%
 layers = notebook.run(paper.LayerWise(), seeds)
@@ -178,9 +180,9 @@ explore(digits, results)
 notebook.verdicts(paper)
 
 # %% [markdown]
-# Two limits stand in the table. With too much weight decay the digits are no longer learned, and doubling it makes $NC_1$
-# *worse*. And for $\lambda_H\lambda_W>1$ the variability falls while all features vanish: a measure of collapse is no
-# measure of success.
+# Two limits stand in the table. With too much weight decay the digits are no longer learned, and doubling it makes
+# $NC_1$ *worse*. And for $\lambda_H\lambda_W>1$ the variability falls while all features vanish: a measure of collapse
+# is no measure of success.
 #
 # ## Exercises
 #
@@ -189,9 +191,9 @@ notebook.verdicts(paper)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# It says the same about every network, so it cannot say what makes one of them closer to collapse than another. With the
-# tie, $\beta$ measures how little the remaining layers can do, and the distance from collapse becomes a function of
-# $\beta$, $\lambda_H$ and $\lambda_W$.
+# It says the same about every network, so it cannot say what makes one of them closer to collapse than another. With
+# the tie, $\beta$ measures how little the remaining layers can do, and the distance from collapse becomes a function
+# of $\beta$, $\lambda_H$ and $\lambda_W$.
 #
 # </details>
 
@@ -252,9 +254,9 @@ notebook.check(my_factors, paper.check_factors)
 # %% [markdown]
 # ## What was scaled down
 #
-# The model is the paper's own, at full size. Its networks are not: a ResNet-18 on CIFAR-10 became three hidden layers on
-# 500 digits, ten added layers became five, and only squared errors are shown, not cross-entropy. Kept are the five weight
-# decays, SGD with momentum and steps of the learning rate, and the layer-by-layer protocol.
+# The model is the paper's own, at full size. Its networks are not: a ResNet-18 on CIFAR-10 became three hidden layers
+# on 500 digits, ten added layers became five, and only squared errors are shown, not cross-entropy. Kept are the five
+# weight decays, SGD with momentum and steps of the learning rate, and the layer-by-layer protocol.
 #
 # The equations follow the paper's Sections 2 to 4. The exact factors $a$ and $b$ for every $\beta$ and the bound were
 # derived here; the paper gives their leading order for large $\beta$. Limits: weight decay of the layers is only an
