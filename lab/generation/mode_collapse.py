@@ -134,7 +134,7 @@ notebook.draw(results, "When nothing collapses")
 
 # %% [markdown]
 # The balanced GAN covers everything sooner and more precisely than MEE with a slow discriminator. Good step sizes cure
-# collapse too. There the entropy gains nothing and costs a little precision.
+# collapse too. There the entropy gains nothing and costs, if anything, a little precision.
 #
 # Does a high entropy mean that all modes are covered? Compare the first panel with the third.
 
@@ -151,11 +151,11 @@ notebook.draw(results, "After the last step")
 # better or worse?
 
 # %%
-raw = notebook.run(paper.RawSamples(), seeds)
+raw = notebook.run(paper.RawSamples(steps=600), seeds)
 notebook.draw(raw, "Codes or samples")
 
 # %% [markdown]
-# Not worse. The embedding is for images, where distances of pixels mean little.
+# Not worse, after 600 steps. The embedding is for images, where distances of pixels mean little.
 #
 # ### Is it an entropy?
 #

@@ -261,8 +261,8 @@ class Training:
         self.samples = self._models([kind.partners == "samples" for kind in kinds])
         self.generator = perceptron((2, WIDTH, WIDTH, 2), seeds, "generator", len(kinds))
         self.discriminator = perceptron((2, WIDTH, WIDTH, CODE), seeds, "discriminator", len(kinds))
-        # the learning rate is 1 because every model has its own, given at each step; not fused, because that kernel
-        # rounds the last few numbers of a tensor otherwise than the rest, and models that are equal would part
+        # the learning rate is 1 because discriminators have their own, given at each step; not fused, because that
+        # kernel rounds the last few numbers of a tensor otherwise than the rest, and models that are equal would part
         self.optimizers = [
             torch.optim.Adam(layers, lr=1, betas=(0.5, 0.9), foreach=True)
             for layers in (self.generator, self.discriminator)
@@ -298,9 +298,12 @@ class Training:
         fake = network(draws.latent.repeat(copies, 1, 1), self.generator, 0.0)
         warm, rate = min(1.0, 10 * time / steps), RATE * min(1.0, 2 - 2 * time / steps)
         losses = self._discriminator_losses(draws, fake.detach(), warm)
-        self._descend(self.optimizers[1], self.discriminator, losses, rate * self.ratios)
+        self._slopes(self.discriminator, losses)
+        replicas.step(self.optimizers[1], rate * self.ratios)
         losses = self._generator_losses(fake, warm)
-        self._descend(self.optimizers[0], self.generator, losses, rate * torch.ones_like(self.ratios))
+        self._slopes(self.generator, losses)
+        self.optimizers[0].param_groups[0]["lr"] = rate
+        self.optimizers[0].step()
 
     def _discriminator_losses(self, draws: Draws, fake: Tensor, warm: float) -> list[Tensor]:
         """Return the terms of the discriminators' loss, each for the models that have it."""
@@ -337,13 +340,11 @@ class Training:
         return losses
 
     @staticmethod
-    def _descend(
-        optimizer: torch.optim.Optimizer, layers: Sequence[Tensor], losses: Sequence[Tensor], rates: Tensor
-    ) -> None:
+    def _slopes(layers: Sequence[Tensor], losses: Sequence[Tensor]) -> None:
+        """Give the layers the gradients of the sum of some losses."""
         total = torch.cat(list(losses)).sum()
         for parameter, gradient in zip(layers, torch.autograd.grad(total, layers), strict=True):
             parameter.grad = gradient
-        replicas.step(optimizer, rates)
 
 
 # ----------------------------------------------------------------------------------------------- the experiments
