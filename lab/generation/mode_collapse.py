@@ -147,7 +147,7 @@ notebook.draw(results, "After the last step")
 #
 # ### Codes or raw samples?
 #
-# In the plane distances mean something already. Here the entropy is that of the samples themselves. **Predict:**
+# Distances in the plane have a meaning. Here the entropy is that of the samples themselves. **Predict:**
 # better or worse?
 
 # %%
