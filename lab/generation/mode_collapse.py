@@ -147,7 +147,7 @@ notebook.draw(results, "After the last step")
 #
 # ### Codes or raw samples?
 #
-# Distances in the plane have a meaning. Here the entropy is that of the samples themselves. **Predict:**
+# Here the entropy is that of the samples themselves. **Predict:**
 # better or worse?
 
 # %%
