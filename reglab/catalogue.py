@@ -55,7 +55,12 @@ PARTS = {
 }
 """The seven parts in teaching order."""
 
-SLUGS = ("labels/early_learning", "geometry/neural_collapse", "generation/mode_collapse")
+SLUGS = (
+    "labels/early_learning",
+    "geometry/neural_collapse",
+    "generation/mode_collapse",
+    "dynamics/bayes_optimal_network",
+)
 """Every paper as `part/slug`, in teaching order. A new paper is one line here."""
 
 

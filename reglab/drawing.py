@@ -415,7 +415,8 @@ class _Curves(_Panel):
         places = self.axes.transAxes.inverted().transform(self.axes.transData.transform(points))[:, 1]
         height = max(self.axes.get_window_extent().height / self.axes.figure.dpi * 72, 1)
         tall = np.array([12.0 * (1 + self._labels[i].get_text().count("\n")) for i in order]) / height
-        places = np.clip(places, tall / 2 - 6 / height, 1)  # below the axes stands the last number of the x axis
+        lowest = tall / 2 - 6 / height  # below the axes stands the last number of the x axis
+        places = np.clip(places, lowest, 1)
         gaps = (tall[1:] + tall[:-1]) / 2
         for _ in range(50):
             close = np.diff(places) < gaps * 0.999
@@ -424,8 +425,9 @@ class _Curves(_Panel):
             for i in np.flatnonzero(close):
                 middle = (places[i] + places[i + 1]) / 2
                 places[i], places[i + 1] = middle - gaps[i] / 2, middle + gaps[i] / 2
-        for place, i in zip(places, order, strict=True):
-            self._labels[i].set_y(place)
+        for k, i in enumerate(order):
+            places[k] = max(places[k], lowest[k], places[k - 1] + gaps[k - 1] * 0.999 if k else -np.inf)
+            self._labels[i].set_y(places[k])
 
     def describe(self) -> str:
         """Say in words what the panel shows."""

@@ -1,0 +1,1 @@
+"""Papers on dynamics, transport and theory."""
