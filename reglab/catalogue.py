@@ -59,6 +59,7 @@ SLUGS = (
     "labels/early_learning",
     "geometry/neural_collapse",
     "generation/mode_collapse",
+    "dynamics/solver_regularization",
     "dynamics/bayes_optimal_network",
 )
 """Every paper as `part/slug`, in teaching order. A new paper is one line here."""

@@ -56,20 +56,22 @@ def _digits() -> tuple[Tensor, Tensor]:
     return torch.tensor(images / 16, dtype=torch.float32), torch.tensor(labels)
 
 
-def digits(seeds: Sequence[int], train: int = 1000) -> Split:
-    """Return scikit-learn's handwritten digits, split and standardized for every seed.
+def digits(seeds: Sequence[int], train: int = 1000, standardize: bool = True) -> Split:
+    """Return scikit-learn's handwritten digits, split for every seed, and standardized unless told otherwise.
 
     1797 images of 8x8 pixels (D = 64), 10 classes; `train` of them (seeded choice) are for training, the rest for
-    testing. Pixels are divided by 16, then shifted and scaled by one mean and one standard deviation, those of all
-    pixels of the seed's training images. Source: the test part of "Optical Recognition of Handwritten Digits"
-    (E. Alpaydin, C. Kaynak, UCI Machine Learning Repository, CC BY 4.0), shipped with scikit-learn.
+    testing. Pixels are divided by 16, so that they lie in [0, 1], then (`standardize`) shifted and scaled by one mean
+    and one standard deviation, those of all pixels of the seed's training images. Source: the test part of "Optical
+    Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak, UCI Machine Learning Repository, CC BY 4.0), shipped
+    with scikit-learn.
     """
     images, labels = _digits()
     orders = torch.stack([torch.randperm(len(labels), generator=generator(seed, "split")) for seed in seeds])
     inputs, targets = images[orders], labels[orders]
-    mean = inputs[:, :train].mean(dim=(1, 2), keepdim=True)
-    scale = inputs[:, :train].std(dim=(1, 2), keepdim=True)
-    inputs = (inputs - mean) / scale
+    if standardize:
+        mean = inputs[:, :train].mean(dim=(1, 2), keepdim=True)
+        scale = inputs[:, :train].std(dim=(1, 2), keepdim=True)
+        inputs = (inputs - mean) / scale
     return Split(inputs[:, :train], targets[:, :train], inputs[:, train:], targets[:, train:])
 
 
