@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from reglab import catalogue
 
@@ -138,7 +138,7 @@ def list_papers(
     if as_json:
         _print_json(rows)
         return
-    table = Table("Part", "Name", "Title", "Minutes", "Experiments")
+    table = Table("Part", Column("Name", no_wrap=True), "Title", "Minutes", "Experiments")
     for row in rows:
         table.add_row(row["part"], row["name"], row["title"], str(row["minutes"]), ", ".join(row["experiments"]))
     _print(table)

@@ -791,10 +791,12 @@ def last(results: xr.Dataset, variable: str, arm: str) -> xr.DataArray:
 
 
 def rank_correlation(results: xr.Dataset) -> float:
-    """Return Spearman's correlation of the error in ten equal steps with the evaluations, over all runs."""
+    """Return Spearman's correlation of the error in ten equal steps with the evaluations over all runs, NaN if equal."""
     from scipy.stats import spearmanr
 
     work = results.evaluations.isel(iteration=-1).transpose("arm", "seed").values.ravel()
+    if not np.ptp(work):
+        return math.nan
     return float(spearmanr(results.fixed.transpose("arm", "seed").values.ravel(), work).statistic)
 
 
