@@ -791,7 +791,7 @@ def last(results: xr.Dataset, variable: str, arm: str) -> xr.DataArray:
 
 
 def rank_correlation(results: xr.Dataset) -> float:
-    """Return Spearman's correlation of the error in ten equal steps with the evaluations over all runs, NaN if equal."""
+    """Return Spearman's correlation of the error in ten equal steps with the evaluations over all runs, or NaN."""
     from scipy.stats import spearmanr
 
     work = results.evaluations.isel(iteration=-1).transpose("arm", "seed").values.ravel()
