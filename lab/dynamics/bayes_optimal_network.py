@@ -35,8 +35,9 @@ notebook.card(paper)
 # on its weights through one matrix $S$ only. Learning becomes guessing a matrix from measurements. There the best
 # method is known: guess, look at the eigenvalues of the guess, **clean** them, repeat.
 #
-# In the picture the number of examples grows to the right. The dashed line is the theory: no method can be below it.
-# **Before you look:** ordinary least squares knows nothing about teachers. How far above the line will it be?
+# In the picture the number of examples grows to the right. The dashed line is the theory: in high dimension no method
+# is below it on average, though single teachers may be. **Before you look:** ordinary least squares knows nothing
+# about teachers. How far above the line will it be?
 
 # %% tags=["parameters"]
 seeds = 8
@@ -53,10 +54,11 @@ notebook.draw(results, "Error and sample size")
 notebook.summary(results)
 
 # %% [markdown]
-# Least squares comes down slowly. GAMP-RIE, the method of this page, follows the theory closely and is almost exact
-# right of the dotted line $\alpha_{PR}$. With very few examples it is worse than no data at all: the theory is for
-# infinitely many dimensions, and we have 40. The third arm replaces the cleaning by a uniform shrinking. It then
-# equals least squares: all the gain comes from the eigenvalues.
+# Least squares comes down slowly. GAMP-RIE, the method of this page, follows the theory from a little above and is
+# almost exact right of the dotted line $\alpha_{PR}$. With very few examples it is worse than no data at all: the
+# theory is for infinitely many dimensions, and we have 40. There even least squares lies just below the line, by
+# chance: these eight teachers are nearer to $I$ than most. The third arm replaces the cleaning by a uniform shrinking.
+# It then equals least squares: all the gain comes from the eigenvalues.
 #
 # ## The method
 #
@@ -154,7 +156,13 @@ notebook.verdicts(paper)
 
 # %% [markdown]
 # The limit of the surprise stands there, too: with noise, gradient descent fits the noise, and even the average of all
-# runs stays above the best possible error.
+# runs stays above the best possible error. In 20 dimensions GAMP-RIE does so as well, so a control compares both on the
+# same data. We did not try weight decay, which in the paper does not close the gap.
+#
+# Be careful with the claim that GAMP-RIE attains the theory. Teachers differ so much that with 32 of them, the fewest
+# we had planned, it is *unclear*: the mean at $\alpha=0.2$ is then 27 % above the theory, and 25 % is allowed. It is
+# unclear with 48, 64 and 96, too, and just holds with the 128 in the table. So we looked at 128 new teachers. With
+# them alone it holds as well: 0.69, interval 0.53 to 0.86.
 #
 # ## Exercises
 #
@@ -229,8 +237,9 @@ notebook.check(my_cleaning, paper.check_cleaning)
 #
 # We read the abstract and the official code, not the proofs; the equations were derived again from the code and
 # compared with its tables. Limits: a quadratic network in random inputs is far from practice. In 40 dimensions message
-# passing is on average almost a fifth above the theory, and teachers differ much: so the claim about it takes 128 of
-# them.
+# passing is on average 18 to 25 % above the theory at $\alpha=0.2$ and $0.3$ (256 teachers). The training loss of the
+# claims is a mean over examples; of its sum, as the method writes it, 91 % of the runs at $\alpha=0.2$ are below
+# 0.0001 after 8000 steps.
 #
 # **Reference.** A. Maillard, E. Troiani, S. Martin, F. Krzakala, L. Zdeborová: *Bayes-optimal learning of an
 # extensive-width neural network from quadratically many samples*. NeurIPS 2024,

@@ -4,7 +4,8 @@ Antoine Maillard, Emanuele Troiani, Simon Martin, Florent Krzakala, Lenka Zdebor
 
 Departures from the paper: one normalization for theory, message passing and gradient descent (their code has three);
 dimensions of 20 to 80 instead of 100 to 200; gradient descent averages 16 runs instead of 64. Message passing starts
-at the mean of the prior instead of a random matrix.
+at the mean of the prior instead of a random matrix. Δ follows the formula of their script for theory with noise;
+their stored table with noise was made with its first term, 4σ²/κ, only.
 """
 
 from __future__ import annotations
@@ -385,8 +386,8 @@ class Learning(Experiment):
         yield Frame({}, {"limit": optimal_error(np.array(ALPHAS), self.kappa, self.sigma)})
         for i, alpha in enumerate(ALPHAS):
             part, start = whole.first(alpha), i / len(ALPHAS)
-            for first in range(0, len(seeds), 8):
-                some = slice(first, first + 8)  # the system of equations of a teacher is large
+            for s in range(len(seeds)):
+                some = slice(s, s + 1)  # one system of equations at a time: each may take long
                 found = smallest_fit(part.inputs[some], part.centered[some])
                 error = {"error": distance(found, whole.truth[some])}
                 yield Frame({"arm": "least squares", "alpha": i, "seed": some}, error)
@@ -792,7 +793,7 @@ def draw_phase(figure: Figure, results: xr.Dataset) -> str:
 # ------------------------------------------------------------------------------------------------------ the claims
 
 REFERENCE = {0.05: 1.7583, 0.1: 1.4474, 0.2: 0.7844, 0.3: 0.2563, 0.35: 0.0787}
-"""Bayes-optimal errors at κ = 0.5 without noise, from the tables of the official code."""
+"""Bayes-optimal errors at κ = 0.5 without noise, computed apart; the tests compare rows of the official table, too."""
 
 
 def off_reference(results: xr.Dataset) -> float:
@@ -834,11 +835,12 @@ def ratio(results: xr.Dataset, over: str, under: str, alphas: Sequence[float]) -
 
 
 NOISY = {"sigma": 0.25}
+LONG = {alpha: {"long": {"alpha": alpha, "steps": 8000}} for alpha in (0.1, 0.2)}
 
 # fmt: off
 CLAIMS = (
     Claim("theory agrees", Learning,
-          "The computed theory meets five values from the tables of the official code: largest distance",
+          "The computed theory meets five values that were computed apart with other code: largest distance",
           "Best possible κE at κ = 0.5: 0.581 at α = 0.142, 0.151 at 0.290",
           off_reference, below=0.002, rule="exact", essential=True),
     Claim("self-consistent", Learning,
@@ -865,17 +867,17 @@ CLAIMS = (
           "The rotationally invariant estimator is optimal",
           lambda r: (r.error.sel(arm="linear") - r.error.sel(arm="RIE")).min("noise"),
           above=0, rule="every seed", essential=True),
-    Claim("one run is a sample", Descent,
-          "One run of gradient descent has about twice the error of the average of 16: ratio, mean of α = 0.1 and 0.2",
-          "One run has twice the optimal error, the average is optimal (K → ∞; for K = 16 expect 1.88)",
-          lambda r: ratio(r, "one run", "average of 16", (0.1, 0.2)), within=(1.6, 2.2), essential=True),
-    Claim("examples are fitted", Averaging,
-          "Meanwhile the runs fit their examples, if they have time: share with a training loss below 0.0001, mean of "
-          "α = 0.1 and 0.2",
-          "Gradient descent interpolates without noise",
-          lambda *both: sum(r.fitted.isel(time=-1) for r in both) / 2,
-          at={"0.1": {"alpha": 0.1, "steps": 8000}, "0.2": {"alpha": 0.2, "steps": 8000}},
-          above=0.95, essential=True),
+    *(claim for alpha in (0.1, 0.2) for claim in (
+        Claim(f"one run is a sample, α = {alpha}", Averaging,
+              f"At α = {alpha} one run of gradient descent has about twice the error of the average of 16: ratio",
+              "One run has twice the optimal error, the average is optimal (K → ∞; for K = 16 expect 1.88)",
+              lambda r: r.error.sel(students=1) / r.error.sel(students=16), at=LONG[alpha], within=(1.6, 2.2),
+              essential=True),
+        Claim(f"examples are fitted, α = {alpha}", Averaging,
+              f"The same runs at α = {alpha} fit their examples: share with a mean training loss below 0.0001",
+              "Gradient descent interpolates without noise",
+              lambda r: r.fitted.isel(time=-1), at=LONG[alpha], above=0.95, essential=True),
+    )),
     Claim("average against GAMP", Descent,
           "The average of 16 runs is about as good as GAMP-RIE in the same dimension: ratio, mean of α = 0.1 to 0.3",
           "The average of 64 runs agrees with the Bayes-optimal error",
@@ -885,6 +887,10 @@ CLAIMS = (
           "With noise gradient descent and its average are sub-optimal",
           lambda r: (r.error.sel(arm="average of 16") / r.limit).sel(alpha=0.45), at={"noisy": NOISY},
           above=1.2, essential=True),
+    Claim("noise, not dimension", Descent,
+          "The same against GAMP-RIE on the same few dimensions, which is above its limit, too: ratio at α = 0.45",
+          "Not reported; a control of our own, added after the other claims were measured",
+          lambda r: ratio(r, "average of 16", "GAMP-RIE", (0.45,)), at={"noisy": NOISY}, above=1),
     Claim("least squares needs more", Learning,
           "A limit of the obvious method: at α = 0.3 least squares has more than twice the error of GAMP-RIE: ratio",
           "Without the knowledge of the prior, recovery needs α = 1/2 instead of 0.375",

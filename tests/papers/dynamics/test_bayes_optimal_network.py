@@ -82,7 +82,23 @@ def test_the_error_of_cleaning_has_its_limits(kappa: float) -> None:
     np.testing.assert_allclose(bo.quick_error(t[1:5], kappa), error[1:5], rtol=1e-4)
 
 
+OFFICIAL = {0.0511: 0.876164, 0.1011: 0.719940, 0.2013: 0.388309, 0.3014: 0.125265, 0.3514: 0.0372126}
+"""κE at κ = 0.5 without noise: rows of data_theory/line_no_noise_0.5.csv of the official code, α with four digits."""
+OFFICIAL_NOISY = {0.103157: 0.761097, 0.299614: 0.336245, 0.5: 0.163892}
+"""The same of line_noise_0.5_0.25.csv."""
+
+
 def test_the_best_error_by_the_official_tables() -> None:
+    found = 0.5 * bo.optimal_error(np.array(list(OFFICIAL)), 0.5)
+    np.testing.assert_allclose(found, list(OFFICIAL.values()), atol=3e-4)
+    # that table knows the first term of Δ only: a noise that is worth 4·0.25²/κ = 0.5 in our formula
+    sigma = math.sqrt(math.sqrt(1 + 0.125) - 1)
+    assert bo.noise_level(sigma, 0.5) == pytest.approx(0.5)
+    found = 0.5 * bo.optimal_error(np.array(list(OFFICIAL_NOISY)), 0.5, sigma)
+    np.testing.assert_allclose(found, list(OFFICIAL_NOISY.values()), atol=2e-5)
+
+
+def test_the_best_error_by_values_computed_apart() -> None:
     clean = bo.optimal_error(np.array([0.05, 0.1, 0.2, 0.3, 0.35]), 0.5)
     np.testing.assert_allclose(clean, [1.7583, 1.4474, 0.7844, 0.2563, 0.0787], atol=2e-3)
     noisy_ones = bo.optimal_error(np.array([0.1, 0.3, 0.6]), 0.5, 0.25)
