@@ -38,6 +38,12 @@ def generator(seed: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(number)
 
 
+def normal(seeds: Sequence[int], purpose: str, *shape: int) -> Tensor:
+    """Draw standard normal numbers for every seed, the same whichever seeds are beside it: [S, *shape] float64."""
+    drawn = [torch.randn(*shape, generator=generator(seed, purpose), dtype=torch.float64) for seed in seeds]
+    return torch.stack(drawn)
+
+
 @dataclass(frozen=True)
 class Split:
     """One data set split anew for every seed: inputs [S, n, D] float32, labels [S, n] int64."""

@@ -78,9 +78,8 @@ class Chart:
             for axes, panel in zip(grid, view.panels, strict=False):
                 self._panels.append(_kind(panel)(axes, panel, data, arms))
             for i, (one, panel) in enumerate(zip(self._panels, view.panels, strict=True)):
-                side = max(
-                    other.side for other in self._panels[i % columns :: columns]
-                )  # a column's axes stand in line
+                # the axes of a column stand in line
+                side = max(other.side for other in self._panels[i % columns :: columns])
                 letters = int((width / columns - 0.55 - side) * 10.5)
                 one.axes.set_title(_typeset("\n".join(textwrap.wrap(panel.question, letters))))
             for empty in list(grid)[len(view.panels) :]:
@@ -561,7 +560,8 @@ class _Points(_Panel):
         self._when = axes.text(0.02, 0.98, "", transform=axes.transAxes, va="top", fontsize=9, zorder=6)
         self._when.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1})
         self._animate(self._trails, self._before, *self._clouds, self._crosses, self._when)
-        self._said = ""
+        nothing = np.empty((0, 2))
+        self._shown = nothing, nothing, nothing, ""  # points, crosses, origin, and when
 
     def fits(self, data: xr.Dataset) -> bool:
         return data[self.panel.variable].shape == self._shape
@@ -586,7 +586,7 @@ class _Points(_Panel):
         origin = self._places(data, self.panel.origin)[0] if self.panel.origin else np.empty((0, 2))
         self._trails.set_segments([*np.stack([origin, points], 1)] if len(origin) else [])
         self._when.set_text(when)
-        self._tell(points, crosses, origin, when)
+        self._shown = points, crosses, origin, when
         if self.panel.limits is not None:
             changed, self._limits = self._limits is None, self.panel.limits
         else:
@@ -596,27 +596,23 @@ class _Points(_Panel):
             self.axes.set_ylim(*self._limits)
         return changed
 
-    def _tell(self, points: np.ndarray, crosses: np.ndarray, origin: np.ndarray, when: str) -> None:
+    def describe(self) -> str:
+        points, crosses, origin, when = self._shown
         there = points[np.isfinite(points).all(-1)]
-        name = self.panel.arm or "points"
         if not len(there):
-            self._said = f"{name}: no data"
-            return
+            return f"{self.panel.question} First seed: {self.panel.arm or 'points'}: no data."
         x, y = there.mean(0)
-        self._said = f"{len(there)} points of {name}" if self.panel.arm else f"{len(there)} points"
-        self._said += f" at {when}" if when else ""
-        self._said += f", middle at ({number(x)}, {number(y)}), standard deviation {number(float(there.std(0).mean()))}"
+        said = f"{len(there)} points of {self.panel.arm}" if self.panel.arm else f"{len(there)} points"
+        said += f" at {when}" if when else ""
+        said += f", middle at ({number(x)}, {number(y)}), standard deviation {number(float(there.std(0).mean()))}"
         crosses = crosses[np.isfinite(crosses).all(-1)]
         if len(crosses):
             nearest = np.linalg.norm(there[:, None] - crosses, axis=-1).argmin(1)
-            self._said += f"; {len(np.unique(nearest))} of {len(crosses)} crosses are nearest to some point"
+            said += f"; {len(np.unique(nearest))} of {len(crosses)} crosses are nearest to some point"
         if len(origin):
-            self._said += (
-                f"; mean way from where they start {number(float(np.linalg.norm(points - origin, axis=-1).mean()))}"
-            )
-
-    def describe(self) -> str:
-        return f"{self.panel.question} First seed: {self._said}."
+            way = np.linalg.norm(points - origin, axis=-1).mean()
+            said += f"; mean way from where they start {number(float(way))}"
+        return f"{self.panel.question} First seed: {said}."
 
 
 def _outline(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

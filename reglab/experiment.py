@@ -314,6 +314,11 @@ def _digest(name: str) -> str:
     return catalogue.digest(name)
 
 
+def settings_of(data: xr.Dataset) -> dict[str, Any]:
+    """Return the settings of all knobs that some results were computed with, by name."""
+    return dict(json.loads(data.attrs["knobs"]))
+
+
 def save(data: xr.Dataset, path: Path) -> None:
     """Write results to a compressed NetCDF file at once: a temporary file beside it is renamed when it is whole.
 

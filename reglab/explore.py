@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reglab import drawing, views
-from reglab.experiment import Experiment, Knob
+from reglab.experiment import Experiment, Knob, settings_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -307,9 +307,8 @@ def _seeds(count: int) -> str:
 
 
 def _difference(before: xr.Dataset, now: xr.Dataset) -> str:
-    import json
 
-    old, new = (json.loads(data.attrs["knobs"]) for data in (before, now))
+    old, new = (settings_of(data) for data in (before, now))
     return (
         ", ".join(f"{name.replace('_', ' ')} {old[name]}" for name in old if old[name] != new[name])
         or "the same setting"

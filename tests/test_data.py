@@ -117,3 +117,11 @@ def test_an_epoch_shows_each_example_at_most_once() -> None:
         assert len(set(seen)) == 100 and set(seen) <= set(range(103))
     assert not torch.equal(order, data.batches((0, 5), 103, 20, epoch=5))
     assert not torch.equal(order[:, 0], order[:, 1])
+
+
+def test_normal_numbers_do_not_depend_on_the_seeds_beside_them() -> None:
+    drawn = data.normal((3, 7), "weights", 4, 2)
+    assert drawn.shape == (2, 4, 2) and drawn.dtype == torch.float64
+    assert torch.equal(data.normal((7,), "weights", 4, 2)[0], drawn[1])
+    assert torch.equal(drawn[0], torch.randn(4, 2, generator=data.generator(3, "weights"), dtype=torch.float64))
+    assert not torch.equal(data.normal((3,), "inputs", 4, 2)[0], drawn[0])

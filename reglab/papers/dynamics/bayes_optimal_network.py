@@ -11,7 +11,6 @@ their stored table with noise was made with its first term, 4σ²/κ, only.
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,11 +21,12 @@ import torch
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
+from reglab import data
 from reglab.catalogue import Paper
 from reglab.claims import Claim
 from reglab.data import Seeds, generator
 from reglab.exercise import Wrong
-from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
+from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, settings_of, share
 from reglab.views import BASELINE, METHOD, WIDE, Curves, Line, View
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def positions(t: np.ndarray | float, kappa: float, points: int = 4000) -> np.nda
     wide = 2.02 * np.sqrt(t)[..., None] + 1e-9
     low, high = max(0.0, 1 - kappa**-0.5) ** 2, (1 + kappa**-0.5) ** 2
     line = np.linspace(0, 1, points // 2)
-    everywhere = low * (kappa >= 1) - wide + (high - low * (kappa >= 1) + 2 * wide) * line
+    everywhere = low - wide + (high - low + 2 * wide) * line
     return np.sort(np.concatenate([everywhere, -wide + 2 * wide * line], -1), -1)
 
 
@@ -306,13 +306,8 @@ def task(seeds: Seeds, d: int, kappa: float, sigma: float, most: float) -> Task:
     Centered, y = (f* - √m σ²)/√κ - Tr S*/√d, which is ⟨X, S*⟩ without noise.
     """
     m, n = round(kappa * d), round(most * d**2)
-
-    def draws(purpose: str, *shape: int) -> Tensor:
-        drawn = [torch.randn(*shape, generator=generator(seed, purpose), dtype=torch.float64) for seed in seeds]
-        return torch.stack(drawn)
-
-    W, x = draws("teacher", m, d), draws("inputs", n, d)
-    raw = (x @ W.mT / d**0.5 + sigma * draws("noise", n, m)).square().sum(-1) / m**0.5
+    W, x, z = (data.normal(seeds, *drawn) for drawn in (("teacher", m, d), ("inputs", n, d), ("noise", n, m)))
+    raw = (x @ W.mT / d**0.5 + sigma * z).square().sum(-1) / m**0.5
     S = matrix(W)
     trace = S.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
     return Task(S, x, raw, (raw - m**0.5 * sigma**2) / kappa**0.5 - trace / d**0.5)
@@ -549,26 +544,29 @@ def learning_rate(alpha: float) -> float:
     return 0.1 if alpha <= 0.2 else 0.06 if alpha <= 0.3 else 0.04
 
 
-def descend(part: Task, seeds: Seeds, kappa: float, students: int, steps: int) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Train students of every teacher by gradient descent from normal weights; yield step, W, loss now and then.
+class Trained(NamedTuple):
+    """Students after a step: W [S, students, m, d], the loss ¼(f_W - f*)² as a mean over examples [S, students]."""
 
-    W is [S, students, m, d], the loss ¼Σ(f_W - f*)² a mean over the examples: [S, students].
+    step: int
+    W: Tensor
+    loss: Tensor
+
+
+def descend(part: Task, seeds: Seeds, kappa: float, students: int, steps: int) -> Iterator[Trained | None]:
+    """Train students of every teacher by gradient descent from normal weights.
+
+    Yields them at 21 steps from the first to the last, and None every ten steps in between, as a sign of life.
     """
     d = part.inputs.shape[-1]
-    drawn = [
-        torch.randn(round(kappa * d), d, generator=generator(seed, f"student {a}"), dtype=torch.float64)
-        for seed in seeds
-        for a in range(students)
-    ]
-    W = torch.stack(drawn).unflatten(0, (len(seeds), students))
+    W = torch.stack([data.normal(seeds, f"student {a}", round(kappa * d), d) for a in range(students)], 1)
     x, truth = part.inputs.unsqueeze(1), part.raw.unsqueeze(1)
     rate = learning_rate(truth.shape[-1] / d**2)
     shown = {round(steps * i / 20) for i in range(21)}
     for step in range(steps + 1):
         if step in shown:
-            yield step, W, (outputs(x, W) - truth).square().mean(-1) / 4
+            yield Trained(step, W, (outputs(x, W) - truth).square().mean(-1) / 4)
         elif step % 10 == 0:
-            yield -1, W, W
+            yield None
         if step < steps:
             W = W - rate * gradient(x, W, truth)
 
@@ -619,15 +617,15 @@ class Descent(Experiment):
             turns = message_passing(part.inputs, part.centered, self.kappa, delta)
             found = yield from settle(turns, i / len(self.alphas), i / len(self.alphas))
             yield Frame({"arm": "GAMP-RIE", "alpha": i}, {"error": distance(found, whole.truth)})
-            for step, W, loss in descend(part, seeds, self.kappa, max(STUDENTS), self.steps):
-                if step < 0:
+            for trained in descend(part, seeds, self.kappa, max(STUDENTS), self.steps):
+                if trained is None:
                     yield Tick(i / len(self.alphas))
                     continue
-                S = matrix(W)
+                S = matrix(trained.W)
                 one, mean = distance(S, whole.truth.unsqueeze(1)).mean(1), distance(S.mean(1), whole.truth)
                 yield Frame({"arm": ["one run", "average of 16"], "alpha": i}, {"error": torch.stack([one, mean])})
-                yield Frame({"alpha": i}, {"loss": loss.median(1).values})
-                yield Tick((i + step / self.steps) / len(self.alphas))
+                yield Frame({"alpha": i}, {"loss": trained.loss.median(1).values})
+                yield Tick((i + trained.step / self.steps) / len(self.alphas))
 
 
 @dataclass(frozen=True)
@@ -679,18 +677,18 @@ class Averaging(Experiment):
         yield Tick(0)
         best, shown = float(optimal_error(self.alpha, kappa, self.sigma)), 0
         yield Frame({}, {"expected": [(1 + 1 / count) * best for count in STUDENTS]})
-        for step, W, loss in descend(part, seeds, kappa, max(STUDENTS), self.steps):
-            if step >= 0:
-                S, truth = matrix(W), part.truth
-                means = [distance(S.unflatten(1, (-1, k)).mean(2), truth.unsqueeze(1)).mean(1) for k in STUDENTS]
-                values = {"single": means[0], "average": means[-1], "loss": loss.median(1).values}
-                values["fitted"] = (loss < 1e-4).double().mean(1)
-                yield Frame({}, {"error": torch.stack(means, -1)})
-                yield Frame({"time": shown}, values)
-                shown += 1
-                yield Tick(step / self.steps)
-            else:
+        for trained in descend(part, seeds, kappa, max(STUDENTS), self.steps):
+            if trained is None:
                 yield Tick((shown - 1) / 20)
+                continue
+            S, truth, loss = matrix(trained.W), part.truth, trained.loss
+            means = [distance(S.unflatten(1, (-1, k)).mean(2), truth.unsqueeze(1)).mean(1) for k in STUDENTS]
+            values = {"single": means[0], "average": means[-1], "loss": loss.median(1).values}
+            values["fitted"] = (loss < 1e-4).double().mean(1)
+            yield Frame({}, {"error": torch.stack(means, -1)})
+            yield Frame({"time": shown}, values)
+            shown += 1
+            yield Tick(trained.step / self.steps)
 
 
 @dataclass(frozen=True)
@@ -750,7 +748,7 @@ EXPERIMENTS = (Learning, Iterations, Sizes, Denoising, Descent, Averaging, Width
 
 def draw_spectrum(figure: Figure, results: xr.Dataset) -> str:
     """Draw eigenvalues of one noisy matrix with their limiting density, and what the cleaning makes of them."""
-    noise, kappa = 0.1, float(json.loads(results.attrs["knobs"])["kappa"])
+    noise, kappa = 0.1, settings_of(results)["kappa"]
     values, cleaned = (results[name].sel(noise=noise).values for name in ("eigenvalues", "cleaned"))
     x = np.linspace(values.min() - 0.2, values.max() + 0.2, 600)
     rows = 1 if figure.get_figwidth() >= WIDE else 2
@@ -805,7 +803,7 @@ def off_balance(*datasets: xr.Dataset) -> float:
     """Return the largest violation of E = F((2E + Δ)/(4α)) along the curves, with F computed anew."""
     worst = 0.0
     for results in datasets:
-        knobs = json.loads(results.attrs["knobs"])
+        knobs = settings_of(results)
         delta = noise_level(knobs["sigma"], knobs["kappa"])
         there = results.limit.values > 0
         alpha, error = results.alpha.values[there], results.limit.values[there]

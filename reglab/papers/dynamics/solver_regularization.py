@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from reglab import data, metrics, replicas
 from reglab.catalogue import Paper
@@ -250,42 +250,40 @@ def annealed(first: float, iteration: int, iterations: int) -> float:
 # ------------------------------------------------------------------------------------- experiment 1: a neural ODE
 
 
-def dense(
+def layer(drawn: Sequence[Tensor], copies: int) -> replicas.Linear:
+    """Return layers with the weights drawn for every seed, each [in, out], and biases 0, `copies` times over."""
+    weight = torch.stack(list(drawn)).repeat(copies, 1, 1)
+    return replicas.Linear(weight, torch.zeros(len(weight), 1, weight.shape[-1], dtype=weight.dtype))
+
+
+def glorot(
     inputs: int, outputs: int, sources: Sequence[torch.Generator], copies: int, scale: float = 1.0
-) -> list[Tensor]:
-    """Return Glorot-uniform weights [R, in, out] and biases 0 [R, 1, out] for every generator, `copies` times over."""
+) -> replicas.Linear:
+    """Return layers with Glorot-uniform weights, times `scale`, for every generator."""
     bound = scale * (6 / (inputs + outputs)) ** 0.5
-    drawn = [
-        torch.empty(inputs, outputs, dtype=torch.float64).uniform_(-bound, bound, generator=one) for one in sources
-    ]
-    weight = torch.stack(drawn).repeat(copies, 1, 1)
-    return [weight.requires_grad_(), torch.zeros(len(weight), 1, outputs, dtype=torch.float64, requires_grad=True)]
+    empty = [torch.empty(inputs, outputs, dtype=torch.float64) for _ in sources]
+    return layer(
+        [one.uniform_(-bound, bound, generator=source) for one, source in zip(empty, sources, strict=True)], copies
+    )
 
 
-class NeuralODE:
+class NeuralODE(nn.Module):
     """R networks side by side: 64 → 16, an equation of 16 dimensions with 32 hidden units, 16 → 10."""
 
     def __init__(self, seeds: Seeds, copies: int, scale: float) -> None:
+        super().__init__()
         sources = [generator(seed, "weights") for seed in seeds]
-        self.encoder = dense(64, 16, sources, copies)
-        self.inner = dense(17, 32, sources, copies, scale)
-        self.outer = dense(33, 16, sources, copies, scale)
-        self.decoder = dense(16, 10, sources, copies)
-        self.parameters = [*self.encoder, *self.inner, *self.outer, *self.decoder]
+        self.start = glorot(64, 16, sources, copies)
+        self.inner = glorot(17, 32, sources, copies, scale)
+        self.outer = glorot(33, 16, sources, copies, scale)
+        self.logits = glorot(16, 10, sources, copies)
 
     def field(self, z: Tensor, t: Tensor) -> Tensor:
         """Return f(z, t): two layers with tanh, the time as one more input of both."""
-        for weight, bias in (self.inner, self.outer):
-            z = torch.tanh(torch.baddbmm(bias + t.reshape(-1, 1, 1) * weight[:, -1:], z, weight[:, :-1]))
+        for one in (self.inner, self.outer):
+            assert one.bias is not None
+            z = torch.tanh(torch.baddbmm(one.bias + t.reshape(-1, 1, 1) * one.weight[:, -1:], z, one.weight[:, :-1]))
         return z
-
-    def start(self, images: Tensor) -> Tensor:
-        """Return z(0): [R, B, 64] -> [R, B, 16]."""
-        return torch.baddbmm(self.encoder[1], images, self.encoder[0])
-
-    def logits(self, z: Tensor) -> Tensor:
-        """Return the logits: [R, B, 16] -> [R, B, 10]."""
-        return torch.baddbmm(self.decoder[1], z, self.decoder[0])
 
 
 def train(
@@ -301,7 +299,7 @@ def train(
 
     SGD batches of 64, Adam with rate 0.01. `ends` [A, S] holds the end times of the next step, 1 unless they are drawn.
     """
-    optimizer, copies = torch.optim.Adam(model.parameters, lr=0.01), len(ends)
+    optimizer, copies = torch.optim.Adam(model.parameters(), lr=0.01), len(ends)
     row = torch.arange(len(seeds)).unsqueeze(1)
     order = itertools.chain.from_iterable(data.batches(seeds, 1400, 64, epoch) for epoch in itertools.count(1))
     for iteration, index in zip(range(iterations), order, strict=False):
@@ -315,6 +313,14 @@ def train(
         loss.sum().backward()
         optimizer.step()
     yield iterations, False
+
+
+@torch.no_grad()
+def tested(model: NeuralODE, split: data.Split, copies: int, tolerance: float) -> tuple[Solution, Tensor, Tensor]:
+    """Solve for all test digits; return the solution, the logits [R, n, 10] and the labels [R, n]."""
+    start = model.start(split.test_inputs.double().repeat(copies, 1, 1))
+    found = solve(model.field, start, 1.0, tolerance)
+    return found, model.logits(found.z), split.test_labels.repeat(copies, 1)
 
 
 STRENGTH = Knob(1.0, 0, 100, stops=(0, 0.1, 0.3, 1, 10, 100), symbol="λ", help="first weight of the error penalty")
@@ -437,13 +443,10 @@ class Digits(Experiment):
         }
         return torch.cat([penalties[arm].unflatten(0, (-1, seeds))[i] for i, arm in enumerate(self.arms)])
 
-    @torch.no_grad()
     def _measure(self, model: NeuralODE, split: data.Split) -> dict[str, Tensor]:
-        """Solve for all test digits; every value is [A, S]."""
+        """Measure all test digits; every value is [A, S]."""
         copies = len(self.arms)
-        start = model.start(split.test_inputs.double().repeat(copies, 1, 1))
-        found = solve(model.field, start, 1.0, self.tolerance)
-        logits, labels = model.logits(found.z), split.test_labels.repeat(copies, 1)
+        found, logits, labels = tested(model, split, copies, self.tolerance)
         values = {
             "evaluations": found.evaluations,
             "accepted": found.accepted,
@@ -518,12 +521,8 @@ class Price(Experiment):
 
         for iteration, half in train(model, split, seeds, self.iterations, self.tolerance, ends, penalty):
             if not half and (iteration % 20 == 0 or iteration == self.iterations):
-                with torch.no_grad():
-                    found = solve(
-                        model.field, model.start(split.test_inputs.double().repeat(copies, 1, 1)), 1.0, self.tolerance
-                    )
-                    accuracy = metrics.accuracy(model.logits(found.z), split.test_labels.repeat(copies, 1))
-                values = {"evaluations": found.evaluations, "accuracy": accuracy}
+                found, logits, labels = tested(model, split, copies, self.tolerance)
+                values = {"evaluations": found.evaluations, "accuracy": metrics.accuracy(logits, labels)}
                 yield Frame({}, {name: value.unflatten(0, (copies, -1)).T for name, value in values.items()})
             yield Tick((iteration + half / 2) / (self.iterations + 1))
 
@@ -603,8 +602,7 @@ def solve_noisy(
 
 def brownian(seeds: Seeds, purpose: str, paths: int) -> Tensor:
     """Draw Brownian paths in the plane on the finest grid: [S, 1025, P, 2]."""
-    drawn = [torch.randn(CELLS, paths, 2, generator=generator(seed, purpose), dtype=torch.float64) for seed in seeds]
-    return F.pad(torch.stack(drawn).cumsum(1) / CELLS**0.5, (0, 0, 0, 0, 1, 0))
+    return F.pad(data.normal(seeds, purpose, CELLS, paths, 2).cumsum(1) / CELLS**0.5, (0, 0, 0, 0, 1, 0))
 
 
 def spiral_drift(u: Tensor) -> Tensor:
@@ -660,23 +658,16 @@ class Spiral(Experiment):
         goal, copies = moments(truth(seeds)).repeat(len(self.arms), 1, 1), len(self.arms)
         sources = [generator(seed, "weights") for seed in seeds]
 
-        def layer(inputs: int, outputs: int, factor: float = 1.0) -> list[Tensor]:
-            drawn = [torch.randn(inputs, outputs, generator=one, dtype=torch.float64) for one in sources]
-            weight = factor * torch.stack(drawn).repeat(copies, 1, 1) / inputs**0.5
-            return [
-                weight.requires_grad_(),
-                torch.zeros(len(weight), 1, outputs, dtype=torch.float64, requires_grad=True),
-            ]
+        def drawn(inputs: int, outputs: int, factor: float = 1.0) -> replicas.Linear:
+            normal = [torch.randn(inputs, outputs, generator=one, dtype=torch.float64) for one in sources]
+            return layer([factor * one / inputs**0.5 for one in normal], copies)
 
-        inner, outer, spread = layer(2, 50), layer(50, 2), layer(2, 2, 0.1)
-        parameters = [*inner, *outer, *spread]
+        inner, outer, diffusion = drawn(2, 50), drawn(50, 2), drawn(2, 2, 0.1)
+        parameters = [*inner.parameters(), *outer.parameters(), *diffusion.parameters()]
         optimizer = torch.optim.Adam(parameters, lr=0.02)
 
         def drift(z: Tensor) -> Tensor:
-            return torch.baddbmm(outer[1], torch.tanh(torch.baddbmm(inner[1], z**3, inner[0])), outer[0])
-
-        def diffusion(z: Tensor) -> Tensor:
-            return torch.baddbmm(spread[1], z, spread[0])
+            return outer(torch.tanh(inner(z**3)))
 
         def solved(W: Tensor) -> tuple[Tensor, NoisySolution]:
             W = W.repeat(copies, 1, 1, 1)
@@ -707,8 +698,10 @@ class Spiral(Experiment):
 
 def truth(seeds: Seeds) -> Tensor:
     """Return 2000 paths of the true equation at the save times, with steps of 1/256: [S, 8, 2000, 2]."""
-    drawn = [torch.randn(256, 2000, 2, generator=generator(seed, "truth"), dtype=torch.float64) for seed in seeds]
-    increments, h = torch.stack(drawn) / 16, torch.full((len(seeds),), 1 / 256, dtype=torch.float64)
+    increments, h = (
+        data.normal(seeds, "truth", 256, 2000, 2) / 16,
+        torch.full((len(seeds),), 1 / 256, dtype=torch.float64),
+    )
     z, saved = torch.tensor([2.0, 0.0], dtype=torch.float64).expand(len(seeds), 2000, 2), []
     for i in range(256):
         z = heun_step(spiral_drift, spiral_diffusion, z, h, increments[:, i], 1.0).z

@@ -11,7 +11,6 @@ leading order for large β. The minimizer at β = 0 is found by the same alterna
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from reglab.catalogue import Paper
 from reglab.claims import Claim
 from reglab.data import Seeds, generator
 from reglab.exercise import Wrong
-from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
+from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, settings_of, share
 from reglab.views import Curves, Dots, Line, Points, View
 
 if TYPE_CHECKING:
@@ -401,21 +400,15 @@ def class_targets(K: int, n: int) -> Tensor:
     return torch.eye(K, dtype=torch.float64).repeat_interleave(n, 1)
 
 
-def normal(seeds: Seeds, purpose: str, *shape: int) -> Tensor:
-    """Draw standard normal numbers for every seed: [S, *shape]."""
-    drawn = [torch.randn(*shape, generator=generator(seed, purpose), dtype=torch.float64) for seed in seeds]
-    return torch.stack(drawn)
-
-
 def noisy_means(seeds: Seeds, n: int, sigma: float) -> Tensor:
     """Draw H₀ [S, d, N]: class means from N(0, I), around each n points with standard deviation σ."""
-    means = normal(seeds, "class means", DIMENSIONS, CLASSES).repeat_interleave(n, -1)
-    return means + sigma * normal(seeds, "noise", DIMENSIONS, CLASSES * n)
+    means = data.normal(seeds, "class means", DIMENSIONS, CLASSES).repeat_interleave(n, -1)
+    return means + sigma * data.normal(seeds, "noise", DIMENSIONS, CLASSES * n)
 
 
 def frames_of(seeds: Seeds) -> Tensor:
     """Draw R [S, d, K] with orthonormal columns, the directions of collapsed class means."""
-    return torch.linalg.qr(normal(seeds, "directions", DIMENSIONS, CLASSES)).Q
+    return torch.linalg.qr(data.normal(seeds, "directions", DIMENSIONS, CLASSES)).Q
 
 
 def features_by_class(H: Tensor, K: int = CLASSES) -> Tensor:
@@ -676,7 +669,7 @@ class Response(Experiment):
         R, Y, n = frames_of(seeds), class_targets(CLASSES, self.examples), self.examples
         block = DIMENSIONS * n
         sizes = torch.tensor(self.epsilons, dtype=torch.float64).reshape(-1, 1, 1, 1)
-        draws = normal(seeds, "change", DIMENSIONS, CLASSES * n)
+        draws = data.normal(seeds, "change", DIMENSIONS, CLASSES * n)
         for a, (times_H, times_W) in enumerate(self.multiples):
             lambda_H, lambda_W = times_H * self.lambda_H, times_W * self.lambda_W
             W, H = collapsed(R, n, lambda_W, lambda_H)
@@ -738,7 +731,7 @@ class Strengths(Experiment):
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """One frame for each arm and factor."""
         R, Y, n = frames_of(seeds), class_targets(CLASSES, self.examples), self.examples
-        draws = normal(seeds, "change", DIMENSIONS, CLASSES * n)
+        draws = data.normal(seeds, "change", DIMENSIONS, CLASSES * n)
         share_in_span = CLASSES / DIMENSIONS
         for i, multiple in enumerate(self.multiples):
             for j, arm in enumerate(self.arms):
@@ -941,7 +934,7 @@ def slope(results: xr.Dataset) -> xr.DataArray:
 
 def theorem_4_2(results: xr.Dataset) -> xr.DataArray:
     """Return the relative distance of 1 - σ_min(F_kk) from √(λ_H/λ_W)/β: one number per seed."""
-    knobs = json.loads(results.attrs["knobs"])
+    knobs = settings_of(results)
     expected = math.sqrt(knobs["lambda_H"] / knobs["lambda_W"]) / knobs["beta"]
     return abs((1 - results.spectrum.sel(arm="λ_H").isel(index=-1)) / expected - 1)
 

@@ -7,20 +7,18 @@ import math
 import numpy as np
 import pytest
 import torch
+from draws import normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from reglab import data
 from reglab.data import generator
 from reglab.exercise import Wrong
 from reglab.papers.dynamics import bayes_optimal_network as bo
 
 SEED = st.integers(0, 2**31)
 WIDTHS = [0.1, 0.5, 1.0, 2.0]
-
-
-def normal(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def noisy(seed: int, d: int, kappa: float, t: float) -> tuple[Tensor, Tensor]:
@@ -189,15 +187,11 @@ def test_network_and_matrix_say_the_same() -> None:
 def test_centered_outputs_are_measurements_and_noise_has_its_level() -> None:
     clean = bo.task((0, 1), 10, 0.5, 0.0, 0.3)
     torch.testing.assert_close(clean.centered, bo.measure(clean.inputs, clean.truth), atol=1e-12, rtol=0)
-    torch.testing.assert_close(clean.raw, bo.outputs(clean.inputs, clean.truth[:, :5] * 0 + _weights((0, 1), 5, 10)))
+    torch.testing.assert_close(clean.raw, bo.outputs(clean.inputs, data.normal((0, 1), "teacher", 5, 10)))
     loud = bo.task(tuple(range(40)), 40, 0.5, 0.25, 0.45)
     noise = loud.centered - bo.measure(loud.inputs, loud.truth)
     assert float(noise.square().mean()) == pytest.approx(bo.noise_level(0.25, 0.5), rel=0.1)
     assert loud.first(0.1).raw.shape == (40, 160)
-
-
-def _weights(seeds: tuple[int, ...], m: int, d: int) -> Tensor:
-    return torch.stack([torch.randn(m, d, generator=generator(s, "teacher"), dtype=torch.float64) for s in seeds])
 
 
 def test_the_gradient_is_autograd_s_and_turns_with_the_units() -> None:
@@ -252,7 +246,7 @@ def test_message_passing_recovers_a_teacher_beyond_the_threshold() -> None:
 
 def test_descending_is_a_plain_loop() -> None:
     part = bo.task((5,), 6, 0.5, 0.0, 0.4)
-    shown = [(step, W, loss) for step, W, loss in bo.descend(part, (5,), 0.5, 2, 40) if step >= 0]
+    shown = [trained for trained in bo.descend(part, (5,), 0.5, 2, 40) if trained is not None]
     W = torch.stack([torch.randn(3, 6, generator=generator(5, f"student {a}"), dtype=torch.float64) for a in (0, 1)])
     W = W.requires_grad_()
     optimizer = torch.optim.SGD([W], lr=0.04)  # α > 0.3

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import xarray as xr
+from draws import normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import digamma
@@ -22,10 +23,6 @@ from reglab.exercise import Wrong
 from reglab.papers.generation import mode_collapse as mc
 
 SEED = st.integers(0, 2**31)
-
-
-def normal(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def nearest_by_hand(codes: Tensor, memory: Tensor) -> Tensor:

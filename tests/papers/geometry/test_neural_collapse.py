@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from draws import normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -20,10 +21,6 @@ from reglab.papers.geometry import neural_collapse as nc
 SEED = st.integers(0, 2**31)
 K, D, N_EACH = 4, 10, 5
 Y = nc.class_targets(K, N_EACH)
-
-
-def normal(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def directions(seed: int) -> Tensor:
