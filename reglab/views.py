@@ -159,30 +159,43 @@ def axis_of(data: xr.Dataset, panel: Curves | Shares) -> str:
     return left[0]
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where a line or a row of a panel comes from: its label and look, the variable and the chosen positions."""
+
+    label: str
+    style: Style
+    variable: str
+    at: Mapping[str, Any]
+
+
+def sources(data: xr.Dataset, panel: Curves | Shares | Dots, arms: Mapping[str, str]) -> list[Source]:
+    """Return what a panel shows, line by line or row by row, for each of its variables and arms."""
+    look = styles(arms)
+    chosen = [panel.arm] if isinstance(panel, Shares) else list(panel.arms or arms) or [""]
+    variables = [panel.variable] if isinstance(panel, Dots) else list(panel.variables)
+    palette = (FURTHER[3], FURTHER[1], FURTHER[2], FURTHER[0]) if len(chosen) == 1 and len(variables) > 1 else None
+    found = []
+    for number, variable in enumerate(variables):
+        for arm in chosen:
+            values = data[variable]
+            at = {} if isinstance(panel, Shares) else dict(panel.at)
+            if arm and "arm" in values.dims:
+                at["arm"] = arm
+            name = str(values.attrs["long_name"])
+            several = len(variables) > 1
+            label = name if several and len(chosen) == 1 else f"{arm}, {name}" if several else arm or name
+            found.append(Source(label, palette[number] if palette else look.get(arm, METHOD), variable, at))
+    return found
+
+
 def reduce(data: xr.Dataset, panel: Curves | Shares, arms: Mapping[str, str]) -> list[Series]:
     """Reduce results to the series of one panel: mean over seeds, 95 % interval of the mean, single seeds."""
     axis = axis_of(data, panel)
-    x = data[axis].values
-    look = styles(arms)
-    if isinstance(panel, Shares):
-        chosen: list[str] = [panel.arm]
-    else:
-        chosen = list(panel.arms or arms) or [""]
-    palette = (FURTHER[3], FURTHER[1], FURTHER[2], FURTHER[0]) if len(chosen) == 1 else None
-    series = []
-    for number, variable in enumerate(panel.variables):
-        for arm in chosen:
-            values = data[variable]
-            if isinstance(panel, Curves):
-                values = values.sel(panel.at)
-            if arm and "arm" in values.dims:
-                values = values.sel(arm=arm)
-            seeds = values.transpose("seed", axis).values
-            name = str(values.attrs["long_name"])
-            several = len(panel.variables) > 1
-            label = name if several and len(chosen) == 1 else f"{arm}, {name}" if several else arm or name
-            style = palette[number] if palette and several else look.get(arm, METHOD)
-            series.append(Series(label, style, x, *mean_interval(seeds, axis=0), seeds))
+    x, series = data[axis].values, []
+    for one in sources(data, panel, arms):
+        seeds = data[one.variable].sel(one.at).transpose("seed", axis).values
+        series.append(Series(one.label, one.style, x, *mean_interval(seeds, axis=0), seeds))
     return series
 
 
@@ -200,13 +213,10 @@ class Row:
 
 def rows(data: xr.Dataset, panel: Dots, arms: Mapping[str, str]) -> list[Row]:
     """Reduce results to the rows of one panel, each at the last position of a remaining axis that has results."""
-    look, found = styles(arms), []
-    for arm in panel.arms or arms or [""]:
-        values = data[panel.variable].sel(panel.at)
-        values = latest(values.sel(arm=arm) if arm and "arm" in values.dims else values, "seed")[0]
-        seeds = values.values
-        mean, low, high = (float(end) for end in mean_interval(seeds))
-        found.append(Row(arm or str(values.attrs["long_name"]), look.get(arm, METHOD), mean, low, high, seeds))
+    found = []
+    for one in sources(data, panel, arms):
+        seeds = latest(data[one.variable].sel(one.at), "seed")[0].values
+        found.append(Row(one.label, one.style, *(float(end) for end in mean_interval(seeds)), seeds))
     return found
 
 
