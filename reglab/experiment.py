@@ -182,8 +182,10 @@ class Experiment:
 
     Subclasses declare `arms` (label -> role), `outputs`, `views`, `headline` (the output that one sentence reports),
     `scaled` (what was scaled down from the paper), `smoke` (a setting that runs in under a second), `grid` (what the
-    website replays), `equals_baseline` (settings and arms that must equal the baseline exactly) and `may_be_nan`
-    (outputs that may be partly NaN where all is computed), and implement `axes` and `frames`.
+    website replays), `unaffected` (a knob of the grid -> arms that do not depend on it, which a recording computes
+    once for all its values), `tolerance` (by what share of its span over the grid the mean over seeds of a variable
+    may differ when it is computed anew), `equals_baseline` (settings and arms that must equal the baseline exactly)
+    and `may_be_nan` (outputs that may be partly NaN where all is computed), and implement `axes` and `frames`.
     """
 
     arms: ClassVar[Mapping[str, str]] = {}
@@ -193,6 +195,8 @@ class Experiment:
     scaled: ClassVar[str] = ""
     smoke: ClassVar[Mapping[str, Any]] = {}
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    unaffected: ClassVar[Mapping[str, Sequence[str]]] = {}
+    tolerance: ClassVar[float] = 0.02
     equals_baseline: ClassVar[Sequence[tuple[Mapping[str, Any], str]]] = ()
     may_be_nan: ClassVar[Sequence[str]] = ()
 
@@ -227,6 +231,19 @@ class Experiment:
     def settings(self) -> dict[str, Any]:
         """Return the value of every knob."""
         return {name: getattr(self, name) for name in self.knobs()}
+
+    def only(self, arms: Iterable[str]) -> Self:
+        """Return this setting with some of its arms, which is all that `frames` then computes.
+
+        Their results are those of the whole run (to 1e-5 after a few steps). It still compares equal to the whole.
+        Raises `KeyError` for an arm that the experiment does not have.
+        """
+        wanted = set(arms)
+        if unknown := wanted - set(self.arms):
+            raise KeyError(f"{type(self).__name__} has no arm {sorted(unknown)[0]!r}; it has: {', '.join(self.arms)}")
+        chosen = dataclasses.replace(self)
+        object.__setattr__(chosen, "arms", {arm: role for arm, role in self.arms.items() if arm in wanted})
+        return chosen
 
     def axes(self) -> dict[str, Axis]:
         """Return all axes of the results but `arm` and `seed`, whose positions the base class knows."""
@@ -288,7 +305,7 @@ class Experiment:
             "knobs": json.dumps(self.settings()),
             "reglab": reglab.__version__,
             "versions": json.dumps(versions),
-            "digest": _digest(self.paper()) if self.paper() in catalogue.SLUGS else "",
+            "digest": code_digest(self.paper()),
             "threads": torch.get_num_threads(),
         }
         return xr.Dataset(variables, coordinates, provenance)
@@ -309,9 +326,12 @@ class Experiment:
 
 
 @functools.cache
-def _digest(name: str) -> str:
-    """Remember the digest of the code that this process has loaded: to compute it takes longer than a short run."""
-    return catalogue.digest(name)
+def code_digest(name: str) -> str:
+    """Return the digest of a paper's code that this process has loaded, "" for what is not in the catalogue.
+
+    It is remembered, since to compute it takes longer than a short run.
+    """
+    return catalogue.digest(name) if name in catalogue.SLUGS else ""
 
 
 def settings_of(data: xr.Dataset) -> dict[str, Any]:
