@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 EXTRA := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test notebooks check book pair benchmark pins clean
+.PHONY: help setup lab test notebooks check record book zip pair benchmark pins clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/make \1@\2/' | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
@@ -33,8 +33,14 @@ notebooks: setup ## run all notebooks from top to bottom
 check: setup ## measure the claims of all papers anew
 	$(BIN)/reglab check
 
+record: setup ## compute the recorded grids that the website replays
+	$(BIN)/reglab record
+
 book: setup ## build the website in book/_build/html
 	$(BIN)/reglab book
+
+zip: setup ## pack the website into book/_build/reglab.zip, which opens without a server
+	$(BIN)/reglab book --zip
 
 pair: setup ## make every .ipynb of the lab anew from its .py
 	$(BIN)/reglab pair

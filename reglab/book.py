@@ -15,13 +15,14 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import reglab
-from reglab import catalogue, claims, views
+from reglab import catalogue, claims, files, replay, views
 from reglab.notebook import MARKS
 
 BOOK = catalogue.ROOT / "book"
@@ -68,8 +69,19 @@ def build() -> Path:
         index.unlink(missing_ok=True)
         raise RuntimeError(f"the website could not be built:\n{_tail(done.stdout)}")
     _prune()
+    _replays()
     index.touch()
     return index
+
+
+def zipped() -> Path:
+    """Pack the built website into one archive that opens by a double click on `index.html`; returns its path."""
+    target = SITE.parent / "reglab.zip"
+    with files.at_once(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(SITE.rglob("*")):
+            if path.is_file():
+                archive.write(path, Path("reglab") / path.relative_to(SITE))
+    return target
 
 
 def stale() -> bool:
@@ -79,6 +91,7 @@ def stale() -> bool:
         return True
     root = catalogue.ROOT
     inputs = [root / "CONTRIBUTING.md", *(root / "reglab").rglob("*.py"), *(root / "data" / "claims").rglob("*.json")]
+    inputs += (root / "data" / "recorded").rglob("*.nc")
     inputs += [path for path in BOOK.rglob("*") if not {"_build", "generated"} & set(path.relative_to(BOOK).parts)]
     built = index.stat().st_mtime
     return any(path.is_file() and path.stat().st_mtime > built for path in inputs)
@@ -154,20 +167,25 @@ def _row(claim: Mapping[str, Any]) -> str:
     interval = ""
     if spread and claim["low"] is not None:
         interval = f"<br>{spread} {_number(claim['low'])} to {_number(claim['high'])}"
-    settings = [
-        f"{label}: " + (", ".join(f"{knob} = {_setting(value)}" for knob, value in knobs.items()) or "defaults")
-        for label, knobs in claim["settings"].items()
-    ]
-    how = [f"{claim['experiment']}, {claim['seeds']} {'seed' if claim['seeds'] == 1 else 'seeds'}", *settings]
+    count = f"{claim['experiment']}, {claim['seeds']} {'seed' if claim['seeds'] == 1 else 'seeds'}"
+    how = [_plain(count), *(_linked(claim, label, knobs) for label, knobs in claim["settings"].items())]
     cells = [
         _plain(claim["reported"]),
         _plain(claim["claim"]) + ("<br>[essential]{.essential}" if claim["essential"] else ""),
         f"**{_number(claim['effect'])}**{interval}<br>must be {_plain(claim['bound'])}",
         f"[{MARKS[verdict]}]{{.verdict .{verdict.replace(' ', '-')}}}"
         + (f"<br>{_plain(claim['why'])}" if claim["why"] else ""),
-        "<br>".join(_plain(line) for line in how),
+        "<br>".join(how),
     ]
     return "".join(f"{'* -' if i == 0 else '  -'} {cell}\n" for i, cell in enumerate(cells))
+
+
+def _linked(claim: Mapping[str, Any], label: str, knobs: Mapping[str, Any]) -> str:
+    """Return a setting of a claim as a link to where its page shows it: the replay there, or the table of claims."""
+    kind = catalogue.experiment(claim["paper"], claim["experiment"])
+    place = replay.address(kind.make(knobs)) or "does-it-hold"
+    text = f"{label}: " + (", ".join(f"{knob} = {_setting(value)}" for knob, value in knobs.items()) or "defaults")
+    return f'<a href="lab/{claim["paper"]}.html#{html.escape(place)}">{html.escape(text)}</a>'
 
 
 def _number(value: float | None) -> str:
@@ -271,6 +289,15 @@ def _prune() -> None:
     for bundle in (SITE / "_static" / "mathjax").glob("*.js"):
         if bundle.name != "tex-chtml.js":
             bundle.unlink()
+
+
+def _replays() -> None:
+    """Write the recorded grids beside the pages that replay them, and the one script that draws them."""
+    _write(SITE / "_static" / "charts" / "vega.js", replay.bundle())
+    for name in catalogue.SLUGS:
+        for kind in catalogue.module(name).EXPERIMENTS:
+            if kind.grid:
+                _write(SITE / "lab" / Path(name).parent / replay.file_name(kind), replay.script(kind))
 
 
 def _plain(text: str) -> str:

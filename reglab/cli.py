@@ -394,7 +394,11 @@ def pair() -> None:
 
 
 @app.command()
-def book() -> None:
+def book(
+    archive: Annotated[
+        bool, typer.Option("--zip", help="Pack the website into one archive, which opens without a server.")
+    ] = False,
+) -> None:
     """Build the website from the notebooks; runs those that changed first, and prints where the first page is."""
     from reglab import book as website
     from reglab import execute as engine
@@ -406,6 +410,7 @@ def book() -> None:
         raise Failed("these notebooks do not run through:\n" + "\n".join(map(str, failures)))
     with _explained(Failed), Console(stderr=True).status("Building the website"):
         path = website.build()
+        path = website.zipped() if archive else path
     print(path)  # noqa: T201
 
 

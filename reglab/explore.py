@@ -11,9 +11,9 @@ import html
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from reglab import drawing, views
+from reglab import drawing, recorded, replay, views
 from reglab.experiment import Experiment, Knob, settings_of
 
 if TYPE_CHECKING:
@@ -27,20 +27,23 @@ LIVE_DPI, FINAL_DPI = 100, 200
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A note for the worker: the setting, how many seeds, and whether to train or only to draw anew."""
+    """A note for the worker: the setting, how many seeds, and what to do: train, show what is recorded, or draw."""
 
     settings: dict[str, Any]
     seeds: int
-    train: bool = True
+    do: Literal["train", "recorded", "draw"] = "train"
 
 
 def explore(experiment: Experiment, results: xr.Dataset | None = None, seeds: int = 8) -> Explorer:
-    """Explore an experiment with sliders; `results` of it are shown at once (else two seeds are run first).
+    """Explore an experiment with sliders; `results` of it are shown at once (else what is recorded, else two seeds).
 
-    In a live notebook this is a widget. Its output also holds a picture with alternative text, which is what a page
-    without a kernel shows.
+    In a live notebook this is a widget. A page without a kernel replays the recorded grid instead, and where no
+    script runs, it shows a picture with alternative text.
     """
-    return Explorer(experiment, experiment.run(2) if results is None else results, seeds)
+    if results is None:
+        found = recorded.at(experiment)
+        results = experiment.run(2) if found is None else found
+    return Explorer(experiment, results, seeds)
 
 
 class Explorer:
@@ -53,6 +56,7 @@ class Explorer:
         self.start = experiment
         self.results = results
         self.pinned: xr.Dataset | None = None
+        self._recorded: xr.Dataset | None = None
         self._view = self.kind.views[0]
         self._condition = threading.Condition()
         self._wanted: _Wanted | None = None
@@ -134,12 +138,12 @@ class Explorer:
             self._stopped = True
 
     def reset(self) -> None:
-        """Put all knobs back to where they started, and train there."""
+        """Put all knobs back to where they started, and show what happens there."""
         self._quiet = True
         for name, control in self.controls.items():
             control.value = getattr(self.start, name)
         self._quiet = False
-        self.run()
+        self._moved({})
 
     def wait(self, timeout: float = 60) -> None:
         """Wait until no run is on its way or wanted; raises `TimeoutError` after `timeout` seconds."""
@@ -151,15 +155,15 @@ class Explorer:
 
     def _moved(self, change: dict[str, Any]) -> None:
         if not self._quiet:
-            self.run()
+            self._want(_Wanted(self.settings(), self.seeds.value, "recorded"))
 
     def _chose_picture(self, change: dict[str, Any]) -> None:
         self._view = next(view for view in self.kind.views if view.title == change["new"])
-        self._want(_Wanted(self.settings(), self.seeds.value, train=self._busy))
+        self._want(_Wanted(self.settings(), self.seeds.value, "train" if self._busy else "draw"))
 
     def _pin(self, change: dict[str, Any]) -> None:
         self.pinned = self.results if change["new"] else None
-        self._want(_Wanted(self.settings(), self.seeds.value, train=self._busy))
+        self._want(_Wanted(self.settings(), self.seeds.value, "train" if self._busy else "draw"))
 
     def _want(self, wanted: _Wanted) -> None:
         with self._condition:
@@ -183,7 +187,15 @@ class Explorer:
             assert wanted is not None
             try:
                 self.error.value = ""
-                self._train(wanted) if wanted.train else self._draw(self.results, final=True)
+                if wanted.do == "draw":
+                    self._draw(self.results, final=True)
+                else:
+                    experiment = self.kind.make(wanted.settings)
+                    self._recorded = recorded.at(experiment)
+                    if wanted.do == "train" or self._recorded is None:
+                        self._train(experiment, wanted.seeds)
+                    else:
+                        self._show_recorded(self._recorded)
             except Exception as error:  # noqa: BLE001 - whatever fails in the worker must be seen, not swallowed
                 self.error.value = _alert(error)
                 self._say("stopped by an error")
@@ -198,17 +210,22 @@ class Explorer:
     def _overtaken(self) -> bool:
         return self._stopped or self._wanted is not None
 
-    def _train(self, wanted: _Wanted) -> None:
+    def _show_recorded(self, results: xr.Dataset) -> None:
+        """Show the recorded results of a setting at once; a run can be started on top of them."""
+        self.results, self._recorded = results, None
+        self._draw(results, final=True)
+        self._say(f"recorded: {_seeds(results.sizes['seed'])}; Run trains here and now")
+
+    def _train(self, experiment: Experiment, seeds: int) -> None:
         """Train two seeds at a time; later seeds are drawn thin while they train and then join the mean."""
         import xarray as xr
 
-        experiment = self.kind.make(wanted.settings)
         started = shown = told = time.perf_counter()
         self.stop_button.disabled = False
         done: xr.Dataset | None = None
         drawn: xr.Dataset | None = None
-        for first in range(0, wanted.seeds, 2):
-            chosen = range(first, min(first + 2, wanted.seeds))
+        for first in range(0, seeds, 2):
+            chosen = range(first, min(first + 2, seeds))
             for snapshot in experiment.stream(chosen):
                 if self._overtaken():
                     if self._stopped:
@@ -224,18 +241,18 @@ class Explorer:
                 if now - told > 0.25:
                     told = now
                     self._summarize(self.results)
-                    fraction = (first + snapshot.fraction * len(chosen)) / wanted.seeds
+                    fraction = (first + snapshot.fraction * len(chosen)) / seeds
                     left = (now - started) * (1 / fraction - 1) if fraction > 0.02 else None
-                    self._say(f"{_seeds(first + len(chosen))} of {wanted.seeds}", fraction, left)
+                    self._say(f"{_seeds(first + len(chosen))} of {seeds}", fraction, left)
             done = snapshot.data if done is None else xr.concat([done, snapshot.data], "seed", **_ALONG_SEEDS)
             self.results = done
         self._draw(self.results, final=True)
-        self._say(f"done: {_seeds(wanted.seeds)} in {time.perf_counter() - started:.1f} s")
+        self._say(f"done: {_seeds(seeds)} in {time.perf_counter() - started:.1f} s")
 
     def _draw(self, data: xr.Dataset, final: bool, growing: xr.Dataset | None = None) -> None:
         """Send the figure: quick and plain while it trains, sharp and described when it is final."""
         chart = self._chart(data, FINAL_DPI if final else LIVE_DPI)
-        chart.update(data, self.pinned, final, growing)
+        chart.update(data, self._recorded if self.pinned is None else self.pinned, final, growing)
         alt = chart.describe() if final else "The figure is being drawn; a description follows when the run ends."
         self.figure.value = _image(chart.png(FINAL_DPI if final else LIVE_DPI), alt, chart)
         if final:
@@ -246,6 +263,8 @@ class Explorer:
         text = views.sentence(data, self.kind.headline, self.kind.arms)
         if self.pinned is not None:
             text += " Dotted: the pinned run (" + _difference(self.pinned, data) + ")."
+        elif self._recorded is not None:
+            text += f" Dotted: what was recorded here ({_seeds(self._recorded.sizes['seed'])})."
         self.sentence.value = f'<p class="reglab-summary">{html.escape(text)}</p>'
 
     def _chart(self, data: xr.Dataset, dpi: float) -> drawing.Chart:
@@ -265,7 +284,7 @@ class Explorer:
         text = views.sentence(self.results, self.kind.headline, self.kind.arms)
         note = "In a running notebook, sliders stand here: " + ", ".join(self.controls) + "."
         caption = f"<figcaption>{html.escape(text)} {note}</figcaption>"
-        page = f'<figure class="reglab-explore">{fallback.html}{caption}</figure>'
+        page = f'<figure class="reglab-explore"{replay.attributes(self.kind)}>{fallback.html}{caption}</figure>'
         live = self.widget._repr_mimebundle_(**options) or {}
         return {**fallback._repr_mimebundle_(), **live, "text/html": page, "text/plain": fallback.alt}
 

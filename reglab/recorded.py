@@ -221,7 +221,9 @@ def thin(data: xr.Dataset, kind: type[Experiment]) -> xr.Dataset:
         having = {name for name in wanted if dim in data[name].dims}
         frames = {name for name in having & clouds if data[name].dims[-2] != dim}
         if having <= clouds - frames:  # the points of a cloud
-            data = data.isel({dim: np.linspace(0, data.sizes[dim] - 1, min(POINTS, data.sizes[dim])).round().astype(int)})
+            data = data.isel(
+                {dim: np.linspace(0, data.sizes[dim] - 1, min(POINTS, data.sizes[dim])).round().astype(int)}
+            )
             continue
         data = data.isel({dim: evenly(data[dim], POSITIONS if having - frames else FRAMES)})
         kept = {name: evenly(data[dim], FRAMES) for name in frames}

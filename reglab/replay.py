@@ -1,7 +1,7 @@
 """Recorded grids as charts that need no kernel: what the website's script reads, one file for each experiment.
 
-The views that draw the live figure become Vega-Lite charts here, one for each panel. The numbers travel as whole
-numbers, seed by seed; mean and interval are computed in the page by the same formula as `claims.mean_interval`.
+The views that draw the live figure become Vega charts here, written by Altair, one for each panel. The numbers travel
+as whole numbers, seed by seed; mean and interval are computed in the page by the formula of `claims.mean_interval`.
 """
 
 from __future__ import annotations
@@ -50,23 +50,37 @@ def file_name(kind: type[Experiment]) -> str:
     return f"{kind.paper().split('/')[1]}-{key(kind)}.js"
 
 
+def attributes(kind: type[Experiment]) -> str:
+    """Return what makes a figure of a page a replay for the website's script; "" where no grid is declared."""
+    return f' data-replay="{key(kind)}" data-grid="{file_name(kind)}"' if kind.grid else ""
+
+
+def address(setting: Experiment) -> str:
+    """Return the part of an address after `#` that opens a recorded setting; "" where the setting is not recorded."""
+    kind = type(setting)
+    if recorded.at(setting) is None:
+        return ""
+    start, found = kind().settings(), setting.settings()
+    knobs = [f"{name}={found[name]:g}" for name in kind.grid if found[name] != start[name]]
+    return f"{key(kind)}:{'&'.join(knobs)}"
+
+
 def script(kind: type[Experiment]) -> str:
     """Return the file with an experiment's recorded grid: a script, since a page opened from disk may load no other.
 
-    Raises `ValueError` when nothing is recorded or the recording is damaged.
+    Where nothing is recorded it says so to the page. Raises `ValueError` when the recording is damaged.
     """
     grid = recorded.read(kind)
-    if grid is None:
-        raise ValueError(f"{kind.paper()}: no grid of {kind.__name__} is recorded; run `reglab record` first")
-    content = json.dumps(payload(kind, grid), ensure_ascii=False, separators=(",", ":"))
+    found = None if grid is None else payload(kind, grid)
+    content = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
     return f"window.reglabGrids=window.reglabGrids||{{}};window.reglabGrids[{json.dumps(key(kind))}]={content};\n"
 
 
 def bundle() -> str:
-    """Return the one script of the whole site that draws charts: Vega and Vega-Lite, from the installed library."""
+    """Return the one script of the whole site that draws charts: Vega, as the installed library brings it."""
     import vl_convert
 
-    return vl_convert.javascript_bundle(snippet="window.vega = vega; window.vegaLite = vegaLite;")
+    return vl_convert.javascript_bundle(snippet="window.vegaEmbed = vegaEmbed;")
 
 
 def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
@@ -76,8 +90,10 @@ def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
     defaults, declared = kind().settings(), kind.knobs()
     point = {name: values[list(values).index(defaults[name])] for name, values in kind.grid.items()}
     first, count = grid.sel(point), grid.sizes["seed"]
+    used = recorded.uses(kind)
     needed = sorted({name for view in kind.views for panel in view.panels for name in variables(panel)})
-    axes = sorted({str(dim) for name in needed for dim in grid[name].dims} - {"arm", "seed", *kind.grid})
+    shown = {name: _shown(grid[name], used[name], kind) for name in needed}
+    axes = sorted({str(dim) for values in shown.values() for dim in values.dims} - {"arm", "seed", *kind.grid})
     return {
         "name": kind.__name__,
         "knobs": [
@@ -92,7 +108,7 @@ def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
             name: {"label": str(grid[name].attrs.get("long_name", name)), "values": _plain(grid[name].values)}
             for name in axes
         },
-        "variables": {name: _encode(grid[name]) for name in needed},
+        "variables": {name: _encode(values, used[name]) for name, values in shown.items()},
         "sentences": _sentences(kind, grid),
         "night": NIGHT,
         "html": _controls(kind, grid),
@@ -122,27 +138,38 @@ def _style(style: views.Style) -> dict[str, Any]:
     return {"color": style.color, "dash": dash, "shape": SHAPES[style.marker]}
 
 
-def _encode(values: xr.DataArray) -> dict[str, Any]:
-    """Return a variable as whole numbers from 0 to `STEPS`, as differences along the last axis (null: no number)."""
+def _shown(values: xr.DataArray, use: recorded.Use, kind: type[Experiment]) -> xr.DataArray:
+    """Leave away all but the last position that has results where no picture shows how it came there."""
+    known = {"arm", "seed", *kind.grid, *(values.dims[-2:] if use.cloud else ())}
+    kept = [str(dim) for dim in values.dims if dim in known]
+    further = [dim for dim in values.dims if dim not in known and values[dim].dtype != object]
+    return values if (use.whole and not use.cloud) or len(further) != 1 else views.latest(values, *kept)[0]
+
+
+def _encode(values: xr.DataArray, use: recorded.Use) -> dict[str, Any]:
+    """Return a variable as whole steps, as differences along its last axis (null: no number).
+
+    A step is 1/1000 of what the numbers, or their logarithms, span over the grid, in which the outer 0.5 % on either
+    side do not count (1/250 for clouds of points); whole numbers stay exact.
+    """
     array = values.values.astype(float)
-    log = bool(values.attrs.get("log")) and np.nanmin(array, initial=np.inf) > 0
+    log = use.log and bool(np.nanmin(array, initial=np.inf) > 0)
     scaled = np.log10(array) if log else array
     there = np.isfinite(scaled)
-    low = float(scaled[there].min()) if there.any() else 0.0
-    high = float(scaled[there].max()) if there.any() else 1.0
-    step = (high - low) / STEPS or 1.0
-    whole = np.where(there, np.rint((scaled - low) / step), 0).astype(int)
-    differences = np.diff(whole, axis=-1, prepend=0) if whole.ndim else whole
-    numbers = differences.ravel().tolist()
+    numbers = scaled[there] if there.any() else np.zeros(1)
+    low, high = np.quantile(numbers, [0.005, 0.995])
+    whole = not log and not (numbers % 1).any()
+    step = 1.0 if whole else float(high - low or np.ptp(numbers) or 1.0) / (STEPS // 4 if use.cloud else STEPS)
+    offset = float(numbers.min())
+    steps = np.where(there, np.rint((scaled - offset) / step), 0).astype(int)
+    differences = np.diff(steps, axis=-1, prepend=0) if steps.ndim else steps
     return {
         "dims": [str(dim) for dim in values.dims],
         "shape": list(values.shape),
-        "label": str(values.attrs["long_name"]),
-        "unit": str(values.attrs["units"]),
         "log": log,
-        "low": low,
+        "low": offset,
         "step": step,
-        "data": [number if ok else None for number, ok in zip(numbers, there.ravel().tolist(), strict=True)],
+        "data": [n if ok else None for n, ok in zip(differences.ravel().tolist(), there.ravel().tolist(), strict=True)],
     }
 
 
@@ -189,28 +216,29 @@ def _controls(kind: type[Experiment], grid: xr.Dataset) -> str:
 
     declared, look, count = kind.knobs(), views.styles(kind.arms), grid.sizes["seed"]
     sliders = "".join(
-        f'<label class="reglab-control" title="{html.escape(declared[name].help)}">{typeset(_label(name, declared[name]))}'
-        f'<span><input type="range" name="{name}" min="0" max="{len(values) - 1}" step="1"><output></output></span></label>'
+        f'<label class="reglab-control" title="{html.escape(declared[name].help)}">'
+        f"{typeset(_label(name, declared[name]))}"
+        f'<span><input type="range" name="{name}" min="0" max="{len(values) - 1}" step="1"><output></output></span>'
+        "</label>"
         for name, values in kind.grid.items()
     )
     pictures = "".join(option(i, view.title) for i, view in enumerate(kind.views))
     seeds = option("mean", f"mean of {count}, 95 % interval") + option("all", f"all {count}, as thin lines")
     seeds += "".join(option(i, f"only run {seed}") for i, seed in enumerate(grid.seed.values))
     arms = "".join(
-        f'<label><input type="checkbox" name="{html.escape(arm)}" checked>{_swatch(_style(look[arm]))}{typeset(arm)}</label>'
+        f'<label><input type="checkbox" name="{html.escape(arm)}" checked>{_swatch(_style(look[arm]))}'
+        f"{typeset(arm)}</label>"
         for arm in kind.arms
     )
     actions = {"pin": "Pin", "reset": "Reset", "copy": "Copy link", "download": "Download CSV", "presenting": "Present"}
     buttons = "".join(f'<button type="button" data-does="{does}">{text}</button>' for does, text in actions.items())
-    fixed = ", ".join(
-        f"{declared[name].symbol or name.replace('_', ' ')} {value:g}" if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
-        for name, value in kind().settings().items()
-        if name not in kind.grid
-    )
+    others = {name: value for name, value in kind().settings().items() if name not in kind.grid}
+    fixed = ", ".join(f"{declared[name].symbol or name.replace('_', ' ')} {value}" for name, value in others.items())
     note = f"Recorded runs of {kind.__name__}" + (f"; all else stays fixed: {fixed}." if fixed else ".")
     return (
-        f'<div class="reglab-replay"><div class="reglab-controls" role="group" aria-label="Settings of {kind.__name__}">'
-        f'{sliders}<label class="reglab-control">picture<select name="picture">{pictures}</select></label>'
+        '<div class="reglab-replay">'
+        f'<div class="reglab-controls" role="group" aria-label="Settings of {kind.__name__}">{sliders}'
+        f'<label class="reglab-control">picture<select name="picture">{pictures}</select></label>'
         f'<label class="reglab-control">runs<select name="seeds">{seeds}</select></label></div>'
         f'<div class="reglab-arms" role="group" aria-label="Arms of {kind.__name__}">{arms}</div>'
         '<div class="reglab-panels"></div><p class="reglab-summary" aria-live="polite"></p><p class="reglab-then"></p>'
@@ -250,10 +278,8 @@ def _view(view: View, kind: type[Experiment], grid: xr.Dataset, first: xr.Datase
     return {"title": view.title, "html": box, "panels": panels}
 
 
-def _panel(
-    panel: Panel, kind: type[Experiment], grid: xr.Dataset, first: xr.Dataset, height: float
-) -> dict[str, Any]:
-    """Return a panel: its question, where its numbers come from, and its chart as a Vega-Lite specification."""
+def _panel(panel: Panel, kind: type[Experiment], grid: xr.Dataset, first: xr.Dataset, height: float) -> dict[str, Any]:
+    """Return a panel: its question, where its numbers come from, and its chart as a Vega specification."""
     if isinstance(panel, Points):
         return _points(panel, kind, grid, first)
     sources = views.sources(first, panel, kind.arms)
@@ -344,11 +370,14 @@ def _x_scale(coordinate: xr.DataArray) -> alt.Scale:
 
 
 def _specification(chart: Any, height: float) -> dict[str, Any]:
-    """Return the Vega-Lite of a chart, as wide as its place on the page."""
+    """Return a chart, as wide as its place on the page, as a Vega specification: the page need not know Vega-Lite."""
+    import vl_convert
+
     content = chart.properties(width="container", height=round(height * 78)).to_dict()
-    content.pop("$schema")
+    content |= {"autosize": {"type": "fit", "contains": "padding"}, "background": None}
     content.pop("config", None)
-    return {**content, "background": None, "autosize": {"type": "fit", "contains": "padding"}}
+    drawn = vl_convert.vegalite_to_vega(content, vl_version="6.1")
+    return {name: value for name, value in drawn.items() if name not in ("$schema", "usermeta", "config")}
 
 
 def _looks(lines: Sequence[Mapping[str, Any]]) -> tuple[Any, Any, Any]:
@@ -367,9 +396,9 @@ def _curves(lines: Sequence[Mapping[str, Any]], scale: alt.Scale, domain: list[f
     import altair as alt
 
     color, dash, shape = _looks(lines)
-    x = alt.X("x:Q", title=None, scale=scale, axis=_number_axis(scale.type == "log"))
+    x = alt.X("x:Q", title=None, scale=scale, axis=_number_axis(scale))
     heights = alt.Scale(type="log" if log else "linear", domain=domain, nice=False, zero=False)
-    axis = _number_axis(log)
+    axis = _number_axis(heights)
 
     def y(field: str) -> alt.Y:
         return alt.Y(f"{field}:Q", title=None, scale=heights, axis=axis)
@@ -377,17 +406,18 @@ def _curves(lines: Sequence[Mapping[str, Any]], scale: alt.Scale, domain: list[f
     def rows(name: str) -> alt.Chart:
         return alt.Chart(alt.NamedData(name))
 
+    one = alt.Detail("line:N")
+    dotted: Any = {"strokeWidth": 2, "strokeDash": [1, 4], "strokeCap": "round", "clip": True}
+    dashed: Any = {"color": "#000000", "strokeWidth": 1.4, "strokeDash": [6, 4], "clip": True}
     return alt.layer(
-        rows("bands").mark_area(opacity=0.2, clip=True).encode(x, y("low"), alt.Y2("high:Q"), color, alt.Detail("line:N")),
-        rows("threads").mark_line(strokeWidth=0.8, opacity=0.5, clip=True).encode(x, y("y"), color, alt.Detail("seed:N")),
-        rows("pinned").mark_line(strokeWidth=2, strokeDash=[1, 4], strokeCap="round", clip=True).encode(x, y("y"), color),
+        rows("bands").mark_area(opacity=0.2, clip=True).encode(x, y("low"), alt.Y2("high:Q"), color, one),
+        rows("threads").mark_line(strokeWidth=0.8, opacity=0.5, clip=True).encode(x, y("y"), color, detail="seed:N"),
+        rows("pinned").mark_line(**dotted).encode(x, y("y"), color),
         rows("lines").mark_line(strokeWidth=2.4, clip=True).encode(x, y("y"), color, dash),
         rows("marks").mark_point(filled=True, opacity=1, size=45, clip=True).encode(x, y("y"), color, shape),
-        rows("theory")
-        .mark_line(color="#000000", strokeWidth=1.4, strokeDash=[6, 4], clip=True)
-        .encode(x, y("y"), alt.Detail("line:N")),
+        rows("theory").mark_line(**dashed).encode(x, y("y"), one),
         *_rules(x, y("y")),
-    )  # fmt: skip
+    )
 
 
 def _rules(x: Any, y: Any) -> list[Any]:
@@ -410,8 +440,9 @@ def _shares(lines: Sequence[Mapping[str, Any]], scale: alt.Scale) -> Any:
     import altair as alt
 
     color = _looks(lines)[0]
-    x = alt.X("x:Q", title=None, scale=scale, axis=_number_axis(scale.type == "log"))
-    y = alt.Y("low:Q", title=None, scale=alt.Scale(domain=[0, 1], nice=False), axis=_number_axis(False))
+    x = alt.X("x:Q", title=None, scale=scale, axis=_number_axis(scale))
+    whole = alt.Scale(domain=[0, 1], nice=False)
+    y = alt.Y("low:Q", title=None, scale=whole, axis=_number_axis(whole))
     text = alt.Chart(alt.NamedData("labels"))
     return alt.layer(
         alt.Chart(alt.NamedData("bands")).mark_area(clip=True, stroke="white").encode(x, y, alt.Y2("high:Q"), color),
@@ -429,16 +460,18 @@ def _dots(lines: Sequence[Mapping[str, Any]], domain: list[float]) -> Any:
     import altair as alt
 
     color, _, shape = _looks(lines)
-    x = alt.X("x:Q", title=None, scale=alt.Scale(domain=domain, nice=False, zero=False), axis=_number_axis(False, 4))
+    scale = alt.Scale(domain=domain, nice=False, zero=False)
+    x = alt.X("x:Q", title=None, scale=scale, axis=_number_axis(scale, 4))
     labels = [line["label"] for line in lines]
-    y = alt.Y("line:N", title=None, scale=alt.Scale(domain=labels), axis=alt.Axis(labelLimit=150, ticks=False, grid=False))
+    names = alt.Axis(labelLimit=150, ticks=False, grid=False)
+    y = alt.Y("line:N", title=None, scale=alt.Scale(domain=labels), axis=names)
     means = alt.Chart(alt.NamedData("lines"))
     return alt.layer(
         alt.Chart(alt.NamedData("threads"))
         .mark_point(filled=True, opacity=0.5, size=22, clip=True)
         .encode(x, y, color, shape, yOffset=alt.YOffset("place:Q", scale=alt.Scale(domain=[-1.6, 1.6]))),
         alt.Chart(alt.NamedData("bands")).mark_rule(color="#000000", strokeWidth=1.6, clip=True)
-        .encode(alt.X("low:Q", scale=x.scale, title=None), y, alt.X2("high:Q")),
+        .encode(alt.X("low:Q", scale=scale, title=None), y, alt.X2("high:Q")),
         alt.Chart(alt.NamedData("pinned"))
         .mark_tick(color="#000000", thickness=2.5, size=20, clip=True).encode(x, y),
         means.mark_point(filled=True, opacity=1, size=90, stroke="#000000", strokeWidth=0.8, clip=True)
@@ -448,10 +481,21 @@ def _dots(lines: Sequence[Mapping[str, Any]], domain: list[float]) -> Any:
     )  # fmt: skip
 
 
-def _number_axis(log: bool, ticks: int = 5) -> alt.Axis:
+def _number_axis(scale: alt.Scale, ticks: int = 5) -> alt.Axis:
+    """Return an axis with plain numbers; a logarithmic one has marks at powers of ten, or at 1, 2 and 5 of each."""
     import altair as alt
 
-    return alt.Axis(format="~g", tickCount=ticks, labelOverlap="greedy" if log else True, labelFlush=False)
+    text = "datum.value && abs(datum.value) < 0.001 ? format(datum.value, '.0e') : format(datum.value, '.4~r')"
+    plain: dict[str, Any] = {"labelExpr": text, "tickCount": ticks, "labelFlush": False}
+    if scale.type in (alt.Undefined, "linear"):
+        return alt.Axis(**plain)
+    low, high = scale.domain
+    small = scale.constant if scale.type == "symlog" else low
+    decades = range(int(np.floor(np.log10(small))), int(np.ceil(np.log10(high))) + 1)
+    factors = (1,) if np.log10(high / small) > 2.5 else (1, 2, 5)
+    marks = [float(f"{factor * 10.0**decade:.6g}") for decade in decades for factor in factors]
+    marks = [0.0, *marks] if scale.type == "symlog" else marks
+    return alt.Axis(**plain, labelOverlap="greedy", values=[mark for mark in marks if low <= mark <= high])
 
 
 def _points(panel: Points, kind: type[Experiment], grid: xr.Dataset, first: xr.Dataset) -> dict[str, Any]:
@@ -473,7 +517,8 @@ def _points(panel: Points, kind: type[Experiment], grid: xr.Dataset, first: xr.D
     else:
         values = np.concatenate([grid[name].values.ravel() for name in (panel.variable, panel.origin) if name])
         ends = [float(end) for end in np.nanquantile(values, [0.001, 0.999])]
-    scale, axis = alt.Scale(domain=ends, nice=False, zero=False), _number_axis(False, 4)
+    scale = alt.Scale(domain=ends, nice=False, zero=False)
+    axis = _number_axis(scale, 4)
     x, y = alt.X("x:Q", title=None, scale=scale, axis=axis), alt.Y("y:Q", title=None, scale=scale, axis=axis)
     chart = alt.layer(
         alt.Chart(alt.NamedData("trails")).mark_rule(color="#808080", opacity=0.6, clip=True)
@@ -488,12 +533,12 @@ def _points(panel: Points, kind: type[Experiment], grid: xr.Dataset, first: xr.D
     return {
         "question": panel.question,
         "kind": "points",
-        "lines": [{**lines[0], "label": panel.arm}] if panel.arm else [],
+        "lines": [],
         "rules": [],
         "theory": [],
         "points": place(panel.variable),
         "origin": place(panel.origin),
         "groups": place(panel.groups),
         "crosses": place(panel.crosses),
-        "spec": {**_specification(chart, 3.0), "height": 0},
+        "spec": _specification(chart, 3.0),
     }

@@ -216,7 +216,8 @@ def rows(data: xr.Dataset, panel: Dots, arms: Mapping[str, str]) -> list[Row]:
     found = []
     for one in sources(data, panel, arms):
         seeds = latest(data[one.variable].sel(one.at), "seed")[0].values
-        found.append(Row(one.label, one.style, *(float(end) for end in mean_interval(seeds)), seeds))
+        mean, low, high = (float(end) for end in mean_interval(seeds))
+        found.append(Row(one.label, one.style, mean, low, high, seeds))
     return found
 
 

@@ -13,18 +13,15 @@
   const written = (value) => {
     if (value === null) return "none";
     if (Math.abs(value) < 1e-6) return "0";
-    const plain = Math.abs(value) >= 0.095 && Math.abs(value) < 100;
-    return (plain ? value.toFixed(2) : String(+value.toPrecision(3))).replace("-", "−");
+    return (Math.abs(value) >= 0.095 && Math.abs(value) < 100 ? value.toFixed(2) : String(+value.toPrecision(3))).replace("-", "−");
   };
   function interval(values, quantiles) { // Student's 95 % interval of the mean; none where a run is missing
-    const middle = mean(values), n = values.length;
-    if (finite(values).length < n) return { mean: null, low: null, high: null };
-    if (n < 2) return { mean: middle, low: null, high: null };
+    const middle = values.includes(null) ? null : mean(values), n = values.length;
+    if (middle === null || n < 2) return { mean: middle, low: null, high: null };
     const half = quantiles[n] * Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (n - 1) / n);
     return { mean: middle, low: middle - half, high: middle + half };
   }
 
-  // ---------------------------------------------------------------------------------------------------- the numbers
   function decode(variable) { // whole numbers, as differences along the last axis
     const length = variable.shape.at(-1) ?? 1;
     let whole = 0;
@@ -123,22 +120,20 @@
     }
   }
 
-  // --------------------------------------------------------------------------------------------------- the controls
   class Replay {
     constructor(figure) {
       Object.assign(this, { figure, key: figure.dataset.replay, charts: [] });
     }
-    open() {
-      return (this.opened ??= this.build());
-    }
+    open() { return (this.opened ??= this.build()); }
+    note(text) { this.figure.insertAdjacentHTML("beforeend", `<p class="reglab-note">${text}</p>`); }
     async build() {
       try {
         await Promise.all([load(new URL(this.figure.dataset.grid, location.href).href), load(new URL("charts/vega.js", here).href)]);
       } catch {
-        this.figure.insertAdjacentHTML("beforeend", '<p class="reglab-note">The recorded runs could not be loaded.</p>');
-        return;
+        return this.note("The recorded runs could not be loaded.");
       }
       this.grid = window.reglabGrids[this.key];
+      if (!this.grid) return this.note("No runs are recorded here yet.");
       for (const node of this.figure.children) node.hidden = true;
       this.figure.insertAdjacentHTML("beforeend", this.grid.html);
       this.box = this.figure.lastElementChild;
@@ -148,7 +143,7 @@
       this.box.addEventListener("click", ({ target }) => this[target.dataset.does]?.(target));
       this.part("table").addEventListener("toggle", () => this.tabulate());
       this.read();
-      this.draw();
+      await this.draw();
       this.figure.dataset.ready = "";
     }
     get state() { // what the controls show
@@ -167,9 +162,7 @@
       this.boxes.forEach((box) => (box.checked = !state.off.includes(box.name)));
       [this.pinned, this.presented] = [state.pin, state.present];
     }
-    get start() {
-      return { at: this.grid.start, picture: 0, seeds: "mean", off: [], pin: null, present: null };
-    }
+    get start() { return { at: this.grid.start, picture: 0, seeds: "mean", off: [], pin: null, present: null }; }
     pin() { this.set({ pin: this.pinned ? null : this.state.at }); }
     reset() { this.set({ ...this.start, present: this.presented }); }
     presenting() { this.set({ present: this.presented ? null : [] }); }
@@ -186,7 +179,7 @@
       this.box.querySelector("[data-does=pin]").textContent = state.pin ? "Unpin" : "Pin";
       this.present();
       const frame = [state.picture, theme(), Boolean(this.presented)].join();
-      if (this.frame !== frame) this.layOut(view, frame);
+      if (this.frame !== frame) return this.layOut(view, frame);
       this.result = view.panels.map((panel) => rows(grid, panel, state, point(state.at), point(state.pin)));
       this.part("summary").textContent = words(state.at);
       this.part("then").textContent = state.pin ? `Dotted, pinned at ${named(state.pin)}: ${words(state.pin)}` : "";
@@ -199,22 +192,24 @@
       });
       this.tabulate();
     }
-    layOut(view, frame) { // new axes: another picture, another theme, another size
+    async layOut(view, frame) { // new axes: another picture, another theme, another size
       this.frame = frame;
-      this.charts.forEach(({ chart }) => chart.finalize());
+      this.charts.splice(0).forEach(({ chart }) => chart.finalize());
       this.part("panels").innerHTML = view.html;
       const night = theme() === "dark", large = Boolean(this.presented), size = large ? 18 : 12;
       const config = { font: "system-ui, sans-serif", view: { stroke: null }, aria: false, text: { fontSize: size - 1 }, axis: { labelFontSize: size,
         labelColor: night ? "#e8e8e8" : "#303030", gridColor: night ? "#4a4f57" : "#e2e2e2", domainColor: "#8a8a8a", tickColor: "#8a8a8a" } };
-      this.charts = [...this.box.querySelectorAll(".reglab-chart")].map((node, i) => {
-        const panel = view.panels[i], text = JSON.stringify(panel.spec);
+      const charts = await Promise.all([...this.box.querySelectorAll(".reglab-chart")].map(async (node, i) => {
+        const panel = view.panels[i], text = JSON.stringify(panel.spec), square = Math.min(node.clientWidth, large ? 600 : 380);
         const spec = JSON.parse(night ? text.replace(/#[0-9A-F]{6}/g, (color) => this.grid.night[color] ?? color) : text);
-        spec.height = panel.kind === "points" ? Math.min(node.clientWidth, large ? 600 : 380) : spec.height * (large ? 1.5 : 1);
-        if (panel.kind === "points") spec.width = spec.height;
-        const compiled = vegaLite.compile(spec, { config }).spec, names = compiled.data.map((data) => data.name).filter((name) => SETS.includes(name));
-        const chart = new vega.View(vega.parse(compiled), { renderer: "svg", container: node, logLevel: vega.Error });
+        const names = spec.data.map((data) => data.name).filter((name) => SETS.includes(name));
+        const { view: chart } = await vegaEmbed(node, spec, { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, config });
+        panel.kind === "points" ? chart.width(square).height(square) : chart.height(spec.height * (large ? 1.5 : 1));
         return { chart, node, names, panel };
-      });
+      }));
+      if (this.frame !== frame) return charts.forEach(({ chart }) => chart.finalize()); // overtaken by a later one
+      this.charts = charts;
+      return this.draw();
     }
     tabulate() {
       const details = this.part("table"), cells = (tag, texts) => `<tr>${texts.map((text) => `<${tag}>${shown(text)}</${tag}>`).join("")}</tr>`;
@@ -258,7 +253,6 @@
         this.dialog = null;
       }
     }
-    // ------------------------------------------------------------------------------------------------- the address
     written() {
       const { grid, state } = this, given = grid.knobs.map((knob, i) => [knob.name, state.at[i] === grid.start[i] ? null : knob.values[state.at[i]]]);
       given.push(["picture", state.picture ? grid.views[state.picture].title : null], ["seeds", state.seeds >= 0 ? grid.seeds[state.seeds] : state.seeds === "all" ? "all" : null]);
