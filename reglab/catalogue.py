@@ -151,8 +151,12 @@ def digest(name: str) -> str:
     text = (folder / f"{slug}.py").read_text(encoding="utf-8")
     if "_shared" in text:
         text += (folder / "_shared.py").read_text(encoding="utf-8")
-    tree = ast.parse(text)
-    return hashlib.sha256(repr(list(_canonical(tree))).encode()).hexdigest()[:16]
+    return code_digest(text)
+
+
+def code_digest(text: str) -> str:
+    """Return the digest of some code: of its syntax tree without comments, docstrings and formatting."""
+    return hashlib.sha256(repr(list(_canonical(ast.parse(text)))).encode()).hexdigest()[:16]
 
 
 def _canonical(node: ast.AST) -> Iterator[Any]:

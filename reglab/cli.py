@@ -1,4 +1,4 @@
-"""The command `reglab`: list, run and check papers, execute notebooks, build the website, open the lab."""
+"""The command `reglab`: list, run, check and record papers, execute notebooks, build the website, open the lab."""
 
 from __future__ import annotations
 
@@ -101,11 +101,14 @@ def _explained(kind: type[Problem] = Problem) -> Iterator[None]:
         raise kind(str(error)) from error
 
 
-def _progress() -> Progress:
-    """Return a progress bar with the time left, on stderr; nothing where stderr is not a terminal."""
+def _progress(period: float = 30) -> Progress:
+    """Return a progress bar with the time left, on stderr; nothing where stderr is not a terminal.
+
+    The time left follows from what was done in the last `period` seconds.
+    """
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    console, off = Console(stderr=True), not Console(stderr=True).is_terminal
+    return Progress(*columns, console=console, transient=True, disable=off, speed_estimate_period=period)
 
 
 def _print(table: Table) -> None:
@@ -338,6 +341,93 @@ def _claims_table(name: str, records: Sequence[dict[str, Any]]) -> Table:
         verdict = record["verdict"]
         table.add_row(record["key"], number(record["effect"]), interval, record["bound"], verdict, essential)
     return table
+
+
+# ----------------------------------------------------------------------------------------------------------- record
+
+
+@app.command()
+def record(
+    papers: Annotated[
+        list[str] | None, typer.Argument(metavar="[PAPER]...", help="Which papers; all if none is named.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="How many processes side by side; one for each core if not given.")
+    ] = None,
+    cluster: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Compute on the Dask cluster whose scheduler listens there.")
+    ] = "",
+    only_check: Annotated[
+        bool, typer.Option("--check", help="Compute nothing; say for each grid whether it is current.")
+    ] = False,
+    spot: Annotated[
+        str, typer.Option(metavar="TEXT", help="Compute one recorded point of each paper anew, chosen by this text.")
+    ] = "",
+) -> None:
+    """Compute the grids that the website replays, and write them to data/recorded/.
+
+    What was finished before a stop is kept; the same command goes on from there. With --check the exit status is 1 when
+    a grid is stale: the code of its paper, its knobs or its grid have changed. With --spot it is 1 when a point comes
+    out otherwise than recorded.
+    """
+    with _explained():
+        if bool(only_check) + bool(spot) + bool(cluster or jobs) > 1:
+            raise ValueError("--check, --spot and computing (--jobs, --cluster) exclude each other: choose one")
+        if cluster and jobs:
+            raise ValueError("--jobs is for processes on this computer; a cluster has the workers that it has")
+        names = list(dict.fromkeys(catalogue.find(name) for name in papers or catalogue.SLUGS))
+    from reglab import sweep
+
+    if only_check:
+        _check_recordings(names)
+        return
+    if spot:
+        _spot(names, spot)
+        return
+    names = [name for name in names if papers or sweep.planned(name)]
+    for name in names:
+        with _progress(600) as bar, _explained(Failed):
+            task = bar.add_task(name)
+
+            def report(done: int, total: int, bar: Progress = bar, task: Any = task) -> None:
+                bar.update(task, completed=done, total=total)
+
+            path = sweep.record(name, jobs, cluster, report)
+        _say(f"wrote {os.path.relpath(path, catalogue.ROOT)}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def _check_recordings(names: Sequence[str]) -> None:
+    """Say for every grid whether it is current; ends with status 1 when one is stale."""
+    from reglab import recorded, sweep
+
+    table, stale = Table("Paper", "Experiment", "Recording"), set()
+    for name in names:
+        for kind in [one.kind for one in sweep.planned(name)]:
+            why = recorded.stale(kind)
+            stale |= {name} if why else set()
+            table.add_row(name, kind.__name__, why or "current")
+    _print(table)
+    if stale:
+        slugs = " ".join(name.split("/")[1] for name in names if name in stale)
+        _say(f"Stale recordings: make them anew with `reglab record {slugs}`")
+        raise typer.Exit(1)
+
+
+def _spot(names: Sequence[str], text: str) -> None:
+    """Compute one recorded point of each paper anew; ends with status 1 when one differs."""
+    from reglab import sweep
+
+    bad = 0
+    with _progress() as bar:
+        for name in bar.track(names, description="one point of each paper"):
+            try:
+                with _explained(Failed):
+                    _say(sweep.spot(name, text))
+            except (Failed, sweep.Differs) as error:
+                bad += 1
+                _error(str(error))
+    if bad:
+        raise typer.Exit(1)
 
 
 # -------------------------------------------------------------------------------------- execute, pair, book and lab

@@ -219,18 +219,17 @@ def thin(data: xr.Dataset, kind: type[Experiment]) -> xr.Dataset:
         if data[dim].dtype == object:
             continue
         having = {name for name in wanted if dim in data[name].dims}
-        frames = {name for name in having & clouds if data[name].dims[-2] != dim}
+        frames = {name for name in having & clouds if dim not in data[name].dims[-2:]}
         if having <= clouds - frames:  # the points of a cloud
-            data = data.isel(
-                {dim: np.linspace(0, data.sizes[dim] - 1, min(POINTS, data.sizes[dim])).round().astype(int)}
-            )
+            size = data.sizes[dim]
+            data = data.isel({dim: np.linspace(0, size - 1, min(POINTS, size)).round().astype(int)})
             continue
         data = data.isel({dim: evenly(data[dim], POSITIONS if having - frames else FRAMES)})
         kept = {name: evenly(data[dim], FRAMES) for name in frames}
         kept |= {name: np.array([data.sizes[dim] - 1]) for name in having - frames if not wanted[name].whole}
         for name, positions in kept.items():
             chosen = data[name].where(data[dim].isin(data[dim].values[positions]))
-            if bool((chosen.notnull().any() | data[name].isnull().all())):
+            if bool(chosen.notnull().any() | data[name].isnull().all()):
                 data[name].values[:] = chosen.transpose(*data[name].dims).values
     for name, use in wanted.items():
         if "arm" in data[name].dims:

@@ -57,7 +57,9 @@ PAPER = Paper(
 WIDTH = Knob(
     0.5, 0.1, 2, stops=(0.1, 0.2, 0.5, 1, 2), symbol="κ", help="hidden units of the teacher, for each input dimension"
 )
-NOISE = Knob(0.0, 0, 0.5, stops=(0, 0.1, 0.25, 0.5), symbol="σ", help="noise inside each hidden unit of the teacher")
+NOISE = Knob(
+    0.0, 0, 0.5, stops=(0, 0.05, 0.1, 0.25, 0.5), symbol="σ", help="noise inside each hidden unit of the teacher"
+)
 SIZE = Knob(40, 20, 80, stops=(20, 40, 80), symbol="d", help="dimension of the inputs")
 BELOW = 1e-9
 """How far below the real axis the resolvent is taken."""
@@ -632,7 +634,9 @@ class Descent(Experiment):
 class Averaging(Experiment):
     """Average one, two, four, eight, sixteen trained networks at one sample size, and watch them train."""
 
-    alpha: float = knob(0.2, stops=(0.1, 0.2, 0.3, 0.45), symbol="α", help="number of examples over squared dimension")
+    alpha: float = knob(
+        0.2, stops=(0.1, 0.15, 0.2, 0.3, 0.45), symbol="α", help="number of examples over squared dimension"
+    )
     sigma: float = knob(NOISE)
     steps: int = knob(2000, low=20, high=8000, step=20, help="steps of gradient descent")
 
@@ -663,6 +667,7 @@ class Averaging(Experiment):
     )
     headline = "error"
     scaled = Descent.scaled
+    grid = {"alpha": (0.1, 0.15, 0.2, 0.3, 0.45), "sigma": (0, 0.05, 0.1, 0.25, 0.5)}
     smoke = {"steps": 20}
 
     def axes(self) -> dict[str, Axis]:

@@ -394,6 +394,7 @@ class Digits(Experiment):
     scaled = "MNIST became 1400 digits, 784 dimensions became 16; tableau, estimates, gradients and penalties are kept"
     headline = "evaluations"
     grid = {"strength": (0, 0.1, 0.3, 1, 10, 100), "tolerance": (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)}
+    unaffected = {"strength": ("vanilla", "SR", "STEER", "detached")}
     smoke = {"iterations": 20, "tolerance": 1e-5}
     equals_baseline = (
         ({}, "detached"),
@@ -422,9 +423,9 @@ class Digits(Experiment):
         for iteration, half in train(model, split, seeds, self.iterations, self.tolerance, ends, self._penalty):
             if not half and iteration % 20 == 0:
                 yield Frame({"iteration": iteration // 20}, self._measure(model, split))
-            ends[list(self.arms).index("STEER")] = torch.tensor(
-                [0.5 + float(torch.rand(1, generator=g)) for g in steer]
-            )
+            if "STEER" in self.arms:
+                drawn = [0.5 + float(torch.rand(1, generator=g)) for g in steer]
+                ends[list(self.arms).index("STEER")] = torch.tensor(drawn)
             yield Tick((iteration + half / 2) / (self.iterations + 1))
         yield from self._last(model, split)
 

@@ -537,6 +537,10 @@ class ModeCollapse(Experiment):
     scaled = "images became points in the plane, deep networks became small perceptrons"
     headline = "covered"
     grid = {"strength": (0, 0.002, 0.005, 0.02, 0.05, 0.2, 0.5), "rate_ratio": (0.125, 0.25, 0.5, 1, 2)}
+    unaffected = {
+        "strength": ("GAN", "GAN + embedding", "GAN, balanced"),
+        "rate_ratio": ("GAN, balanced", "MEE, balanced"),
+    }
     smoke = {"steps": 20}
     off = {"strength": 0, "strength_real": 0, "locality": 0, "isometry": 0}
     equals_baseline = (

@@ -185,6 +185,7 @@ class Memorization(Experiment):
     )
     headline = "test_accuracy"
     grid = {"strength": (0, 0.5, 1, 3, 7, 15), "noise": (0, 0.2, 0.4, 0.6, 0.8)}
+    unaffected = {"strength": ("cross-entropy",)}
     smoke = {"epochs": 2}
     equals_baseline = (
         ({"strength": 0}, "ELR"),
@@ -209,11 +210,12 @@ class Memorization(Experiment):
         observed = data.symmetric_noise(truth, self.noise, 10, seeds)
         arms, models = len(self.arms), len(self.arms) * len(seeds)
 
-        def for_arms(*values: float) -> Tensor:
-            return torch.tensor(values).repeat_interleave(len(seeds)).reshape(models, 1, 1)
+        def for_arms(value: float, *chosen: str) -> Tensor:
+            values = torch.tensor([value if arm in chosen else 0.0 for arm in self.arms])
+            return values.repeat_interleave(len(seeds)).reshape(models, 1, 1)
 
-        strength, kl_strength = for_arms(0, self.strength, self.strength, 0), for_arms(0, 0, 0, self.strength)
-        momentum = for_arms(self.target_momentum, self.target_momentum, 0, self.target_momentum)
+        strength, kl_strength = for_arms(self.strength, "ELR", "ELR, no memory"), for_arms(self.strength, "KL")
+        momentum = for_arms(self.target_momentum, "cross-entropy", "ELR", "KL")
         network = replicas.mlp((64, 128, 10), [generator(seed, "weights") for seed in seeds], copies=arms)
         optimizer = torch.optim.SGD(network.parameters(), lr=self.learning_rate, momentum=0.9, weight_decay=1e-3)
         targets = torch.zeros(models, truth.shape[1], 10)

@@ -1,0 +1,344 @@
+"""Compute the grids of experiments, here or on a Dask cluster, so that nothing finished is ever lost.
+
+Every finished grid point is kept at once in `.cache/record/`. A sweep that was killed goes on from there, and its
+recording has the same bytes as that of an uninterrupted one, whatever the number of processes: one point is always
+computed by one thread.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import json
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reglab import catalogue, experiment, recorded
+from reglab.experiment import Experiment
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+CACHE = catalogue.ROOT / ".cache" / "record"
+"""Finished grid points lie here until their recording is written; git ignores the folder."""
+
+ROUNDS = 3
+"""After so many pools of workers that broke before they finished anything new, a sweep gives up."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is recorded of one experiment: its grid at some settings (everything else default), with so many seeds."""
+
+    kind: type[Experiment]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int = 8
+
+    @property
+    def places(self) -> list[tuple[int, ...]]:
+        """The grid points, each as a position along every knob of the grid."""
+        return list(itertools.product(*(range(len(values)) for values in self.kind.grid.values())))
+
+    def point(self, place: Sequence[int]) -> Experiment:
+        """Return the setting of a grid point, with the arms that are computed there.
+
+        An arm that does not depend on a knob is computed at the knob's default only.
+        """
+        base = self.kind.make(self.settings)
+        chosen = {knob: self.kind.grid[knob][i] for knob, i in zip(self.kind.grid, place, strict=True)}
+        setting = self.kind.make({**self.settings, **chosen})
+        moved = [knob for knob in chosen if getattr(setting, knob) != getattr(base, knob)]
+        elsewhere = {arm for knob in moved for arm in self.kind.unaffected.get(knob, ())}
+        return setting.only(arm for arm in self.kind.arms if arm not in elsewhere) if elsewhere else setting
+
+    def label(self, place: Sequence[int]) -> str:
+        """Return a grid point in words."""
+        grid = self.kind.grid
+        return ", ".join(f"{knob.replace('_', ' ')} {grid[knob][i]}" for knob, i in zip(grid, place, strict=True))
+
+    @functools.cached_property
+    def folder(self) -> Path:
+        """Where finished grid points are kept: another folder for other code (the core's too), settings or versions."""
+        core = sorted(Path(experiment.__file__).parent.glob("*.py"))
+        depends = [recorded.digest(self.kind), self.kind.make(self.settings).settings(), self.seeds, _versions()]
+        depends += [catalogue.code_digest(file.read_text(encoding="utf-8")) for file in core]
+        key = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
+        return CACHE / self.kind.paper() / self.kind.__name__ / key
+
+    def file(self, place: Sequence[int]) -> Path:
+        """Return where a finished grid point is kept."""
+        return self.folder / f"{'-'.join(map(str, place))}.nc"
+
+
+def planned(name: str) -> list[Sweep]:
+    """Return what is recorded of a paper: every experiment that declares a grid."""
+    return [Sweep(kind) for kind in catalogue.module(name).EXPERIMENTS if kind.grid]
+
+
+def _versions() -> dict[str, str]:
+    import torch
+
+    return {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__}
+
+
+# -------------------------------------------------------------------------------------------------------- recording
+
+
+def record(
+    name: str, jobs: int | None = None, cluster: str = "", progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """Compute the recording of a paper and write it; returns the path.
+
+    `jobs` processes compute side by side (one for each core if not given), or the workers of the Dask cluster whose
+    scheduler listens at the address `cluster`. `progress` is called with how many grid points are done, of how many.
+    A lost worker's points are computed again. Raises `ValueError` for a paper without a grid, `OSError` for a cluster
+    that does not answer, and `RuntimeError` that names the grid point when one cannot be computed.
+    """
+    sweeps = planned(name)
+    if not sweeps:
+        raise ValueError(f"{catalogue.find(name)} declares no grid, so there is nothing to record")
+    compute([(sweep, place) for sweep in sweeps for place in sweep.places], jobs, cluster, progress)
+    path = recorded.write(name, {sweep.kind: gather(sweep) for sweep in sweeps})
+    shutil.rmtree(CACHE / catalogue.find(name), ignore_errors=True)
+    return path
+
+
+Task = tuple[Sweep, tuple[int, ...]]
+
+
+def compute(
+    tasks: Sequence[Task],
+    jobs: int | None = None,
+    cluster: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Compute and keep those grid points that are not kept yet; the arguments are those of `record`."""
+    left, broken = [task for task in tasks if _kept(*task) is None], 0
+    while left:
+        if progress is not None:
+            progress(len(tasks) - len(left), len(tasks))
+        finished = 0
+        try:
+            for at, data in _results(left, jobs, cluster):
+                _keep(*left[at], data)
+                finished += 1
+                if progress is not None:
+                    progress(len(tasks) - len(left) + finished, len(tasks))
+        except Lost as error:
+            broken = 0 if finished else broken + 1
+            if broken == ROUNDS:
+                sweep, place = left[0]
+                raise RuntimeError(
+                    f"{sweep.kind.__name__} at {sweep.label(place)}: the workers were lost {ROUNDS} times (is there "
+                    "enough memory?); what was finished is kept"
+                ) from error
+        left = [task for task in left if _kept(*task) is None]
+
+
+class Lost(Exception):
+    """Workers ended before they gave their results."""
+
+
+def _results(tasks: Sequence[Task], jobs: int | None, cluster: str) -> Iterator[tuple[int, xr.Dataset]]:
+    """Compute grid points side by side; yield the number of each and its thinned results as soon as it is done."""
+    from concurrent.futures import BrokenExecutor
+
+    from joblib import Parallel, delayed
+
+    lost: tuple[type[Exception], ...] = (BrokenExecutor,)
+    if cluster:
+        from distributed import KilledWorker
+
+        lost = (*lost, KilledWorker)
+    with _pool(jobs, cluster) as count, _threads_as_before():
+        # batches of one and few points ahead, so that each result is kept as soon as it is there
+        pool = Parallel(count, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+        calls = (delayed(_one)(i, sweep.point(at), sweep.seeds, sweep.label(at)) for i, (sweep, at) in enumerate(tasks))
+        try:
+            yield from pool(calls)
+        except lost as error:
+            raise Lost from error
+
+
+@contextmanager
+def _pool(jobs: int | None, cluster: str) -> Iterator[int]:
+    """Make joblib compute in local processes or on a Dask cluster; gives the number of jobs to ask for."""
+    from joblib import cpu_count, parallel_config
+
+    if not cluster:
+        with parallel_config(backend="loky", inner_max_num_threads=1):
+            yield jobs or cpu_count()
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise RuntimeError("a cluster needs Dask: pip install 'reglab[cluster]'") from error
+    try:
+        client = Client(cluster, timeout=10, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise OSError(f"no Dask scheduler answers at {cluster}: {error}") from error
+    with client, parallel_config(backend="dask", client=client):
+        yield -1
+
+
+def _one(number: int, setting: Experiment, seeds: int, label: str) -> tuple[int, xr.Dataset]:
+    """Compute one grid point with one thread, in a worker."""
+    import scipy.linalg  # noqa: F401 - so that its threads are there to be limited
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)  # for good: another thread of this worker may be computing another point
+    torch.set_num_threads(1)
+    try:
+        return number, recorded.thin(setting.run(seeds), type(setting))
+    except Exception as error:
+        raise RuntimeError(f"{type(setting).__name__} at {label}: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _threads_as_before() -> Iterator[None]:
+    """Undo what `_one` does to the threads of this process, where it is its own worker."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    with threadpool_limits():
+        yield
+    torch.set_num_threads(before)
+
+
+def _keep(sweep: Sweep, place: tuple[int, ...], data: xr.Dataset) -> None:
+    """Keep a finished grid point, at once; raises `RuntimeError` when its worker has other code or versions."""
+    own = [experiment.code_digest(sweep.kind.paper()), _versions()]
+    if [data.attrs["digest"], json.loads(data.attrs["versions"])] != own:
+        raise RuntimeError(f"a worker has other code or versions than this computer: {data.attrs['versions']}")
+    file = sweep.file(place)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    experiment.save(data, file)
+
+
+def _kept(sweep: Sweep, place: tuple[int, ...]) -> xr.Dataset | None:
+    """Return a grid point that was kept, or None; what cannot be read counts as not there."""
+    file = sweep.file(place)
+    if not file.is_file():
+        return None
+    try:
+        return experiment.load(file, sweep.kind)
+    except ValueError:
+        return None
+
+
+def gather(sweep: Sweep) -> xr.Dataset:
+    """Put all kept grid points of a sweep together, with the arms that were computed once at all their places.
+
+    Raises `ValueError` when their axes differ.
+    """
+    import xarray as xr
+
+    kind, knobs = sweep.kind, list(sweep.kind.grid)
+    base = kind.make(sweep.settings).settings()
+    home = [next(i for i, value in enumerate(kind.grid[knob]) if value == base[knob]) for knob in knobs]
+    found = {place: _kept(sweep, place) for place in sweep.places}
+    whole = found[tuple(home)]
+    assert whole is not None
+    sizes = {knob: len(values) for knob, values in kind.grid.items()}
+    variables = {
+        name: ((*knobs, *values.dims), np.full((*sizes.values(), *values.shape), np.nan), values.attrs)
+        for name, values in whole.data_vars.items()
+    }
+    places = {knob: (knob, _positions(kind.grid[knob]), _described(kind, knob)) for knob in knobs}
+    attributes = {
+        **whole.attrs,
+        "knobs": json.dumps(base),
+        "grid": json.dumps({knob: list(values) for knob, values in kind.grid.items()}),
+        "code": whole.attrs["digest"],
+        "digest": recorded.digest(kind),
+        "tolerance": kind.leeway,
+    }
+    grid = xr.Dataset(variables, {**places, **whole.coords}, attributes)
+    for place in sweep.places:
+        for arm in list(kind.arms) or [""]:
+            source = tuple(
+                home[i] if arm in kind.unaffected.get(knob, ()) else place[i] for i, knob in enumerate(knobs)
+            )
+            part = found[source]
+            assert part is not None
+            for name, values in part.data_vars.items():
+                if "arm" in values.dims:
+                    at = {**dict(zip(knobs, place, strict=True)), "arm": list(kind.arms).index(arm)}
+                    grid[name][at] = values.sel(arm=arm).values
+                elif source == place:
+                    grid[name][dict(zip(knobs, place, strict=True))] = values.values
+    return grid
+
+
+def _positions(values: Sequence[Any]) -> np.ndarray:
+    array = np.array(values)
+    return array.astype(object) if array.dtype.kind == "U" else array
+
+
+def _described(kind: type[Experiment], knob: str) -> dict[str, str]:
+    declared = kind.knobs()[knob]
+    return {"long_name": f"{knob.replace('_', ' ')} {declared.symbol}".strip(), "units": declared.unit or "1"}
+
+
+# ---------------------------------------------------------------------------------------------------------- checking
+
+
+def spot(name: str, text: str) -> str:
+    """Compute one recorded grid point of a paper anew, chosen by a text, and compare it with the recording.
+
+    Returns what was compared, in words. The mean over seeds of each variable may differ by the experiment's
+    `leeway`, a share of the variable's span over the grid; clouds of points, which show one seed, are not compared.
+    Raises `ValueError` when there is no recording, `Differs` when the results are others.
+    """
+    sweeps = planned(name)
+    tasks = [(sweep, place) for sweep in sweeps for place in sweep.places]
+    if not tasks:
+        return f"{catalogue.find(name)}: no grid is declared"
+    number = int.from_bytes(hashlib.sha256(f"{text}/{catalogue.find(name)}".encode()).digest()[:6], "big")
+    sweep, place = tasks[number % len(tasks)]
+    kind = sweep.kind
+    if why := recorded.stale(kind):
+        raise ValueError(f"{kind.paper()}:{kind.__name__}: {why}")
+    grid = recorded.read(kind)
+    assert grid is not None
+    setting, label = sweep.point(place), f"{kind.paper()}:{kind.__name__} at {sweep.label(place)}"
+    with _threads_as_before():
+        _, anew = _one(0, setting, sweep.seeds, sweep.label(place))
+    before = grid.isel(dict(zip(kind.grid, place, strict=True)))
+    worst, where = 0.0, ""
+    for variable, use in recorded.uses(kind).items():
+        if use.cloud:
+            continue
+        whole = _mean(grid[variable])
+        old, new = (_mean(data[variable]) for data in (before, anew))
+        if "arm" in old.dims:
+            old, new = old.sel(arm=list(setting.arms)), new.sel(arm=list(setting.arms))
+        if old.shape != new.shape or (old.isnull() != new.isnull()).any():
+            raise Differs(f"{label}: {variable} has results elsewhere than the recording; record it anew")
+        span = float(whole.max() - whole.min())
+        distance = float(abs(old - new).max()) if old.notnull().any() else 0.0
+        share = distance / span if span else float(distance > 0)
+        if share > worst:
+            worst, where = share, variable
+    found = f"{label}: largest difference {100 * worst:.2g} % of the span over the grid" + (where and f" ({where})")
+    if worst > kind.leeway:
+        raise Differs(f"{found}; {100 * kind.leeway:g} % are allowed. If the change is meant, record it anew")
+    return found
+
+
+class Differs(Exception):
+    """A grid point that was computed anew is another than the recorded one."""
+
+
+def _mean(values: xr.DataArray) -> xr.DataArray:
+    return values.mean("seed") if "seed" in values.dims else values
