@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,17 +146,6 @@ def test_markdown_in_docstrings_becomes_plain_text_and_code() -> None:
 # ------------------------------------------------------------------------------------------------------- the built site
 
 
-@pytest.fixture(scope="module")
-def site() -> Path:
-    """Return the folder of a website that is newer than everything it shows; builds it where needed."""
-    from reglab import execute
-
-    execute.execute_stale()
-    if book.stale():
-        book.build()
-    return book.SITE
-
-
 def test_no_page_mentions_an_error_or_another_host(site: Path) -> None:
     for path in site.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
@@ -208,46 +195,6 @@ def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None
 # -------------------------------------------------------------------------------------------------------- in a browser
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Return a running Chromium; skips where none is installed."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
-    if not found:
-        pytest.skip("no Chromium is installed; the website is not looked at")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(
-            executable_path=found[0], args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def view(browser: Any) -> Iterator[Any]:
-    """Return a tab that records errors in `problems` and lets nothing but files through."""
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
-    )
-    tab = context.new_page()
-    tab.problems = []
-
-    def check(route: Any) -> None:
-        url = route.request.url
-        if url.startswith(("file://", "data:", "blob:")):
-            route.continue_()
-        else:
-            tab.problems.append(f"asks for {url}")
-            route.abort()
-
-    context.route("**/*", check)
-    tab.on("console", lambda message: tab.problems.append(message.text) if message.type == "error" else None)
-    tab.on("pageerror", lambda error: tab.problems.append(str(error)))
-    tab.on("requestfailed", lambda request: tab.problems.append(f"cannot load {request.url}"))
-    yield tab
-    context.close()
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize("page", PAGES)
 def test_page_in_a_browser(site: Path, view: Any, page: str) -> None:
@@ -257,6 +204,7 @@ def test_page_in_a_browser(site: Path, view: Any, page: str) -> None:
     view.goto((site / f"{page}.html").as_uri(), wait_until="load")
     if page in PAPER_PAGES:
         view.wait_for_selector("mjx-container", timeout=15_000)
+        view.evaluate("Promise.all(reglabReplays.map((replay) => replay.open()))")
     assert not view.evaluate("[...document.images].filter(i => !(i.alt || '').trim()).map(i => i.src.slice(0, 80))")
     for scheme, width in (("light", 1280), ("dark", 390)):
         view.set_viewport_size({"width": width, "height": 900})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reglab import recorded
 from reglab.data import Seeds
-from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob
+from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob, settings_of
 from reglab.explore import Explorer, explore
 from reglab.papers.labels.early_learning import Memorization
 from reglab.views import Curves, View
@@ -55,6 +56,14 @@ class Steps(Experiment):
             steps = np.array(seeds) + i * self.scale
             yield Frame({"time": i}, {"height": [steps, 2 * steps]})
             yield Tick((i + 1) / self.length)
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not true after {seconds:g} s"
+        time.sleep(0.01)
 
 
 def test_every_kind_of_knob_becomes_the_control_that_suits_it() -> None:
@@ -177,6 +186,26 @@ def test_results_are_shown_at_once() -> None:
     widget = Explorer(experiment, results)
     assert widget.results is results
     assert "3 seeds" in widget.status.value
+
+
+def test_a_recorded_setting_appears_at_once_and_a_run_starts_on_top_of_it() -> None:
+    widget = explore(Memorization())
+    assert widget.results.identical(recorded.at(Memorization())), "what is recorded is shown first"
+    widget.controls["strength"].value = 7.0
+    widget.wait()
+    expected = recorded.at(Memorization(strength=7.0))
+    assert expected is not None and widget.results.identical(expected)
+    assert widget.status.value.startswith("recorded: 8 seeds")
+    widget.run()
+    until(lambda: not widget.results.identical(expected))
+    widget.stop()
+    widget.wait()
+    assert "Dotted: what was recorded here (8 seeds)" in widget.sentence.value
+    widget.controls["strength"].value = 6.0
+    until(lambda: settings_of(widget.results)["strength"] == 6.0)
+    widget.stop()
+    widget.wait()
+    assert "recorded" not in widget.sentence.value, "nothing is recorded beside the grid"
 
 
 @pytest.fixture(scope="module")

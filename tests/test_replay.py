@@ -1,0 +1,421 @@
+"""Recorded grids in the page: the charts show the numbers of the recording, whatever control was moved, offline."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import http.server
+import io
+import itertools
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reglab import catalogue, claims, recorded, replay, views
+from reglab.experiment import Experiment
+from reglab.views import Curves, Dots, Points, Shares
+
+KINDS = [kind for name in catalogue.SLUGS for kind in catalogue.module(name).EXPERIMENTS if kind.grid]
+IDS = [kind.__name__ for kind in KINDS]
+FIRST = KINDS[0]
+
+NUMBERS = """(replay) => replay.charts.map(({ chart, names }) =>
+    Object.fromEntries(names.map((name) => [name, JSON.parse(JSON.stringify(chart.data(name)))])))"""
+
+
+# -------------------------------------------------------------------------------------------------- without a browser
+
+
+@functools.cache
+def payload(kind: type[Experiment]) -> dict[str, Any]:
+    grid = recorded.read(kind)
+    assert grid is not None, f"{kind.__name__} declares a grid that is not recorded"
+    return replay.payload(kind, grid)
+
+
+def decoded(variable: dict[str, Any]) -> np.ndarray:
+    """Return the numbers of a variable as the page must understand them."""
+    steps = np.array([np.nan if step is None else step for step in variable["data"]]).reshape(variable["shape"])
+    there = np.isfinite(steps)
+    whole = np.nan_to_num(steps).cumsum(-1) if steps.ndim else np.nan_to_num(steps)
+    values = variable["low"] + variable["step"] * np.where(there, whole, np.nan)
+    return 10**values if variable["log"] else values
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_numbers_are_those_of_the_recording_to_half_a_step(kind: type[Experiment]) -> None:
+    grid = recorded.read(kind)
+    assert grid is not None
+    for name, variable in payload(kind)["variables"].items():
+        values = grid[name]
+        for dim in set(values.dims) - set(variable["dims"]):
+            values = views.latest(values, *(str(one) for one in values.dims if one != dim))[0]
+        assert values.dims == tuple(variable["dims"])
+        found, expected = decoded(variable), values.values
+        assert np.array_equal(np.isfinite(found), np.isfinite(expected)), name
+        if variable["log"]:
+            found, expected = np.log10(found), np.log10(expected)
+        assert np.nanmax(np.abs(found - expected), initial=0) <= variable["step"] * 0.5001, name
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_sentences_are_those_of_the_recorded_results(kind: type[Experiment]) -> None:
+    found, settings = payload(kind)["sentences"], [
+        dict(zip(kind.grid, values, strict=True)) for values in itertools.product(*kind.grid.values())
+    ]  # fmt: skip
+    assert len(found) == len(settings)
+    for sentences, setting in list(zip(found, settings, strict=True))[:: max(1, len(found) // 5)]:
+        data = recorded.at(kind.make(setting))
+        assert data is not None
+        assert sentences[0] == views.sentence(data, kind.headline, kind.arms)
+        assert sentences[3] == views.sentence(data.isel(seed=[2]), kind.headline, kind.arms)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_a_script_is_data_that_the_page_can_read_and_stays_small(kind: type[Experiment]) -> None:
+    import gzip
+
+    text = replay.script(kind)
+    content = text.split("=", 2)[2].split("=", 1)[1].removesuffix(";\n")
+    assert json.loads(content)["name"] == kind.__name__
+    assert "NaN" not in content and "Infinity" not in content
+    assert len(gzip.compress(text.encode())) < 150_000
+
+
+def test_where_nothing_is_recorded_the_page_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(recorded, "FOLDER", tmp_path)
+    assert replay.script(FIRST).endswith(f'window.reglabGrids["{replay.key(FIRST)}"]=null;\n')
+    assert replay.address(FIRST()) == ""
+
+
+def test_a_damaged_recording_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    damaged = tmp_path / f"{FIRST.paper()}.nc"
+    damaged.parent.mkdir()
+    damaged.write_bytes(recorded.path(FIRST.paper()).read_bytes()[:5000])
+    monkeypatch.setattr(recorded, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match="make it anew with `reglab record"):
+        replay.script(FIRST)
+
+
+def test_an_address_names_the_knobs_that_differ() -> None:
+    knob, other = FIRST.grid
+    value = FIRST.grid[knob][0]
+    assert replay.address(FIRST()) == f"{replay.key(FIRST)}:"
+    assert replay.address(FIRST.make({knob: value})) == f"{replay.key(FIRST)}:{knob}={value:g}"
+    between = (FIRST.grid[other][0] + FIRST.grid[other][1]) / 2
+    assert replay.address(FIRST.make({other: between})) == "", "beside the grid there is nothing to open"
+
+
+def test_names_are_typeset_and_safe() -> None:
+    assert replay.typeset("Tr Σ_W <b>") == "Tr Σ<sub>W</sub> &lt;b&gt;"
+
+
+# ------------------------------------------------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="module")
+def served(site: Path) -> Iterator[str]:
+    """Serve the site on 127.0.0.1 and return its address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def opened(view: Any, address: str, kind: type[Experiment], fragment: str = "") -> Any:
+    """Open the page of an experiment and return its replay, a handle in the page, when its chart is there."""
+    view.goto("about:blank")
+    view.goto(f"{address}/lab/{kind.paper()}.html{fragment}", wait_until="load")
+    return view.evaluate_handle(
+        "async (key) => { const one = reglabReplays.find((r) => r.key === key); await one.open(); return one; }",
+        replay.key(kind),
+    )
+
+
+def shown_by(kind: type[Experiment]) -> bool:
+    """Tell whether the page of the paper shows this experiment's replay."""
+    from reglab import book
+
+    return f'data-replay="{replay.key(kind)}"' in (book.SITE / "lab" / f"{kind.paper()}.html").read_text("utf-8")
+
+
+def settled(view: Any, handle: Any) -> dict[str, Any]:
+    """Return the state of the controls once the charts are drawn."""
+    view.wait_for_function("(one) => one.charts.length > 0", arg=handle)
+    return handle.evaluate("(one) => ({ ...one.state, sentence: one.part('summary').textContent })")
+
+
+def compare(view: Any, handle: Any, kind: type[Experiment]) -> None:
+    """Compare every number of the charts and the sentence with the recording at the setting of the controls."""
+    state, charts = settled(view, handle), handle.evaluate(NUMBERS)
+    grid = recorded.read(kind)
+    assert grid is not None
+    place = dict(zip(kind.grid, state["at"], strict=True))
+    data, steps = grid.isel(place), {name: one["step"] for name, one in payload(kind)["variables"].items()}
+    alone = isinstance(state["seeds"], int)
+    chosen = data.isel(seed=[state["seeds"]]) if alone else data
+    assert state["sentence"] == views.sentence(chosen, kind.headline, kind.arms)
+    panels = kind.views[state["picture"]].panels
+    assert len(charts) == len(panels)
+    for panel, chart in zip(panels, charts, strict=True):
+        if isinstance(panel, Points):
+            _compare_points(panel, chart, data, steps[panel.variable], state["off"])
+            continue
+        sources = views.sources(chosen, panel, kind.arms)
+        on = [one.at.get("arm", panel.arm if isinstance(panel, Shares) else "") not in state["off"] for one in sources]
+        names = panel.variables if isinstance(panel, Curves | Shares) else [panel.variable]
+        log = isinstance(panel, Curves) and panel.log
+        close = functools.partial(_close, step=max(steps[name] for name in names), log=log)
+        if isinstance(panel, Dots):
+            kept = [row for row, here in zip(views.rows(chosen, panel, kind.arms), on, strict=True) if here]
+            close([row["x"] for row in chart["lines"]], [row.mean for row in kept if np.isfinite(row.mean)])
+            close([row["low"] for row in chart["bands"]], [row.low for row in kept if np.isfinite(row.low)])
+            continue
+        series = [one for one, here in zip(views.reduce(chosen, panel, kind.arms), on, strict=True) if here]
+        means = [one.mean[np.isfinite(one.mean)] for one in series]
+        if isinstance(panel, Shares):
+            heights = [row["high"] - row["low"] for row in chart["bands"]]
+            close(heights, np.concatenate(means) if means else [])
+            continue
+        close([row["y"] for row in chart["lines"]], np.concatenate(means) if means else [])
+        assert {row["line"] for row in chart["lines"]} == {one.label for one in series if np.isfinite(one.mean).any()}
+        bands = state["seeds"] == "mean"
+        lows = [one.low[np.isfinite(one.low)] for one in series if bands]
+        close([row["low"] for row in chart["bands"]], np.concatenate(lows) if lows else [], slack=3)
+        threads = [one.seeds.T[np.isfinite(one.seeds.T)] for one in series if state["seeds"] == "all"]
+        close([row["y"] for row in chart["threads"]], np.concatenate(threads) if threads else [])
+
+
+def _close(found: Any, expected: Any, step: float, log: bool, slack: float = 0.51) -> None:
+    found, expected = np.asarray(found, dtype=float), np.asarray(expected, dtype=float)
+    assert found.shape == expected.shape
+    if log:  # the rounding is one of the logarithms, and so relative
+        assert np.allclose(
+            found, expected, rtol=10 ** (slack * step) - 1 + 1e-6, atol=slack * step * np.abs(expected).max(initial=0)
+        )
+    else:
+        assert np.allclose(found, expected, rtol=1e-9, atol=slack * step)
+
+
+def _compare_points(panel: Points, chart: Any, data: Any, step: float, off: list[str]) -> None:
+    if panel.arm in off:
+        assert not chart["lines"]
+        return
+    values = data[panel.variable]
+    values = values.sel(arm=panel.arm) if "arm" in values.dims else values
+    values = values.isel(seed=0) if "seed" in values.dims else values
+    last = views.latest(values, *(str(dim) for dim in values.dims[-2:]))[0].values
+    last = last[np.isfinite(last).all(-1)]
+    _close([[row["x"], row["y"]] for row in chart["lines"]], last, step, False)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+@pytest.mark.parametrize("way", ["file", "http"])
+def test_every_control_moves_the_charts_to_the_recorded_numbers(
+    site: Path, served: str, view: Any, kind: type[Experiment], way: str
+) -> None:
+    """By keyboard alone: every slider to both ends and one step on, every picture, all runs, one run, every arm."""
+    assert shown_by(kind), f"{kind.__name__} declares a grid, but its page does not explore it"
+    handle = opened(view, site.as_uri() if way == "file" else served, kind)
+    compare(view, handle, kind)
+    for number, name in enumerate(kind.grid):
+        slider = handle.evaluate_handle("(one, i) => one.sliders[i]", number).as_element()
+        slider.focus()
+        for key, place in (("End", len(kind.grid[name]) - 1), ("Home", 0), ("ArrowRight", 1)):
+            view.keyboard.press(key)
+            assert settled(view, handle)["at"][number] == place
+            assert float(slider.get_attribute("aria-valuetext")) == kind.grid[name][place]
+            compare(view, handle, kind)
+    picture, runs = handle.evaluate_handle("(one) => one.controls").get_properties().values()
+    for seeds in ("all", "2", "mean"):
+        runs.as_element().select_option(seeds)
+        compare(view, handle, kind)
+    for i in range(len(kind.views)):
+        picture.as_element().select_option(str(i))
+        view.wait_for_function("([one, i]) => one.frame?.startsWith(i + ',') && one.charts.length", arg=[handle, i])
+        compare(view, handle, kind)
+    if way == "file":
+        for box in handle.evaluate_handle("(one) => one.boxes").get_properties().values():
+            if box.as_element().is_visible():
+                box.as_element().press("Space")
+                compare(view, handle, kind)
+    assert not view.problems
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", KINDS[:2], ids=IDS[:2])
+def test_the_address_keeps_every_control(site: Path, view: Any, kind: type[Experiment]) -> None:
+    handle = opened(view, site.as_uri(), kind)
+    arm = list(kind.arms)[-1]
+    handle.evaluate(
+        "(one, arm) => one.set({ at: [0, 1], picture: 1, seeds: 3, off: [arm], pin: [1, 0] })", arm
+    )  # fmt: skip
+    state = settled(view, handle)
+    fragment = view.evaluate("location.hash")
+    first, second = kind.grid
+    assert fragment.startswith(f"#{replay.key(kind)}:{first}={kind.grid[first][0]}&{second}={kind.grid[second][1]}")
+    again = settled(view, opened(view, site.as_uri(), kind, fragment))
+    assert again == state and state["seeds"] == 3 and state["pin"] == [1, 0] and state["off"] == [arm]
+    top = view.evaluate(
+        "(key) => reglabReplays.find((one) => one.key === key).figure.getBoundingClientRect().top", replay.key(kind)
+    )
+    assert abs(top) < 200, "the page does not open at the chart"
+
+
+@pytest.mark.browser
+def test_section_anchors_keep_working_and_nonsense_is_ignored(site: Path, view: Any) -> None:
+    handle = opened(view, site.as_uri(), FIRST, "#exercises")
+    assert settled(view, handle)["at"] == payload(FIRST)["start"]
+    assert view.evaluate("document.getElementById('exercises').getBoundingClientRect().top") < 400
+    knob = next(iter(FIRST.grid))
+    handle = opened(view, site.as_uri(), FIRST, f"#{replay.key(FIRST)}:{knob}=wrong&seeds=99&picture=none&other=1")
+    state = settled(view, handle)
+    assert state["at"] == payload(FIRST)["start"] and state["seeds"] == "mean" and state["picture"] == 0
+    assert not view.problems
+
+
+@pytest.mark.browser
+def test_a_downloaded_table_holds_what_was_recorded(site: Path, view: Any) -> None:
+    handle = opened(view, site.as_uri(), FIRST)
+    with view.expect_download() as waiting:
+        view.get_by_role("button", name="Download CSV").first.press("Enter")
+    rows = list(csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text(encoding="utf-8"))))
+    data = recorded.at(FIRST())
+    assert data is not None
+    expected = []
+    for panel in FIRST.views[0].panels:
+        assert isinstance(panel, Curves)
+        for series in views.reduce(data, panel, FIRST.arms):
+            for k, x in enumerate(series.x):
+                expected += [(panel.question, series.label, float(x), seed, series.seeds[seed, k]) for seed in range(8)]
+    assert len(rows) == len(expected)
+    for row, (question, label, x, seed, value) in zip(rows, expected, strict=True):
+        assert (row["panel"], row["line"], float(row["x"]), int(row["seed"])) == (question, label, x, seed)
+        assert float(row["value"]) == pytest.approx(value, abs=0.001)
+        assert all(float(row[knob]) == getattr(FIRST(), knob) for knob in FIRST.grid)
+    handle.dispose()
+
+
+@pytest.mark.browser
+def test_the_table_beside_the_chart_has_means_and_intervals(site: Path, view: Any) -> None:
+    handle = opened(view, site.as_uri(), FIRST)
+    view.get_by_text("Show as table").first.press("Enter")
+    view.wait_for_selector(".reglab-table table")
+    cells = view.locator(".reglab-table table").first.locator("tr").nth(1).locator("td").all_inner_texts()
+    data = recorded.at(FIRST())
+    assert data is not None
+    first = views.reduce(data, FIRST.views[0].panels[0], FIRST.arms)[0]  # type: ignore[arg-type]
+    assert cells[0] == first.label and float(cells[1]) == first.x[0]
+    for cell, value in zip(cells[2:], (first.mean[0], first.low[0], first.high[0]), strict=True):
+        assert float(cell.replace("−", "-")) == pytest.approx(value, abs=0.006)
+    handle.dispose()
+
+
+@pytest.mark.browser
+def test_a_pinned_setting_stays_behind_the_next_one(site: Path, view: Any) -> None:
+    handle = opened(view, site.as_uri(), FIRST)
+    before = handle.evaluate(NUMBERS)[0]["lines"]
+    view.get_by_role("button", name="Pin", exact=True).first.press("Enter")
+    handle.evaluate_handle("(one) => one.sliders[0]").as_element().press("Home")
+    chart = handle.evaluate(NUMBERS)[0]
+    assert [row["y"] for row in chart["pinned"]] == [row["y"] for row in before] != [row["y"] for row in chart["lines"]]
+    assert "Dotted, pinned at" in handle.evaluate("(one) => one.part('then').textContent")
+    view.get_by_role("button", name="Unpin").press("Enter")
+    assert not handle.evaluate(NUMBERS)[0]["pinned"]
+    handle.dispose()
+
+
+@pytest.mark.browser
+def test_presenting_hides_the_page_and_escape_brings_it_back(site: Path, view: Any) -> None:
+    knob, other = FIRST.grid
+    handle = opened(view, site.as_uri(), FIRST, f"#{replay.key(FIRST)}:present={knob}")
+    view.wait_for_selector("dialog.reglab-present[open]")
+    settled(view, handle)
+    visible = view.evaluate(
+        "[...document.querySelectorAll('dialog [name]')].filter((n) => n.checkVisibility()).map((n) => n.name)"
+    )
+    assert knob in visible and other not in visible and "picture" not in visible
+    focusable = view.evaluate("document.querySelector('main a').matches(':modal, dialog *')")
+    assert not focusable, "the rest of the page is behind a modal dialog"
+    view.keyboard.press("Escape")
+    view.wait_for_function("!document.querySelector('dialog')")
+    assert "present" not in view.evaluate("location.hash")
+    compare(view, handle, FIRST)
+    assert not view.problems
+
+
+@pytest.mark.browser
+def test_by_night_the_chart_is_dark_and_a_phone_scrolls_only_downwards(site: Path, view: Any) -> None:
+    view.set_viewport_size({"width": 390, "height": 800})
+    handle = opened(view, site.as_uri(), FIRST)
+    settled(view, handle)
+    colors = "(one) => [...one.box.querySelectorAll('.reglab-chart path[stroke]')].map((p) => p.getAttribute('stroke'))"
+    assert "#0072B2" in handle.evaluate(colors)
+    view.emulate_media(color_scheme="dark")
+    view.wait_for_function("(one) => one.frame.includes('dark') && one.charts.length", arg=handle)
+    assert replay.NIGHT["#0072B2"] in handle.evaluate(colors) and "#0072B2" not in handle.evaluate(colors)
+    assert view.evaluate("document.documentElement.scrollWidth") <= 390
+    compare(view, handle, FIRST)
+    assert not view.problems
+
+
+@pytest.mark.browser
+def test_without_scripts_the_picture_is_there(site: Path, browser: Any) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    for kind in KINDS:
+        tab.goto((site / "lab" / f"{kind.paper()}.html").as_uri())
+        picture = tab.locator(f'figure[data-replay="{replay.key(kind)}"] img')
+        assert picture.is_visible() and len(picture.get_attribute("alt")) > 50
+    context.close()
+
+
+@pytest.mark.browser
+def test_a_missing_file_of_numbers_leaves_the_picture_and_a_note(site: Path, view: Any) -> None:
+    view.route("**/*-*.js", lambda route: route.abort())
+    view.goto((site / "lab" / f"{FIRST.paper()}.html").as_uri())
+    view.evaluate("Promise.all(reglabReplays.map((one) => one.open()))")
+    figure = view.locator(f'figure[data-replay="{replay.key(FIRST)}"]')
+    assert figure.locator("img").first.is_visible()
+    assert "could not be loaded" in figure.inner_text()
+
+
+@pytest.mark.browser
+def test_every_claim_leads_to_the_page_and_setting_that_shows_it(site: Path, view: Any) -> None:
+    page = (site / "claims.html").read_text(encoding="utf-8")
+    for name in catalogue.SLUGS:
+        for record in (claims.read(name) or {"claims": []})["claims"]:
+            kind = catalogue.experiment(name, record["experiment"])
+            for knobs in record["settings"].values():
+                place = replay.address(kind.make(knobs)) or "does-it-hold"
+                assert f'href="lab/{name}.html#{place.replace("&", "&amp;")}"' in page
+    view.goto((site / "claims.html").as_uri())
+    view.locator(f'a[href*="#{replay.key(FIRST)}:"]').first.click()
+    view.wait_for_selector("figure[data-ready]")
+    assert not view.problems
+
+
+def test_the_archive_opens_without_a_server(site: Path, view: Any, tmp_path: Path) -> None:
+    import zipfile
+
+    from reglab import book
+
+    with zipfile.ZipFile(book.zipped()) as archive:
+        archive.extractall(tmp_path)
+    handle = opened(view, (tmp_path / "reglab").as_uri(), FIRST)
+    compare(view, handle, FIRST)
+    assert (tmp_path / "reglab" / "index.html").is_file() and not view.problems
