@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 STEPS = 1000
 """Into so many steps the range of a variable is divided; a chart is about 200 pixels high."""
 
+NUMBERS = 100_000
+"""About so many numbers of curves travel with an experiment; where there are more, curves get fewer positions."""
+
 NIGHT = {"#595959": "#b4b4b4", "#0072B2": "#4aa8e0", "#E69F00": "#f0b32e", "#009E73": "#2fc79b", "#CC79A7": "#dd9cc0",
          "#D55E00": "#f08a45", "#56B4E9": "#8ccdf2", "#BBBBBB": "#6a6a6a", "#000000": "#f0f0f0"}  # fmt: skip
 """The colours of the house on a dark page."""
@@ -92,8 +95,9 @@ def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
     first, count = grid.sel(point), grid.sizes["seed"]
     used = recorded.uses(kind)
     needed = sorted({name for view in kind.views for panel in view.panels for name in variables(panel)})
-    shown = {name: _shown(grid[name], used[name], kind) for name in needed}
-    axes = sorted({str(dim) for values in shown.values() for dim in values.dims} - {"arm", "seed", *kind.grid})
+    shown = _lighter({name: _shown(grid[name], used[name], kind) for name in needed}, used, kind)
+    axes = {name: values[name] for values in shown.values() for name in values.dims}
+    axes = {name: axis for name, axis in axes.items() if name not in ("arm", "seed", *kind.grid)}
     return {
         "name": kind.__name__,
         "knobs": [
@@ -105,8 +109,8 @@ def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
         "seeds": [int(seed) for seed in grid.seed.values],
         "quantiles": [None, None, *(round(float(stdtrit(n - 1, 0.975)), 6) for n in range(2, count + 1))],
         "axes": {
-            name: {"label": str(grid[name].attrs.get("long_name", name)), "values": _plain(grid[name].values)}
-            for name in axes
+            str(name): {"label": str(axis.attrs.get("long_name", name)), "values": _plain(axis.values)}
+            for name, axis in axes.items()
         },
         "variables": {name: _encode(values, used[name]) for name, values in shown.items()},
         "sentences": _sentences(kind, grid),
@@ -144,6 +148,25 @@ def _shown(values: xr.DataArray, use: recorded.Use, kind: type[Experiment]) -> x
     kept = [str(dim) for dim in values.dims if dim in known]
     further = [dim for dim in values.dims if dim not in known and values[dim].dtype != object]
     return values if (use.whole and not use.cloud) or len(further) != 1 else views.latest(values, *kept)[0]
+
+
+def _lighter(
+    shown: Mapping[str, xr.DataArray], used: Mapping[str, recorded.Use], kind: type[Experiment]
+) -> dict[str, xr.DataArray]:
+    """Leave away positions along the curves until the numbers are few enough for a page; eight stay at least."""
+    fixed = {"arm", "seed", *kind.grid, *(dim for name, one in shown.items() if used[name].cloud for dim in one.dims)}
+    curves = {dim: one[dim] for one in shown.values() for dim in one.dims if dim not in fixed}
+    for most in range(recorded.POSITIONS, 7, -2):
+        kept = {
+            axis: recorded.evenly(first[axis], most) for axis, first in curves.items() if "units" in first[axis].attrs
+        }
+        lighter = {
+            name: values.isel({dim: places for dim, places in kept.items() if dim in values.dims})
+            for name, values in shown.items()
+        }
+        if sum(int(values.notnull().sum()) for values in lighter.values()) <= NUMBERS:
+            break
+    return lighter
 
 
 def _encode(values: xr.DataArray, use: recorded.Use) -> dict[str, Any]:

@@ -33,13 +33,13 @@ def test_a_picture_has_two_sizes_and_says_the_final_numbers() -> None:
     data = results()
     drawn = drawing.draw(data, VIEW, ARMS)
     wide, narrow = (Image.open(io.BytesIO(png)) for png in (drawn.wide, drawn.narrow))
-    assert wide.format == narrow.format == "PNG"
+    assert wide.format == narrow.format == "WEBP"
     assert wide.size == (7.6 * drawing.PAGE_DPI, 2.7 * drawing.PAGE_DPI)
     assert narrow.size == (3.8 * drawing.PAGE_DPI, 5.4 * drawing.PAGE_DPI)
     for arm in ARMS:
         assert f"ends at {views.number(float(data.score.sel(arm=arm).mean('seed')[-1]))}" in drawn.alt
     assert "Which is higher?" in drawn.alt and "Where does it go?" in drawn.alt and "mean of 6 seeds" in drawn.alt
-    assert drawn.html.count("data:image/png;base64,") == 2 and 'alt="' in drawn.html
+    assert drawn.html.count("data:image/webp;base64,") == 2 and 'alt="' in drawn.html
 
 
 def test_a_picture_without_results_says_so() -> None:

@@ -190,7 +190,8 @@ def test_results_are_shown_at_once() -> None:
 
 def test_a_recorded_setting_appears_at_once_and_a_run_starts_on_top_of_it() -> None:
     widget = explore(Memorization())
-    assert widget.results.identical(recorded.at(Memorization())), "what is recorded is shown first"
+    found = recorded.at(Memorization())
+    assert found is not None and widget.results.identical(found), "what is recorded is shown first"
     widget.controls["strength"].value = 7.0
     widget.wait()
     expected = recorded.at(Memorization(strength=7.0))

@@ -31,10 +31,15 @@ NUMBERS = """(replay) => replay.charts.map(({ chart, names }) =>
 # -------------------------------------------------------------------------------------------------- without a browser
 
 
-@functools.cache
 def payload(kind: type[Experiment]) -> dict[str, Any]:
+    return _payload(kind.paper(), kind.__name__)
+
+
+@functools.cache
+def _payload(paper: str, name: str) -> dict[str, Any]:
+    kind = catalogue.experiment(paper, name)
     grid = recorded.read(kind)
-    assert grid is not None, f"{kind.__name__} declares a grid that is not recorded"
+    assert grid is not None, f"{name} declares a grid that is not recorded"
     return replay.payload(kind, grid)
 
 
@@ -318,7 +323,7 @@ def test_the_table_beside_the_chart_has_means_and_intervals(site: Path, view: An
     cells = view.locator(".reglab-table table").first.locator("tr").nth(1).locator("td").all_inner_texts()
     data = recorded.at(FIRST())
     assert data is not None
-    first = views.reduce(data, FIRST.views[0].panels[0], FIRST.arms)[0]  # type: ignore[arg-type]
+    first = views.reduce(data, FIRST.views[0].panels[0], FIRST.arms)[0]
     assert cells[0] == first.label and float(cells[1]) == first.x[0]
     for cell, value in zip(cells[2:], (first.mean[0], first.low[0], first.high[0]), strict=True):
         assert float(cell.replace("−", "-")) == pytest.approx(value, abs=0.006)
