@@ -157,9 +157,7 @@ def _lighter(
     fixed = {"arm", "seed", *kind.grid, *(dim for name, one in shown.items() if used[name].cloud for dim in one.dims)}
     curves = {dim: one[dim] for one in shown.values() for dim in one.dims if dim not in fixed}
     for most in range(recorded.POSITIONS, 7, -2):
-        kept = {
-            axis: recorded.evenly(first[axis], most) for axis, first in curves.items() if "units" in first[axis].attrs
-        }
+        kept = {dim: recorded.evenly(axis, most) for dim, axis in curves.items() if axis.dtype != object}
         lighter = {
             name: values.isel({dim: places for dim, places in kept.items() if dim in values.dims})
             for name, values in shown.items()
