@@ -6,6 +6,7 @@ import ast
 import difflib
 import hashlib
 import importlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,9 +155,15 @@ def digest(name: str) -> str:
     return code_digest(text)
 
 
+_PARSING = threading.Lock()
+"""Python 3.11 parses in one thread at a time, or fails."""
+
+
 def code_digest(text: str) -> str:
     """Return the digest of some code: of its syntax tree without comments, docstrings and formatting."""
-    return hashlib.sha256(repr(list(_canonical(ast.parse(text)))).encode()).hexdigest()[:16]
+    with _PARSING:
+        tree = ast.parse(text)
+    return hashlib.sha256(repr(list(_canonical(tree))).encode()).hexdigest()[:16]
 
 
 def _canonical(node: ast.AST) -> Iterator[Any]:

@@ -11,8 +11,11 @@ import functools
 import hashlib
 import itertools
 import json
+import os
 import platform
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -126,8 +129,8 @@ def compute(
         if progress is not None:
             progress(len(tasks) - len(left), len(tasks))
         finished = 0
-        try:
-            for at, data in _results(left, jobs, cluster):
+        try:  # after a pool broke with nothing new, one point at a time, to find out which one breaks it
+            for at, data in _results(left[:1] if broken else left, jobs, cluster):
                 _keep(*left[at], data)
                 finished += 1
                 if progress is not None:
@@ -161,7 +164,11 @@ def _results(tasks: Sequence[Task], jobs: int | None, cluster: str) -> Iterator[
     with _pool(jobs, cluster) as count, _threads_as_before():
         # batches of one and few points ahead, so that each result is kept as soon as it is there
         pool = Parallel(count, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
-        calls = (delayed(_one)(i, sweep.point(at), sweep.seeds, sweep.label(at)) for i, (sweep, at) in enumerate(tasks))
+        owner = 0 if cluster else os.getpid()
+        calls = (
+            delayed(_one)(i, sweep.point(place), sweep.seeds, sweep.label(place), owner)
+            for i, (sweep, place) in enumerate(tasks)
+        )
         try:
             yield from pool(calls)
         except lost as error:
@@ -189,18 +196,32 @@ def _pool(jobs: int | None, cluster: str) -> Iterator[int]:
         yield -1
 
 
-def _one(number: int, setting: Experiment, seeds: int, label: str) -> tuple[int, xr.Dataset]:
-    """Compute one grid point with one thread, in a worker."""
+def _one(number: int, setting: Experiment, seeds: int, label: str, owner: int = 0) -> tuple[int, xr.Dataset]:
+    """Compute one grid point with one thread, in a worker; `owner` is the process without which it is to end."""
     import scipy.linalg  # noqa: F401 - so that its threads are there to be limited
     import torch
     from threadpoolctl import threadpool_limits
 
+    if owner not in (0, os.getpid()):
+        _end_with(owner)
     threadpool_limits(1)  # for good: another thread of this worker may be computing another point
     torch.set_num_threads(1)
     try:
         return number, recorded.thin(setting.run(seeds), type(setting))
     except Exception as error:
         raise RuntimeError(f"{type(setting).__name__} at {label}: {type(error).__name__}: {error}") from error
+
+
+@functools.cache
+def _end_with(owner: int) -> None:
+    """End this process soon after its parent was killed; workers would wait for minutes else, with all their memory."""
+
+    def watch() -> None:
+        while os.getppid() == owner:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -1,0 +1,393 @@
+"""Sweeps: real processes that are killed, a real Dask cluster, and always the same bytes in the end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import small_recording
+import torch
+import xarray as xr
+
+from reglab import catalogue, cli, experiment, recorded, sweep
+from reglab.data import Seeds
+from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob
+
+PAPER = small_recording.PAPER
+FILE = f"recorded/labels/{PAPER}.nc"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the bytes of an uninterrupted recording, made in this process by one job."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        small_recording.plan(patch.setattr, folder)
+        return sweep.record(PAPER, jobs=1).read_bytes()
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> sweep.Sweep:
+    """Return the small plan, with this process's recordings in a folder of the test."""
+    small_recording.plan(monkeypatch.setattr, tmp_path)
+    return sweep.planned(PAPER)[0]
+
+
+Inside = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Inside]:
+    """Return a function that runs the command inside this process: exit status, output, messages."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["reglab", *arguments])
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert isinstance(stopped.value.code, int)
+        return stopped.value.code, *capsys.readouterr()
+
+    before = signal.getsignal(signal.SIGTERM)
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+def kept(folder: Path) -> list[Path]:
+    """Return the finished points in the cache of a folder."""
+    return sorted(folder.glob("cache/**/*.nc"))
+
+
+def wait_for(condition: Callable[[], Any], process: Any, seconds: float = 120) -> Any:
+    """Wait until something is true; fails when the process has ended before that."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    raise AssertionError("it did not happen in time")
+
+
+def finish(process: Any, folder: Path) -> bytes:
+    """Wait for the end of a command that must succeed, and return what it recorded."""
+    _, messages = process.communicate(timeout=240)
+    assert process.returncode == 0, messages
+    assert [path.name for path in (folder / FILE).parent.iterdir()] == [Path(FILE).name]
+    assert not kept(folder), "what was recorded needs no cache"
+    return (folder / FILE).read_bytes()
+
+
+# ------------------------------------------------------------------------------------------------------ the same bytes
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_the_number_of_processes_changes_no_byte(small: sweep.Sweep, whole: bytes, jobs: int) -> None:
+    threads, seen = torch.get_num_threads(), []
+    path = sweep.record(PAPER, jobs, progress=lambda done, total: seen.append((done, total)))
+    assert path.read_bytes() == whole
+    assert seen[0] == (0, 6) and seen[-1] == (6, 6) and seen == sorted(seen)
+    assert torch.get_num_threads() == threads
+
+
+def test_one_thread_computes_whatever_this_process_has(small: sweep.Sweep, whole: bytes) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert sweep.record(PAPER, jobs=1).read_bytes() == whole
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_killed_at_any_moment_it_goes_on(tmp_path: Path, whole: bytes) -> None:
+    chance, seen = random.Random(), set()
+    process = small_recording.start(tmp_path, "record", PAPER, "--jobs", "2")
+    began = time.monotonic()
+    wait_for(lambda: kept(tmp_path), process)
+    usual = time.monotonic() - began  # from the start to the first finished point
+    process.kill()
+    process.communicate()
+    for _ in range(3):
+        process = small_recording.start(tmp_path, "record", PAPER, "--jobs", "2")
+        time.sleep(chance.uniform(0.2, 1.2) * usual)
+        family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not psutil.wait_procs(family, timeout=60)[1], "no worker outlives the command for long"
+        seen.add(len(kept(tmp_path)))
+    assert seen, "points were kept"
+    assert finish(small_recording.start(tmp_path, "record", PAPER, "--jobs", "1"), tmp_path) == whole
+
+
+def test_finished_points_are_not_computed_again(small: sweep.Sweep, whole: bytes, tmp_path: Path) -> None:
+    tasks = [(small, place) for place in small.places]
+    sweep.compute(tasks[:4], jobs=1)
+    times = {path: path.stat().st_mtime_ns for path in kept(tmp_path)}
+    assert len(times) == 4
+    sweep.compute(tasks, jobs=1)
+    assert {path: path.stat().st_mtime_ns for path in times} == times and len(kept(tmp_path)) == 6
+    first, second, third, *_ = kept(tmp_path)
+    first.write_bytes(first.read_bytes()[:1000])
+    second.write_bytes(b"")
+    third.with_name("0-0.nc.tmp").write_bytes(b"half a file of a run that was killed")
+    assert sweep.record(PAPER, jobs=1).read_bytes() == whole, "what is cut short is computed again"
+
+
+def test_points_of_other_code_or_settings_are_not_taken(small: sweep.Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    def other(**changes: Any) -> Path:
+        return sweep.Sweep(**{"kind": small.kind, "settings": small.settings, "seeds": small.seeds, **changes}).folder
+
+    assert other() == small.folder
+    folders = {small.folder, other(seeds=4), other(settings={"steps": 550})}
+    with monkeypatch.context() as patch:
+        patch.setattr(small.kind, "grid", {"spread": (0.1, 0.3), "ratio": (0.3, 0.9)})
+        folders.add(other())
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "code_digest", lambda name: "0" * 16)
+        folders.add(other())
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "__version__", "1.0")
+        folders.add(other())
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue, "code_digest", lambda text: "0" * 16)
+        folders.add(other())
+    assert len(folders) == 7
+
+
+# -------------------------------------------------------------------------------------------------------- lost workers
+
+
+def test_a_killed_process_loses_nothing(tmp_path: Path, whole: bytes) -> None:
+    process = small_recording.start(tmp_path, "record", PAPER, "--jobs", "2")
+    wait_for(lambda: kept(tmp_path), process)
+    workers = [one for one in psutil.Process(process.pid).children() if "LokyProcess" in " ".join(one.cmdline())]
+    assert len(workers) == 2
+    workers[0].send_signal(signal.SIGKILL)
+    assert finish(process, tmp_path) == whole
+
+
+def test_a_killed_dask_worker_loses_nothing(tmp_path: Path, whole: bytes) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        with distributed.Client(cluster) as client:
+            workers = list(client.run(os.getpid).values())
+        assert len(workers) == 2
+        process = small_recording.start(tmp_path, "record", PAPER, "--cluster", cluster.scheduler_address)
+        wait_for(lambda: kept(tmp_path), process)
+        os.kill(workers[0], signal.SIGKILL)
+        assert finish(process, tmp_path) == whole
+
+
+def test_a_dask_worker_with_several_threads_gives_the_same(small: sweep.Sweep, whole: bytes) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
+        assert sweep.record(PAPER, cluster=cluster.scheduler_address).read_bytes() == whole
+
+
+class Trial(Experiment):
+    """A small experiment whose points may fail or end their worker."""
+
+    arms = {}
+    outputs = {"score": Var("seed", "score", "the number of the point")}
+    headline = "score"
+    grid = {"first": (1, 2), "second": (1, 2, 3)}
+
+    def axes(self) -> dict[str, Axis]:
+        return {}
+
+    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
+        yield Tick(0)
+        self.happens()
+        yield Frame({}, {"score": [10.0 * self.first + self.second] * len(seeds)})
+
+    first: int
+    second: int
+
+    def happens(self) -> None:
+        """Do what goes wrong at a point."""
+
+
+def number(default: int) -> Any:
+    return knob(default, low=1, high=3, step=1, help="a number")
+
+
+@experiment.dataclass(frozen=True)
+class Deadly(Trial):
+    """One point always ends its worker."""
+
+    first: int = number(1)
+    second: int = number(1)
+
+    def happens(self) -> None:
+        if (self.first, self.second) == (2, 2):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@experiment.dataclass(frozen=True)
+class Faulty(Trial):
+    """One point raises an error."""
+
+    first: int = number(1)
+    second: int = number(1)
+
+    def happens(self) -> None:
+        if (self.first, self.second) == (2, 2):
+            raise ValueError("no luck")
+
+
+def all_points(cls: type[Experiment]) -> list[sweep.Task]:
+    one = sweep.Sweep(cls, {}, 2)
+    return [(one, place) for place in one.places]
+
+
+def test_a_point_that_always_ends_its_worker_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sweep, "CACHE", tmp_path / "cache")
+    with pytest.raises(RuntimeError, match=r"^Deadly at first 2, second 2: the workers were lost 3 times"):
+        sweep.compute(all_points(Deadly), jobs=2)
+    assert len(kept(tmp_path)) >= 4
+
+
+def test_an_error_names_its_point_and_loses_nothing_finished(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sweep, "CACHE", tmp_path / "cache")
+    for jobs in (1, 2):
+        with pytest.raises(RuntimeError, match=r"^Faulty at first 2, second 2: ValueError: no luck$"):
+            sweep.compute(all_points(Faulty), jobs=jobs)
+        assert len(kept(tmp_path)) >= 4
+    monkeypatch.setattr(Faulty, "happens", lambda self: None)
+    tasks = all_points(Faulty)
+    sweep.compute(tasks, jobs=1)
+    grid = sweep.gather(tasks[0][0])
+    np.testing.assert_array_equal(grid.score.mean("seed"), [[11, 12, 13], [21, 22, 23]])
+
+
+def test_a_worker_with_other_code_is_found_out(small: sweep.Sweep, tmp_path: Path) -> None:
+    data = small.point((0, 0)).run(1)
+    with pytest.raises(RuntimeError, match="other code or versions"):
+        sweep._keep(small, (0, 0), data.assign_attrs(digest="0" * 16))
+    with pytest.raises(RuntimeError, match="other code or versions"):
+        sweep._keep(small, (0, 0), data.assign_attrs(versions='{"torch": "1.0"}'))
+    assert not kept(tmp_path)
+
+
+# ------------------------------------------------------------------------------------------- arms that are trained once
+
+
+def test_arms_that_do_not_depend_on_a_knob_are_computed_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cls = catalogue.experiment("mode_collapse", "ModeCollapse")
+    grid, settings = {"strength": (0, 0.02), "rate_ratio": (0.25, 1)}, {"steps": 40}
+    small_recording.plan(monkeypatch.setattr, tmp_path, cls, grid, settings)
+    (one,) = sweep.planned("mode_collapse")
+    arms = {place: list(one.point(place).arms) for place in one.places}
+    assert arms[1, 0] == list(cls.arms), "all of them at the default"
+    assert set(cls.arms) - set(arms[0, 0]) == {"GAN", "GAN + embedding", "GAN, balanced"}
+    assert arms[0, 1] == ["MEE", "entropy only", "official buffer"]
+    sweep.compute([(one, place) for place in one.places], jobs=1)
+    grid_of_all = sweep.gather(one)
+    for place in one.places:
+        settings_there = {"strength": grid["strength"][place[0]], "rate_ratio": grid["rate_ratio"][place[1]]}
+        run = recorded.thin(cls.make({**settings, **settings_there}).run(small_recording.SEEDS), cls)
+        there = grid_of_all.isel(strength=place[0], rate_ratio=place[1])
+        for name, values in run.data_vars.items():
+            # forty steps amplify the rounding of another batch a little
+            np.testing.assert_allclose(there[name], values, atol=5e-3, rtol=5e-3, err_msg=f"{place} {name}")
+
+
+# -------------------------------------------------------------------------------------------------------- the command
+
+
+def test_check_tells_what_is_stale(small: sweep.Sweep, inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, table, message = inside("record", PAPER, "--check")
+    assert status == 1 and "not recorded" in table and f"`reglab record {PAPER}`" in message
+    assert inside("record", PAPER, "--jobs", "1")[0] == 0
+    status, table, message = inside("record", PAPER, "--check")
+    assert status == 0 and "current" in table and not message
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue, "code_digest", lambda text: "0" * 16)  # of the core: no grid is stale by that
+        assert inside("record", PAPER, "--check")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "code_digest", lambda name: "0" * 16)
+        status, table, _ = inside("record", PAPER, "--check")
+        assert status == 1 and "the code of the paper has changed" in table
+    monkeypatch.setattr(small.kind, "grid", {"spread": (0.1, 0.3), "ratio": (0.3, 0.9)})
+    status, table, _ = inside("record", PAPER, "--check")
+    assert status == 1 and "its knobs or its grid have changed" in table
+    recorded.path(PAPER).write_bytes(b"nothing")
+    status, table, _ = inside("record", PAPER, "--check")
+    assert status == 1 and "cut short or damaged" in table
+
+
+def test_spot_computes_one_point_anew(small: sweep.Sweep, inside: Inside) -> None:
+    assert inside("record", PAPER, "--jobs", "1")[0] == 0
+    chosen = set()
+    for text in "abcd":
+        status, _, message = inside("record", PAPER, "--spot", text)
+        assert status == 0 and "LinearTheory at spread 0." in message and "largest difference" in message
+        assert inside("record", PAPER, "--spot", text)[2] == message
+        chosen.add(message.split(":")[1])
+    assert len(chosen) > 1, "another text chooses another point"
+
+
+def test_spot_finds_what_has_changed(small: sweep.Sweep, inside: Inside) -> None:
+    sweep.compute([(small, place) for place in small.places], jobs=1)
+    grid = sweep.gather(small)
+    for change, status in ((0.2 * small.kind.leeway, 0), (5 * small.kind.leeway, 1)):
+        span = float(grid.test_accuracy.mean("seed").max() - grid.test_accuracy.mean("seed").min())
+        recorded.write(PAPER, {small.kind: grid.assign(test_accuracy=grid.test_accuracy + change * span)})
+        found, _, message = inside("record", PAPER, "--spot", "a")
+        assert found == status and "(test_accuracy)" in message
+        assert ("2 % are allowed" in message) == bool(status)
+    recorded.write(PAPER, {small.kind: grid.assign(cosine=grid.cosine.where(grid.time > 3))})
+    status, _, message = inside("record", PAPER, "--spot", "a")
+    assert status == 1 and "cosine has results elsewhere" in message
+    recorded.path(PAPER).unlink()
+    status, _, message = inside("record", PAPER, "--spot", "a")
+    assert status == 1 and "not recorded" in message
+
+
+def test_wrong_words_are_one_line(small: sweep.Sweep, inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    for arguments, words in (
+        (("nosuch",), "no paper named 'nosuch'"),
+        ((PAPER, "--check", "--spot", "a"), "exclude each other"),
+        ((PAPER, "--check", "--jobs", "2"), "exclude each other"),
+        ((PAPER, "--jobs", "2", "--cluster", "tcp://127.0.0.1:1"), "--jobs is for processes on this computer"),
+        ((PAPER, "--jobs", "0"), "greater than or equal to 1"),
+    ):
+        status, _, message = inside("record", *arguments)
+        assert status == 2 and words in message and message.strip().count("\n") == 0, message
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "distributed", None)
+        status, _, message = inside("record", PAPER, "--cluster", "tcp://127.0.0.1:1")
+        assert status == 1 and "pip install 'reglab[cluster]'" in message and message.count("\n") == 1
+    monkeypatch.setattr(sweep, "planned", lambda name: [])
+    status, _, message = inside("record", PAPER)
+    assert status == 1 and "declares no grid" in message
+
+
+def test_a_cluster_that_does_not_answer_is_said(small: sweep.Sweep, inside: Inside) -> None:
+    pytest.importorskip("distributed")
+    status, _, message = inside("record", PAPER, "--cluster", "tcp://127.0.0.1:1")
+    assert status == 1 and "no Dask scheduler answers at tcp://127.0.0.1:1" in message
+
+
+def test_positions_along_a_knob_may_be_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cls = catalogue.experiment("mode_collapse", "ModeCollapse")
+    grid, settings = {"target": ("ring", "one"), "strength": (0, 0.02)}, {"steps": 20, "modes": 1}
+    monkeypatch.setattr(cls, "unaffected", {})
+    small_recording.plan(monkeypatch.setattr, tmp_path, cls, grid, settings)
+    sweep.record("mode_collapse", jobs=1)
+    data = recorded.read(cls)
+    assert data is not None and data.target.values.tolist() == ["ring", "one"]
+    found = recorded.at(cls.make({**settings, "target": "one"}))
+    assert found is not None
+    xr.testing.assert_equal(found.covered, data.covered.sel(target="one", strength=0.02, drop=True))
