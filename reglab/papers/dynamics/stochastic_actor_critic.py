@@ -11,9 +11,9 @@ In the plane episodes never start inside the danger zone, which the official cod
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -172,7 +172,10 @@ class Learner:
             p.requires_grad_(False)
         self.of_policy = torch.optim.Adam(self.policy.parameters(), lr=RATE, fused=True)
         self.of_critic = torch.optim.Adam(self.critic.parameters(), lr=RATE, fused=True)
-        self.target_beta, self.actor_beta = self._each([a.target for a in agents]), self._each([a.actor for a in agents])
+        self.target_beta, self.actor_beta = (
+            self._each([a.target for a in agents]),
+            self._each([a.actor for a in agents]),
+        )
         self.plain = self.double(self._each([float(a.plain) for a in agents])) > 0
         self.alpha = torch.full((len(agents) * len(seeds), 1), alpha)
 
@@ -334,7 +337,7 @@ class World(NamedTuple):
 
 def mean_reward(s: Tensor, a: Tensor) -> Tensor:
     """Return r̄: a hill of height 1 around s = 0.6 and one of 0.8 around s = -0.6, minus 0.05a² and 0.35."""
-    hills = (-((s - 0.6) / 0.25) ** 2).exp() + 0.8 * (-((s + 0.6) / 0.25) ** 2).exp()
+    hills = (-(((s - 0.6) / 0.25) ** 2)).exp() + 0.8 * (-(((s + 0.6) / 0.25) ** 2)).exp()
     return hills - 0.05 * a**2 - 0.35
 
 
@@ -673,10 +676,7 @@ class PointMass(Experiment):
     views = (
         View(
             "Danger",
-            (
-                Curves("How long is it in danger?", ["inside"]),
-                Curves("Does it arrive?", ["arrived"]),
-            ),
+            (Curves("How long is it in danger?", ["inside"]), Curves("Does it arrive?", ["arrived"])),
             height=3.2,
         ),
     )
@@ -753,3 +753,236 @@ class PointMass(Experiment):
 
 
 EXPERIMENTS = (Actors, Pessimism, PointMass)
+
+
+# ---------------------------------------------------------------------------------- pictures that occur only once
+
+
+def draw_band(figure: Figure, results: xr.Dataset) -> str:
+    """Draw the exact value of the first seed's policy, and what the critic believes with its ±σ, along the line."""
+    wide, arms = figure.get_figwidth() >= WIDE, ("β = 0", "STAC")
+    axes = figure.subplots(*((1, 2) if wide else (2, 1)), sharex=True, sharey=True)
+    s, said = results.state.values, []
+    for axis, arm in zip(axes, arms, strict=True):
+        one, look = results.sel(arm=arm).isel(seed=0), styles(Actors.arms)[arm]
+        believed, sigma = one.believed.values, one.sigma_at.values
+        axis.axvspan(BORDER, 1, color="#999999", alpha=0.18, lw=0)
+        axis.fill_between(s, believed - sigma, believed + sigma, color=look.color, alpha=0.3, lw=0, label="±σ")
+        axis.plot(s, believed, color=look.color, lw=2.5, label="critic's μ")
+        axis.plot(s, one.exact.values, color="black", lw=1.8, ls=(0, (4, 2)), label="exact value")
+        axis.set_title(f"{arm}: what does the critic know?")
+        right = s > BORDER
+        said.append(
+            f"{arm}: mean σ {sigma[~right].mean():.2f} left and {sigma[right].mean():.2f} right of {BORDER}, mean of "
+            f"critic minus exact {(believed - one.exact.values).mean():.2f}"
+        )
+    axes[0].set_ylabel("value")
+    axes[-1].set_xlabel("state s")
+    if wide:
+        axes[0].set_xlabel("state s")
+    axes[0].legend(fontsize=9, loc="lower left")
+    return f"Value along the line for the first seed, noisy rewards on the right. {'; '.join(said)}."
+
+
+def draw_tradeoff(figure: Figure, results: xr.Dataset) -> str:
+    """Draw the exact value of every policy against its critic's overestimation, one dot for each run."""
+    axes, said = figure.subplots(), []
+    for arm, look in styles(Pessimism.arms).items():
+        bias, value = (results[name].sel(arm=arm).isel(step=-1).values for name in ("overestimation", "value"))
+        axes.plot(bias, value, look.marker, color=look.color, ms=7, mec="white", mew=0.5, label=arm)
+        said.append(f"{arm}: overestimation {bias.mean():.2f}, value {value.mean():.2f}")
+    axes.axvline(0, color="black", lw=0.8)
+    axes.set(xlabel="overestimation", ylabel="policy value", title="Is the policy better where the critic is right?")
+    axes.legend(fontsize=9, loc="best", ncols=1 if figure.get_figwidth() >= WIDE else 2)
+    return f"Each dot is a run. Means: {'; '.join(said)}."
+
+
+def draw_maps(figure: Figure, results: xr.Dataset) -> str:
+    """Draw where the first seed's agents spend their time in the square, with the danger zone as a circle."""
+    from matplotlib.patches import Circle
+
+    wide, arms = figure.get_figwidth() >= WIDE, list(PointMass.arms)
+    axes, said = figure.subplots(*((1, 5) if wide else (3, 2)), sharex=True, sharey=True), []
+    for axis in axes.flat[len(arms) :]:
+        axis.axis("off")
+    for axis, arm in zip(axes.flat, arms, strict=False):
+        shares = results["map"].sel(arm=arm).isel(seed=0).values
+        axis.imshow(np.sqrt(shares), origin="lower", extent=(0, 1, 0, 1), cmap="viridis")
+        axis.add_patch(Circle((CENTER, CENTER), RADIUS, fill=False, color="white", lw=1.5, ls="--"))
+        axis.set_title(arm, fontsize=10)
+        axis.set(xticks=(0, 1), yticks=(0, 1))
+        axis.grid(False)
+        steps = float(results.inside.sel(arm=arm).isel(seed=0, step=-1))
+        said.append(f"{arm}: {steps:.1f} steps in danger for each episode")
+    figure.suptitle("Where does the agent walk? Bright: often", fontsize=11)
+    return f"Maps of the time spent in the unit square, goal at the origin, danger inside a circle. {'; '.join(said)}."
+
+
+# ------------------------------------------------------------------------------------------------------- claims
+
+
+NOISY = {"variant": "noisy", "reward_noise": 1.0, "buffer": 200, "steps": 900}
+"""Little data, noisy rewards everywhere, noisy moves on the right."""
+STILL = {"variant": "still", "buffer": 2000}
+"""No noise, much data."""
+
+
+def last(results: xr.Dataset, name: str, arm: str) -> xr.DataArray:
+    """Return a quantity of one arm after training: one number for each seed."""
+    return results[name].sel(arm=arm).isel(step=-1)
+
+
+def more(results: xr.Dataset, name: str, arm: str, other: str) -> xr.DataArray:
+    """Return by how much a quantity of one arm exceeds that of another after training."""
+    return last(results, name, arm) - last(results, name, other)
+
+
+def late(results: xr.Dataset, arm: str) -> xr.DataArray:
+    """Return the overestimation of one arm, mean of all checkpoints from step 300 on."""
+    trace = results.overestimation.sel(arm=arm)
+    return trace.where(trace.step >= min(300, int(trace.step[-1]))).mean("step")
+
+
+def falling(results: xr.Dataset) -> float:
+    """Return in how many seeds the least-squares slope of overestimation over β = 0, 0.25, 0.5 is negative."""
+    arms = ["β = 0", "β = 0.25", "β = 0.5"]
+    bias = results.overestimation.isel(step=-1).sel(arm=arms).transpose("arm", "seed").values
+    slopes = np.polyfit([BETAS[arm] for arm in arms], bias, 1)[0]
+    return float((slopes < 0).sum())
+
+
+def beside_min(results: xr.Dataset) -> float:
+    """Return the smallest |overestimation| of the four β minus that of the smaller of two critics, means of seeds."""
+    size = {arm: abs(float(late(results, arm).mean())) for arm in Pessimism.arms}
+    return min(size[arm] for arm in BETAS) - size["min of two"]
+
+
+def step_up(results: xr.Dataset) -> xr.DataArray:
+    """Return the critic's mean σ right of s = 0.2 minus left of it, for STAC."""
+    sigma = results.sigma_at.sel(arm="STAC")
+    return sigma.where(sigma.state > BORDER).mean("state") - sigma.where(sigma.state < BORDER).mean("state")
+
+
+def agreement(results: xr.Dataset) -> np.ndarray:
+    """Return the correlation over the grid of the critic's σ with the exact one, for STAC: one for each seed."""
+    both = [results[name].sel(arm="STAC").transpose("seed", "state").values for name in ("sigma_at", "sigma_star_at")]
+    return np.array([np.corrcoef(one, two)[0, 1] for one, two in zip(*both, strict=True)])
+
+
+def steadier(without: xr.Dataset, dropped: xr.Dataset) -> float:
+    """Return by how much dropout changes the standard deviation over seeds of the policy value at β = 0.25."""
+    before, after = (float(last(one, "value", "β = 0.25").std("seed", ddof=1)) for one in (without, dropped))
+    return after - before
+
+
+DROPOUT = "Dropout 0.01 against none: Hopper 3364 to 1005, Humanoid 8278 to 8301, Hardcore 119 to 103"
+
+# fmt: off
+CLAIMS = (
+    Claim("overestimation", Pessimism,
+          "Without pessimism the critic promises too much where data are scarce and noisy: overestimation, mean of the "
+          "steps from 300 on",
+          "Off-policy actor-critics overestimate (abstract)",
+          lambda r: late(r, "β = 0"), {"noisy": NOISY}, above=0, essential=True),
+    Claim("falls with β", Pessimism,
+          "Overestimation falls with β: number of seeds out of eight with a negative slope over β = 0, 0.25, 0.5",
+          "Subtracting β standard deviations mitigates overestimation (abstract)",
+          falling, {"noisy": NOISY}, above=6.5, rule="exact", essential=True),
+    Claim("σ is higher right", Actors,
+          "The critic of STAC knows where rewards are noisy: mean σ right of s = 0.2 minus left of it",
+          "The critic models temporal aleatoric uncertainty (abstract)",
+          step_up, above=1, essential=True),
+    Claim("σ follows the exact one", Actors,
+          "The σ of the critic of STAC follows the exact one of its target: correlation over the line",
+          "The critic models temporal aleatoric uncertainty (abstract)",
+          agreement, above=0.8, essential=True),
+    Claim("risk aversion", Pessimism,
+          "The agent avoids the noisy hill as β grows: share of time there at β = 0.5 minus that at β = 0",
+          "On RiskyPointMass the agent avoids the danger more and more from β = 0 to 0.5 (occupancy maps)",
+          lambda r: more(r, "right", "β = 0.5", "β = 0"), below=0, essential=True),
+    Claim("one critic suffices", Pessimism,
+          "Some β has no larger bias than the smaller of two critics, which has twice the weights: difference of "
+          "absolute mean overestimations",
+          "One critic mitigates overestimation without an ensemble (abstract)",
+          beside_min, {"noisy": NOISY}, below=0, rule="bootstrap"),
+    Claim("too much pessimism", Pessimism,
+          "At β = 0.5 values are underestimated where all is noisy: overestimation",
+          "LunarLander 266 at β = 0, −78 at β = 0.5",
+          lambda r: last(r, "overestimation", "β = 0.5"), {"noisy": NOISY}, below=-1, essential=True),
+    Claim("no noise, no bias", Pessimism,
+          "Without noise β hardly matters: overestimation at β = 0.5 minus that at β = 0",
+          "Follows from the method: σ is that of the target",
+          lambda r: more(r, "overestimation", "β = 0.5", "β = 0"), {"still": STILL}, within=(-0.3, 0.3),
+          essential=True),
+    Claim("no noise, same behavior", Pessimism,
+          "Without noise the agent goes where it would go anyway: share of time right at β = 0.5 minus that at β = 0",
+          "Follows from the method: σ is that of the target",
+          lambda r: more(r, "right", "β = 0.5", "β = 0"), {"still": STILL}, within=(-0.1, 0.1)),
+    Claim("dropout 0.01 steadies", Pessimism,
+          "Dropout of 0.01 lowers the spread of the policy value over seeds at β = 0.25: change of its standard "
+          "deviation",
+          DROPOUT,
+          steadier, {"none": NOISY, "dropout": {**NOISY, "dropout": 0.01}}, below=0, rule="bootstrap"),
+    Claim("dropout 0.05 steadies", Pessimism,
+          "Dropout of 0.05 lowers the spread of the policy value over seeds at β = 0.25: change of its standard "
+          "deviation",
+          DROPOUT,
+          steadier, {"none": NOISY, "dropout": {**NOISY, "dropout": 0.05}}, below=0, rule="bootstrap"),
+    Claim("the target lowers values", Actors,
+          "Pessimism in the actor alone leaves the bias: overestimation of STAC minus that of actor only",
+          "β stands in the target and in the actor (official code; no ablation)",
+          lambda r: more(r, "overestimation", "STAC", "actor only"), below=0),
+    Claim("the actor avoids", Actors,
+          "Pessimism in the target alone takes more risk: share of time right of STAC minus that of target only",
+          "β stands in the target and in the actor (official code; no ablation)",
+          lambda r: more(r, "right", "STAC", "target only"), below=0),
+    Claim("danger avoided", PointMass,
+          "In the plane the agent spends less time in danger: steps of an episode inside at β = 0.5 minus at β = 0",
+          "Occupancy maps avoid the danger disc more and more as β grows (one seed)",
+          lambda r: more(r, "inside", "β = 0.5", "β = 0"), below=0),
+)
+# fmt: on
+
+
+# ------------------------------------------------------------------------------------------- checks of the exercises
+
+
+def fixed_point(mean: float, noise: float, beta: float, discount: float, rounds: int = 400) -> float:
+    """Return where the pessimistic mean of a one-state problem settles (α = 0), by fitting the critic again and again.
+
+    The reward is mean ± noise with equal chances; each round fits μ and σ to the targets, as the likelihood asks.
+    """
+    reward = torch.tensor([mean - noise, mean + noise], dtype=torch.float64)
+    mu, sd, none = torch.zeros(()).double(), torch.zeros(()).double(), torch.zeros(())
+    for _ in range(rounds):
+        target = soft_target(reward, none, pessimistic(mu, sd, beta), none, 0.0, discount)
+        mu, sd = target.mean(), target.std(unbiased=False)
+    return float(mu)
+
+
+def check_fixed_point(answer: Callable[[float, float, float, float], float]) -> str:
+    """Check a student's fixed point of the pessimistic mean, a function of mean reward, its sd ρ, β and γ."""
+    for mean, noise, beta, discount in ((1.0, 0.5, 0.4, 0.9), (-0.3, 2.0, 0.25, 0.85), (0.2, 3.0, 0.125, 0.5)):
+        found = answer(mean, noise, beta, discount)
+        if found is None:
+            raise NotImplementedError
+        if not isinstance(found, int | float | Tensor | np.generic) or np.size(found) != 1:
+            raise Wrong("return one number.")
+        right = fixed_point(mean, noise, beta, discount)
+        if abs(float(found) - right) < 1e-3:
+            continue
+        mistakes = {
+            mean / (1 - discount): "this is the true value; where is the pessimism?",
+            (mean - beta * noise) / (1 - discount): "only the next value is lowered, not the reward of this step.",
+            (mean - discount * beta * noise**2) / (1 - discount): "subtract standard deviations, not variances.",
+            mean / (1 - discount)
+            - discount * beta * noise: "the next target is lowered as well, and the one after it.",
+        }
+        for value, hint in mistakes.items():
+            if abs(float(found) - value) < 1e-3:
+                raise Wrong(hint)
+        raise Wrong(
+            f"for r̄ = {mean}, ρ = {noise}, β = {beta}, γ = {discount} the mean settles at {right:.3f}. "
+            "Write the mean of y with μ on both sides, and solve for μ."
+        )
+    return "The critic settles there at every setting we tried."
