@@ -4,12 +4,13 @@ Uğurcan Özalp, 2026, arXiv 2601.00737.
 
 Departures from the paper: two toy worlds instead of MuJoCo and Box2D, 48 hidden units instead of 256, batches of 64, a
 learning rate of 3e-3 and a soft update of 0.05, so that a run takes seconds. On the line the temperature is fixed and
-the buffer starts full of random transitions. Values are exact, from a grid, where the paper takes returns of an episode.
-In the plane episodes never start inside the danger zone, which the official code means to do but does not.
+the buffer starts full of random transitions. Values are exact, from a grid; the paper takes returns of an episode. In
+the plane episodes never start inside the danger zone, which the official code means to do but does not.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -154,7 +155,7 @@ class Learner:
     ) -> None:
         self.seeds, self.agents, self.discount = seeds, agents, discount
         self.twins = sum(agent.twin for agent in agents) * len(seeds)
-        if any(one.twin and not other.twin for one, other in zip(agents, agents[1:], strict=False)):
+        if any(one.twin and not other.twin for one, other in itertools.pairwise(agents)):
             raise ValueError("agents with two critics come last")
 
         def weights(purpose: str) -> list[torch.Generator]:
@@ -189,7 +190,8 @@ class Learner:
 
     def act(self, states: Tensor, noise: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return actions and their log densities: [A·S, N, ...] -> [A·S, N, k] and [A·S, N]."""
-        return squash(*self.policy(states, keep), noise)
+        mean, sd = self.policy(states, keep)
+        return squash(mean, sd, noise)
 
     def judge(
         self, critic: Network, states: Tensor, actions: Tensor, keep: Tensor | None = None
@@ -413,7 +415,7 @@ ROLLOUTS, LENGTH, PLACES = 128, 60, 40
 
 @torch.no_grad()
 def rollouts(learner: Learner, world: World) -> dict[str, Tensor]:
-    """Let the agents act from uniform starts; agents of a seed share starts and noise: everything [A·S] or [A·S, 40]."""
+    """Let agents act from uniform starts; those of a seed share starts and noise: everything [A·S] or [A·S, 40]."""
     seeds, copies = learner.seeds, len(learner.agents)
     noise = normal(seeds, "rollouts", LENGTH, ROLLOUTS, 3).float().repeat(copies, 1, 1, 1)
     s = (2 * uniform(seeds, "rollouts from", ROLLOUTS) - 1).repeat(copies, 1)
