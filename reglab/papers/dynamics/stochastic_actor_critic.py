@@ -626,8 +626,8 @@ class Pessimism(OnLine):
 # -------------------------------------------------------------------------------------------- a danger in the plane
 
 
-CENTER, RADIUS, CELLS, EPISODE = 0.5, 0.3, 24, 200
-"""Center and radius of the danger zone, cells of the map along each axis, most steps of an episode."""
+CENTER, RADIUS, CELLS, EPISODE, WALKS = 0.5, 0.3, 20, 200, 256
+"""Center and radius of the danger zone, cells of the map along each axis, steps and number of test episodes."""
 
 
 def danger(state: Tensor) -> Tensor:
@@ -671,7 +671,7 @@ class PointMass(Experiment):
     }
     outputs = {
         "inside": Var(CURVE, "steps in danger", "steps inside the danger zone for each episode", "steps", low=0),
-        "arrived": share(CURVE, "share arrived", "share of 64 episodes that reach the goal"),
+        "arrived": share(CURVE, "share arrived", "share of 256 episodes that reach the goal"),
         "reward": Var(CURVE, "mean return", "mean undiscounted return of an episode, with expected penalties"),
         "map": share("arm seed row column", "share of time", "share of the time in each cell of the square"),
     }
@@ -711,8 +711,7 @@ class PointMass(Experiment):
         s, chance, checkpoints = begin[:, 0], Chance(seeds, copies, 2, 0.0), self.checkpoints()
         for step in range(self.steps + 1):
             if step in checkpoints:
-                values = {name: one.unflatten(0, (copies, -1)) for name, one in self._walk(learner).items()}
-                yield Frame({"step": checkpoints.index(step)}, values)
+                yield from self._walk(learner, step)
             if step % 4 == 0:
                 yield Tick((step + 0.5) / (self.steps + 1))
             if step == self.steps:
@@ -730,11 +729,11 @@ class PointMass(Experiment):
             learner.update(memory.sample(choices), noise, keep, goal=-2.0)
 
     @torch.no_grad()
-    def _walk(self, learner: Learner) -> dict[str, Tensor]:
-        """Take the middle action in 64 episodes and note where the time is spent: everything [A·S, ...]."""
+    def _walk(self, learner: Learner, step: int) -> Iterator[Frame | Tick]:
+        """Take the middle action in 256 episodes and note where the time is spent; one frame at the end."""
         copies = len(self.betas)
-        s = starts(learner.seeds, "test starts", 64).repeat(copies, 1, 1)
-        chance = uniform(learner.seeds, "test noise", EPISODE, 64, 3).repeat(copies, 1, 1, 1)
+        s = starts(learner.seeds, "test starts", WALKS).repeat(copies, 1, 1)
+        chance = uniform(learner.seeds, "test noise", EPISODE, WALKS, 3).repeat(copies, 1, 1, 1)
         alive, total, inside = (torch.full(s.shape[:2], one) for one in (1.0, 0.0, 0.0))
         counts = torch.zeros(len(s), CELLS * CELLS)
         for t in range(EPISODE):
@@ -746,12 +745,18 @@ class PointMass(Experiment):
             moved = point_step(s, action, chance[:, t])
             alive = alive * (1 - moved.done)
             s = moved.following
-        return {
+            if not alive.any():
+                break
+            if t % 20 == 19:
+                yield Tick((step + 0.4 * t / EPISODE) / (self.steps + 1))
+        values = {
             "inside": inside.mean(1),
             "arrived": 1 - alive.mean(1),
             "reward": total.mean(1),
             "map": (counts / counts.sum(1, keepdim=True)).unflatten(1, (CELLS, CELLS)),
         }
+        place = {"step": self.checkpoints().index(step)}
+        yield Frame(place, {name: one.unflatten(0, (copies, -1)) for name, one in values.items()})
 
 
 EXPERIMENTS = (Actors, Pessimism, PointMass)
