@@ -568,9 +568,9 @@ class Actors(OnLine):
         ), height=3.2),
         View("What the critic knows", (
             Curves("STAC: are its values right?", ["believed", "exact"], ["STAC"], "value",
-                   [Line("x", BORDER, " noisy")]),
+                   [Line("x", BORDER, " right hill")]),
             Curves("STAC: does it know the noise?", ["sigma_at", "sigma_star_at"], ["STAC"], "standard deviation",
-                   [Line("x", BORDER, " noisy")]),
+                   [Line("x", BORDER, " right hill")]),
         ), height=3),
         View("Which half counts", (
             Dots("How much is promised too much?", "overestimation", lines=[Line("x", 0, "")]),
@@ -609,12 +609,9 @@ class Pessimism(OnLine):
             height=3.4,
         ),
         View(
-            "Where it goes",
-            (
-                Curves("Where is the agent?", ["occupancy"], tuple(BETAS), lines=[Line("x", BORDER, " noisy")]),
-                Dots("How often does it take the risk?", "right"),
-            ),
-            height=3.2,
+            "Risk",
+            (Dots("How often does it take the risk?", "right"), Dots("How much do its returns vary?", "return_sd")),
+            height=3,
         ),
     )
 
@@ -791,6 +788,23 @@ def draw_band(figure: Figure, results: xr.Dataset) -> str:
     return f"Value along the line for the first seed, noisy rewards on the right. {'; '.join(said)}."
 
 
+def draw_occupancy(figure: Figure, results: xr.Dataset) -> str:
+    """Draw where on the line the agents are, one panel for each β, the mean of all seeds as bars."""
+    axes = figure.subplots(*((1, 4) if figure.get_figwidth() >= WIDE else (2, 2)), sharex=True, sharey=True)
+    look, said = styles(Pessimism.arms), []
+    for axis, arm in zip(axes.flat, BETAS, strict=True):
+        density = results.occupancy.sel(arm=arm).mean("seed").values
+        axis.axvspan(BORDER, 1, color="#999999", alpha=0.18, lw=0)
+        axis.bar(results.place.values, density, width=2 / PLACES, color=look[arm].color)
+        axis.set(title=arm, xlim=(-1, 1), xticks=(-0.6, 0.6), xlabel="state s")
+        said.append(
+            f"{arm}: {float(results.right.sel(arm=arm).isel(step=-1).mean()):.2f} of the time right of {BORDER}"
+        )
+    for axis in axes.flat[::2] if figure.get_figwidth() < WIDE else axes[:1]:
+        axis.set_ylabel("density")
+    return f"How often agents are where on the line, mean of all seeds, right hill shaded. {'; '.join(said)}."
+
+
 def draw_tradeoff(figure: Figure, results: xr.Dataset) -> str:
     """Draw the exact value of every policy against its critic's overestimation, one dot for each run."""
     axes, said = figure.subplots(), []
@@ -814,7 +828,7 @@ def draw_maps(figure: Figure, results: xr.Dataset) -> str:
         axis.axis("off")
     for axis, arm in zip(axes.flat, arms, strict=False):
         shares = results["map"].sel(arm=arm).isel(seed=0).values
-        axis.imshow(np.sqrt(shares), origin="lower", extent=(0, 1, 0, 1), cmap="viridis")
+        axis.imshow(shares, origin="lower", extent=(0, 1, 0, 1), cmap="viridis", vmin=0, vmax=0.01)
         axis.add_patch(Circle((CENTER, CENTER), RADIUS, fill=False, color="white", lw=1.5, ls="--"))
         axis.set_title(arm, fontsize=10)
         axis.set(xticks=(0, 1), yticks=(0, 1))
