@@ -325,16 +325,20 @@ class World(NamedTuple):
 
     def shake_at(self, s: Tensor) -> Tensor:
         """Return σ_s(s)."""
-        return torch.where(s > BORDER, self.shake[1], self.shake[0])
+        return _beyond(s, *self.shake)
 
     def noise_at(self, s: Tensor) -> Tensor:
         """Return σ_r(s)."""
-        return torch.where(s > BORDER, self.reward_noise[1], self.reward_noise[0])
+        return _beyond(s, *self.reward_noise)
 
     def step(self, s: Tensor, a: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return reward and next state; `noise` [..., 2] holds standard normal numbers for both."""
         reward = mean_reward(s, a) + self.noise_at(s) * noise[..., 0]
         return reward, (s + 0.3 * a + self.shake_at(s) * noise[..., 1]).clamp(-1, 1)
+
+
+def _beyond(s: Tensor, left: float, right: float) -> Tensor:
+    return left + (right - left) * (s > BORDER).to(s.dtype)
 
 
 def mean_reward(s: Tensor, a: Tensor) -> Tensor:
@@ -974,7 +978,7 @@ def fixed_point(mean: float, noise: float, beta: float, discount: float, rounds:
     The reward is mean ± noise with equal chances; each round fits μ and σ to the targets, as the likelihood asks.
     """
     reward = torch.tensor([mean - noise, mean + noise], dtype=torch.float64)
-    mu, sd, none = torch.zeros(()).double(), torch.zeros(()).double(), torch.zeros(())
+    mu = sd = none = torch.zeros((), dtype=torch.float64)
     for _ in range(rounds):
         target = soft_target(reward, none, pessimistic(mu, sd, beta), none, 0.0, discount)
         mu, sd = target.mean(), target.std(unbiased=False)
@@ -987,7 +991,7 @@ def check_fixed_point(answer: Callable[[float, float, float, float], float]) -> 
         found = answer(mean, noise, beta, discount)
         if found is None:
             raise NotImplementedError
-        if not isinstance(found, int | float | Tensor | np.generic) or np.size(found) != 1:
+        if not isinstance(found, int | float | np.generic | Tensor) or np.asarray(found).size != 1:
             raise Wrong("return one number.")
         right = fixed_point(mean, noise, beta, discount)
         if abs(float(found) - right) < 1e-3:

@@ -1,4 +1,4 @@
-"""The exact checks of stochastic actor-critic: worked numbers, torch.distributions, quadrature, rollouts, plain loops."""
+"""The exact checks of stochastic actor-critic: worked numbers, torch.distributions, rollouts, plain loops."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_head_of_worked_examples() -> None:
     assert (float(mean), float(sd)) == pytest.approx((0.3, math.log(2)))
     low = numbers(0.3, -10.0).requires_grad_()
     sd = ac.head(low)[1]
-    assert float(sd) == pytest.approx(0.00671535, abs=1e-8)
+    assert float(sd.detach()) == pytest.approx(0.00671535, abs=1e-8)
     sd.sum().backward()
     assert low.grad is not None and low.grad.tolist() == [0.0, 0.0]
 
@@ -142,7 +142,7 @@ def policy(seed: int) -> tuple[Tensor, Tensor]:
 def test_transitions_are_probabilities_with_the_right_mean(world: ac.World) -> None:
     a = policy(0)[0]
     leads = ac.transitions(a, world)
-    assert leads.min() >= 0
+    assert leads.min() >= -1e-12
     torch.testing.assert_close(leads.sum(-1), torch.ones_like(a))
     inside = (a * 0.3 + ac.STATES.unsqueeze(-1)).abs() < 1 - 4.6 * world.shake[1]
     expected = ac.STATES.unsqueeze(-1) + 0.3 * a
@@ -178,8 +178,8 @@ def test_a_constant_reward_is_worth_its_geometric_sum() -> None:
     torch.testing.assert_close(reward + ahead, torch.full_like(reward, 0.7 / 0.15), atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize("world", [RISKY, JUMPY])
-def test_exact_values_are_those_of_many_rollouts(world: ac.World) -> None:
+@pytest.mark.parametrize(("world", "error"), [(RISKY, 0.01), (JUMPY, 0.03)])  # the grid smears the jump of the noise
+def test_exact_values_are_those_of_many_rollouts(world: ac.World, error: float) -> None:
     a, _ = policy(3)
     V = ac.solve_values(ac.transitions(a, world), ac.mean_reward(ac.STATES.unsqueeze(-1), a))[1][0]
     many, draws = 20_000, torch.Generator().manual_seed(5)
@@ -193,7 +193,7 @@ def test_exact_values_are_those_of_many_rollouts(world: ac.World) -> None:
             noise[:, 0] = 0
             reward, s = world.step(s, u.tanh(), noise)
             total += ac.DISCOUNT**t * reward
-        assert abs(float(total.mean() - V[index])) < 3 * float(total.std()) / many**0.5 + 0.01
+        assert abs(float(total.mean() - V[index])) < 3 * float(total.std()) / many**0.5 + error
 
 
 def test_a_finer_grid_gives_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,16 +303,21 @@ def some(models: int, seed: int = 0) -> tuple[ac.Batch, Tensor]:
 class Plain(nn.Module):
     """The official network for one seed, with the weights of one of many."""
 
-    def __init__(self, source: ac.Network, model: int, dropout: float = 0.0) -> None:
+    def __init__(self, source: ac.Network, model: int) -> None:
         super().__init__()
         parts: list[nn.Module] = []
-        for i in range(3):
-            layer = source.layers[i]
-            linear = nn.Linear(*layer.weight.shape[1:])
-            with torch.no_grad():
-                linear.weight.copy_(layer.weight[model].T)
-                linear.bias.copy_(layer.bias[model, 0])
-            parts += [linear] if i == 2 else [linear, nn.Dropout(dropout), nn.LayerNorm(ac.HIDDEN), nn.ReLU()]
+        weights = [p.detach()[model] for p in source.layers.parameters()]
+        with torch.no_grad():
+            for i, (weight, bias) in enumerate(zip(weights[::2], weights[1::2], strict=True)):
+                linear = nn.Linear(*weight.shape)
+                linear.weight.copy_(weight.T)
+                linear.bias.copy_(bias[0])
+                parts.append(linear)
+                if i < 2:
+                    norm = nn.LayerNorm(ac.HIDDEN)
+                    norm.weight.copy_(source.scales[i][model, 0])
+                    norm.bias.copy_(source.shifts[i][model, 0])
+                    parts += [nn.Identity(), norm, nn.ReLU()]
         self.net = nn.Sequential(*parts)
 
     def forward(self, *inputs: Tensor) -> Normal:
@@ -374,10 +379,12 @@ def test_two_updates_equal_those_of_a_plain_agent(name: str) -> None:
         alpha *= math.exp(3e-3 * alpha * (-1.0 + float(log_density.mean())))
 
     assert float(batched.alpha[model]) == pytest.approx(alpha, rel=1e-5)
-    for net, ours in ((policy, Plain(batched.policy, model)), (critics[0], Plain(batched.critic, model)),
-                      (targets[0], Plain(batched.target, model)), (critics[-1], Plain(batched.critic, model + 4 * agent.twin))):  # fmt: skip
-        inputs = torch.cat([batch.state, batch.action], -1)[model] if net is not policy else batch.state[model]
-        torch.testing.assert_close(net.net(inputs), ours.net(inputs), atol=2e-4, rtol=1e-4)
+    second = model + 4 * agent.twin
+    pairs = [(policy, batched.policy, model), (critics[0], batched.critic, model), (targets[0], batched.target, model)]
+    pairs += [(critics[-1], batched.critic, second), (targets[-1], batched.target, second)]
+    for net, source, number in pairs:
+        inputs = batch.state[model] if net is policy else torch.cat([batch.state, batch.action], -1)[model]
+        torch.testing.assert_close(net.net(inputs), Plain(source, number).net(inputs), atol=2e-4, rtol=1e-4)
 
 
 def test_the_target_never_receives_gradients_and_the_actor_leaves_the_critic_alone() -> None:
@@ -412,7 +419,7 @@ def test_dropout_is_off_at_zero_and_scales_what_it_keeps() -> None:
     assert len(kept) == 5
     for one in kept:
         assert one is not None and one.shape == (2, 2, ac.BATCH, ac.HIDDEN)
-        assert set(one.unique().tolist()) == {0.0, pytest.approx(4 / 3)}
+        assert one.unique().tolist() == pytest.approx([0, 4 / 3])
         assert float((one == 0).float().mean()) == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / one.numel()))
     beside = ac.Chance((1,), 3, 1, 0.25)(0)[-1][0]
     assert beside is not None and kept[0] is not None and torch.equal(beside[:, 0], kept[0][:, 1])
