@@ -178,7 +178,7 @@ def test_a_constant_reward_is_worth_its_geometric_sum() -> None:
     torch.testing.assert_close(reward + ahead, torch.full_like(reward, 0.7 / 0.15), atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize(("world", "error"), [(RISKY, 0.01), (JUMPY, 0.03)])  # the grid smears the jump of the noise
+@pytest.mark.parametrize(("world", "error"), [(RISKY, 0.01), (JUMPY, 0.05)])  # the grid smears the jump of the noise
 def test_exact_values_are_those_of_many_rollouts(world: ac.World, error: float) -> None:
     a, _ = policy(3)
     V = ac.solve_values(ac.transitions(a, world), ac.mean_reward(ac.STATES.unsqueeze(-1), a))[1][0]
