@@ -27,10 +27,10 @@ notebook.card(paper)
 # %% [markdown]
 # ## The idea
 #
-# An **actor-critic** learns to act with two networks. The **critic** predicts how much reward will follow an action. The
-# **actor** chooses actions that the critic likes. The critic makes errors, some too high, some too low. The actor looks
-# for high predictions and so finds the errors that are too high. The usual cure trains two critics and believes the
-# lower one.
+# An **actor-critic** learns to act with two networks. The **critic** predicts how much reward will follow an action.
+# The **actor** chooses actions that the critic likes. The critic makes errors, some too high, some too low. The actor
+# looks for high predictions and so finds the errors that are too high. The usual cure trains two critics and believes
+# the lower one.
 #
 # STAC trains one critic that predicts two numbers: a mean $\mu$, and the standard deviation $\sigma$ of the noise in
 # what it learns from. The agent then counts on $\mu-\beta\sigma$.
@@ -92,8 +92,8 @@ notebook.draw(results, "Bias and risk")
 notebook.summary(results)
 
 # %% [markdown]
-# STAC leaves the noisy hill. SAC visits it most: a plain critic also *learns* faster there, since a large $\sigma$
-# slows down the learning of $\mu$. Here all biases end near zero.
+# STAC leaves the noisy hill. SAC visits it most. One reason may be that a plain critic learns faster there: in $L_Q$ a
+# large $\sigma$ makes the gradient of $\mu$ small. Here all biases end near zero.
 #
 # Which half of the pessimism counts? **Look for** the difference between target only and actor only.
 
@@ -214,9 +214,9 @@ notebook.check(my_fixed_point, paper.check_fixed_point)
 # %% [markdown]
 # ## What was scaled down
 #
-# The paper trains robots in simulators, with 256 hidden units and up to millions of steps; its scores with STAC are
-# competitive, but not best everywhere, and the best $\beta$ differs from task to task. Here two toy worlds, 48 hidden
-# units and a larger learning rate make a run take seconds. Kept are the networks' blocks, losses, order of updates and
+# The paper trains simulated robots for far longer, with 256 hidden units; its scores with STAC are competitive, but not
+# best everywhere, and the best $\beta$ differs from task to task. Here two toy worlds, 48 hidden units and a larger
+# learning rate make a run take seconds. Kept are the networks' blocks, losses, order of updates and
 # dropout. We said nothing about scores.
 #
 # We read the abstract and the opening, the complete code and the tables of results, not the derivations. Limits: exact
