@@ -62,6 +62,7 @@ SLUGS = (
     "generation/mode_collapse",
     "dynamics/solver_regularization",
     "dynamics/bayes_optimal_network",
+    "dynamics/stochastic_actor_critic",
 )
 """Every paper as `part/slug`, in teaching order. A new paper is one line here."""
 
