@@ -1,0 +1,1 @@
+"""Papers on noise and augmentation."""
