@@ -1,1 +1,1 @@
-"""Papers on noise and augmentation."""
+"""Papers of the part *Noise and augmentation*."""

@@ -248,23 +248,21 @@ class Networks(nn.Module):
                 nn.Conv2d, self.count * inputs, self.count * outputs, kernel, stride, 1, groups=self.count, bias=False
             )
             convolution.weight = nn.Parameter(torch.cat(drawn * copies))
-            blocks += [convolution, nn.BatchNorm2d(self.count * outputs), nn.ReLU()]
+            blocks += [convolution, nn.BatchNorm2d(self.count * outputs), nn.ReLU(inplace=True)]
         self.blocks = nn.Sequential(*blocks)
         bound = layers[-1].outputs ** -0.5
         self.logits = replicas.linear(layers[-1].outputs, classes, sources, copies, weights=bound, biases=bound)
 
     def features(self, images: Tensor) -> Tensor:
         """Return what the last convolution sees: [M, N, H, W] -> [M, N, D, h, w]."""
-        # channels beside each other in memory: a third faster than pictures beside each other
-        together = images.transpose(0, 1).contiguous(memory_format=torch.channels_last)
-        return self.blocks(together).unflatten(1, (self.count, -1)).transpose(0, 1)
+        return self.blocks(images.transpose(0, 1)).unflatten(1, (self.count, -1)).transpose(0, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """[M, N, H, W] -> [M, N, C]."""
         return self.logits(self.features(images).mean((-2, -1)))
 
 
-BATCH, EVERY, CHUNK = 25, 50, 100
+BATCH, EVERY, CHUNK = 25, 50, 50
 """Size of a batch, steps between two measurements, pictures that are measured at once."""
 
 
@@ -276,7 +274,7 @@ def train(
 
     AdamW with weight decay 1e-3; the learning rate falls from `rate` to 0 along a cosine.
     """
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, len(drawn))
     row = torch.arange(len(seeds)).unsqueeze(1)
     order = itertools.chain.from_iterable(
@@ -379,7 +377,7 @@ class Digits(Experiment):
         "nll": Var(END, "NLL", "negative log-likelihood of the test digits", "nats", low=0),
         "hidden": share("arm seed hole", "test accuracy", "share of test digits classified right behind a hole"),
         "inside": share(END, "test accuracy", "accuracy when only the inner 6 x 6 pixels are left"),
-        "attacked": share(END, "test accuracy", "accuracy when each pixel moves by 0.1 to raise the loss (FGSM)"),
+        "attacked": share(END, "test accuracy", "accuracy on 300 of them when each pixel moves by 0.1 to raise the loss (FGSM)"),
         "noise_confidence": share(END, "mean confidence", "mean largest probability for pictures of uniform noise"),
         "sample": share("arm example row column", "pixel", "two pictures of one training batch of the first seed"),
         "given": share("arm example class", "weight", "weight of each class in the label of these pictures"),
@@ -409,7 +407,7 @@ class Digits(Experiment):
     grid = {"probability": (0, 0.25, 0.5, 0.75, 1), "alpha": (0.2, 0.5, 1, 2, 4)}
     smoke = {"steps": 50}
     equals_baseline = tuple(({"probability": 0}, arm) for arm in (CUTOUT, MIXUP, CUTMIX, ONE_LABEL))
-    size, tests, holes = (8, 8), 900, (0, 1, 2, 3, 4, 5, 6)
+    size, tests, attacked, holes = (8, 8), 900, 300, (0, 2, 4, 6)
 
     def axes(self) -> dict[str, Axis]:
         """Every fiftieth training step; sides of the hole; pixels and classes of the sample pictures."""
@@ -452,8 +450,9 @@ class Digits(Experiment):
         border = F.pad(test[..., 1:-1, 1:-1], (1, 1, 1, 1))
         logits = yield from predict(network, border, Tick(0.9))
         yield Frame({}, {"inside": metrics.accuracy(logits, truth)})
-        logits = yield from attack(network, test, truth, 0.1, Tick(0.92))
-        yield Frame({}, {"attacked": metrics.accuracy(logits, truth)})
+        some = truth[:, : self.attacked]
+        logits = yield from attack(network, test[:, : self.attacked], some, 0.1, Tick(0.92))
+        yield Frame({}, {"attacked": metrics.accuracy(logits, some)})
         noise = torch.stack([torch.rand(300, *self.size, generator=generator(seed, "noise")) for seed in seeds])
         logits = yield from predict(network, noise, Tick(0.98))
         yield Frame({}, {"noise_confidence": logits.softmax(-1).amax(-1).mean(-1)})
