@@ -26,7 +26,7 @@ from reglab.catalogue import Paper
 from reglab.claims import Claim
 from reglab.data import Seeds, generator
 from reglab.exercise import Wrong
-from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
+from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, settings_of, share
 from reglab.views import FURTHER, METHOD, WIDE, Curves, Dots, View
 
 if TYPE_CHECKING:
@@ -195,7 +195,9 @@ def draw(seeds: Seeds, steps: int, batch: int, alpha: float, size: Size) -> list
         lams.append(torch.from_numpy(betaincinv(alpha, alpha, uniform[:, 1].numpy())))
         centers.append((uniform[:, 2:] * torch.tensor(size)).long())
         orders.append(torch.rand(steps, batch, generator=source).argsort(-1))
-    return [Draws(*one) for one in zip(*(torch.stack(parts, 1) for parts in (coins, lams, centers, orders)), strict=True)]
+    return [
+        Draws(*one) for one in zip(*(torch.stack(parts, 1) for parts in (coins, lams, centers, orders)), strict=True)
+    ]
 
 
 PLAIN, CUTOUT, MIXUP, CUTMIX, ONE_LABEL, ALWAYS = (
@@ -354,6 +356,7 @@ def measured_steps(steps: int) -> list[int]:
 PROBABILITY = Knob(0.5, 0, 1, 0.25, symbol="p", help="probability that a batch is changed")
 ALPHA = Knob(1.0, 0.1, 4, stops=(0.1, 0.2, 0.5, 1, 2, 4), symbol="α", help="λ is drawn from Beta(α, α); 1: uniform")
 EXAMPLES = Knob(100, 50, 400, 50, symbol="n", help="pictures for training")
+STEPS = Knob(400, 25, 1600, 25, help="training steps, batches of 25")
 CURVE, END = "arm seed step", "arm seed"
 
 
@@ -368,7 +371,7 @@ class Digits(Experiment):
     probability: float = knob(PROBABILITY)
     alpha: float = knob(ALPHA)
     examples: int = knob(EXAMPLES)
-    steps: int = knob(400, low=50, high=1600, step=50, help="training steps, batches of 25")
+    steps: int = knob(STEPS)
 
     arms = {PLAIN: "baseline", CUTOUT: "further", MIXUP: "further", CUTMIX: "method", ONE_LABEL: "ablation"}
     outputs = {
@@ -377,7 +380,9 @@ class Digits(Experiment):
         "nll": Var(END, "NLL", "negative log-likelihood of the test digits", "nats", low=0),
         "hidden": share("arm seed hole", "test accuracy", "share of test digits classified right behind a hole"),
         "inside": share(END, "test accuracy", "accuracy when only the inner 6 x 6 pixels are left"),
-        "attacked": share(END, "test accuracy", "accuracy on 300 of them when each pixel moves by 0.1 to raise the loss (FGSM)"),
+        "attacked": share(
+            END, "test accuracy", "accuracy on 300 of them when each pixel moves by 0.1 to raise the loss (FGSM)"
+        ),
         "noise_confidence": share(END, "mean confidence", "mean largest probability for pictures of uniform noise"),
         "sample": share("arm example row column", "pixel", "two pictures of one training batch of the first seed"),
         "given": share("arm example class", "weight", "weight of each class in the label of these pictures"),
@@ -405,7 +410,7 @@ class Digits(Experiment):
     scaled = "CIFAR and ImageNet became 100 digits of 8x8 pixels, 300 epochs became 100; mixing and labels are kept"
     headline = "accuracy"
     grid = {"probability": (0, 0.25, 0.5, 0.75, 1), "alpha": (0.2, 0.5, 1, 2, 4)}
-    smoke = {"steps": 50}
+    smoke = {"steps": 25}
     equals_baseline = tuple(({"probability": 0}, arm) for arm in (CUTOUT, MIXUP, CUTMIX, ONE_LABEL))
     size, tests, attacked, holes = (8, 8), 900, 300, (0, 2, 4, 6)
 
@@ -467,7 +472,9 @@ class Digits(Experiment):
         )
         other = partners(own, one.order)
         chosen = (own != other)[0].nonzero().flatten()[:2]
-        pictures, weights = zip(*(augment(arm, batch, one, float(self.probability > 0)) for arm in self.arms), strict=True)
+        pictures, weights = zip(
+            *(augment(arm, batch, one, float(self.probability > 0)) for arm in self.arms), strict=True
+        )
         weight = torch.cat(weights)[:, None, None]
         given = weight * F.one_hot(own[0, chosen], 10) + (1 - weight) * F.one_hot(other[0, chosen], 10)
         return {"sample": torch.cat(pictures)[:, chosen], "given": given}
@@ -507,7 +514,9 @@ def scenes(source: torch.Generator, count: int, length: int, contrast: float) ->
     place = torch.rand(count, 2, generator=source)
     corner = torch.randint(2, (count, 2), generator=source)
     images = NOISE * torch.randn(count, SIDE, SIDE, generator=source)
-    sides = torch.where(upright.unsqueeze(1), torch.tensor([length, 2 * length // 3]), torch.tensor([2 * length // 3, length]))
+    sides = torch.where(
+        upright.unsqueeze(1), torch.tensor([length, 2 * length // 3]), torch.tensor([2 * length // 3, length])
+    )
     first = (place * (SIDE - sides + 1)).long()
     head = first + corner * (sides - 4)
     pixels = torch.arange(SIDE)
@@ -532,7 +541,6 @@ def scenes_of(seeds: Seeds, purpose: str, count: int, length: int, contrast: flo
 SCENE_LAYERS = (Layer(1, 24, 4, 2), Layer(24, 24, 3, 1))
 CONTRAST = Knob(0.25, 0.1, 0.6, 0.05, help="strength of the body's pattern; the head's is 1")
 LENGTH = Knob(12, 6, 15, stops=(6, 9, 12, 15), unit="pixels", help="longer side of the object, of 16 pixels")
-STEPS = Knob(400, 50, 1600, 50, help="training steps, batches of 25")
 
 
 @dataclass(frozen=True)
@@ -559,7 +567,9 @@ class Localization(Experiment):
         "nll": Var(END, "NLL", "negative log-likelihood of the test scenes", "nats", low=0),
         "headless": share(END, "test accuracy", "share of test scenes classified right when the head is erased"),
         "hidden": share("arm seed hole", "test accuracy", "share of test scenes classified right behind a hole"),
-        "localization": share("arm seed tau", "share found", "share of scenes whose box overlaps the object (IoU ≥ 0.5)"),
+        "localization": share(
+            "arm seed tau", "share found", "share of scenes whose box overlaps the object (IoU ≥ 0.5)"
+        ),
         "iou": share("arm seed tau", "mean IoU", "mean overlap of the map's box and the object's"),
         "body_share": share(END, "share on the body", "share of the map on the object that lies on its body"),
         "scene": Var("example row column", "pixel", "a few test scenes of the first seed"),
@@ -587,7 +597,7 @@ class Localization(Experiment):
     # fmt: on
     scaled = "photographs became drawn scenes of 16x16 pixels; mixing, maps, thresholds and boxes are kept"
     headline = "headless"
-    smoke = {"steps": 50, "examples": 50}
+    smoke = {"steps": 25}
     equals_baseline = tuple(({"probability": 0}, arm) for arm in (CUTOUT, MIXUP, CUTMIX, ONE_LABEL))
     size, tests, shown = (SIDE, SIDE), 300, 3
     thresholds, holes = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5), (0, 2, 4, 6, 8, 10, 12)
@@ -613,9 +623,7 @@ class Localization(Experiment):
 
         network = Networks(seeds, len(arms), SCENE_LAYERS, CLASSES)
         losses, when = [], measured_steps(self.steps)
-        for step, loss in train(
-            network, training.images, training.labels, arms, seeds, 0.01, drawn, self.probability
-        ):
+        for step, loss in train(network, training.images, training.labels, arms, seeds, 0.01, drawn, self.probability):
             losses.append(loss)
             tick = Tick(0.75 * step / self.steps)
             yield tick
@@ -644,7 +652,8 @@ class Localization(Experiment):
         for a, arm in enumerate(self.arms):
             warm = heat(maps[a].flatten(0, 1), self.size)
             on_object, on_body = (
-                (warm.unflatten(0, (seeds, -1)) * mask).sum((-2, -1)) for mask in (test.objects, test.objects & ~test.heads)
+                (warm.unflatten(0, (seeds, -1)) * mask).sum((-2, -1))
+                for mask in (test.objects, test.objects & ~test.heads)
             )
             values = {"body_share": (on_body / on_object.clamp(min=1e-12)).mean(-1), "map": warm[: self.shown]}
             yield Frame({"arm": arm}, values)
@@ -698,7 +707,7 @@ class Contrast(Experiment):
     )
     scaled = Localization.scaled
     headline = "headless"
-    smoke = {"steps": 50}
+    smoke = {"steps": 25}
     equals_baseline = (({"probability": 0}, CUTMIX),)
     contrasts = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
@@ -713,9 +722,7 @@ class Contrast(Experiment):
             training = scenes_of(seeds, "training scenes", EXAMPLES.default, LENGTH.default, contrast)
             test = scenes_of(seeds, "test scenes", Localization.tests, LENGTH.default, contrast)
             network = Networks(seeds, len(arms), SCENE_LAYERS, CLASSES)
-            for step, _ in train(
-                network, training.images, training.labels, arms, seeds, 0.01, drawn, self.probability
-            ):
+            for step, _ in train(network, training.images, training.labels, arms, seeds, 0.01, drawn, self.probability):
                 tick = Tick((i + step / self.steps) / len(self.contrasts))
                 yield tick
             whole = yield from predict(network, test.images, tick)
@@ -744,7 +751,9 @@ def draw_samples(figure: Figure, results: xr.Dataset) -> str:
             picture.imshow(results["sample"].sel(arm=arm).isel(example=i).values, cmap="cividis", vmin=0, vmax=1)
             weights = results.given.sel(arm=arm).isel(example=i).values
             left, words = 0.0, []
-            for number, (label, look) in enumerate(zip(np.argsort(-weights, kind="stable"), (METHOD, FURTHER[0]), strict=False)):
+            for number, (label, look) in enumerate(
+                zip(np.argsort(-weights, kind="stable"), (METHOD, FURTHER[0]), strict=False)
+            ):
                 if weights[label] <= 0:
                     continue
                 bar.barh(0, weights[label], left=left, color=look.color, hatch="////" if number else "")
@@ -766,7 +775,7 @@ def draw_maps(figure: Figure, results: xr.Dataset) -> str:
     wide = figure.get_figwidth() >= WIDE
     grid = figure.subplots(count if wide else len(arms) + 1, len(arms) + 1 if wide else count, squeeze=False)
     grid = grid if wide else grid.T
-    said, tau = [], data_threshold(results)
+    said, tau = [], settings_of(results)["threshold"]
     for i in range(count):
         truth = results.true_box.isel(example=i).values
         panels = [("scene", results.scene.isel(example=i).values, "RdBu_r", (-1.2, 1.2), None)]
@@ -779,7 +788,15 @@ def draw_maps(figure: Figure, results: xr.Dataset) -> str:
                 if box is not None:
                     top, left, bottom, right = box
                     axes.add_patch(
-                        Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, lw=2, ls=style, ec=look.color)
+                        Rectangle(
+                            (left - 0.5, top - 0.5),
+                            right - left,
+                            bottom - top,
+                            fill=False,
+                            lw=2,
+                            ls=style,
+                            ec=look.color,
+                        )
                     )
             axes.set_xticks([])
             axes.set_yticks([])
@@ -798,13 +815,6 @@ def draw_maps(figure: Figure, results: xr.Dataset) -> str:
     )
 
 
-def data_threshold(results: xr.Dataset) -> float:
-    """Return the threshold that the boxes of some results were drawn at."""
-    from reglab.experiment import settings_of
-
-    return float(settings_of(results)["threshold"])
-
-
 # ------------------------------------------------------------------------------------------------------ the claims
 
 
@@ -819,3 +829,110 @@ def best_gain(results: xr.Dataset, variable: str) -> xr.DataArray:
     """Return the gain of CutMix over plain at the best threshold of each: one number per seed."""
     best = results[variable].max("tau")
     return best.sel(arm=CUTMIX) - best.sel(arm=PLAIN)
+
+
+def middle_gain(results: xr.Dataset) -> xr.DataArray:
+    """Return how much larger the gain without heads is for bodies of middle strength than for the weakest and strongest."""
+    gains = gain(results, "headless")
+    return gains.sel(contrast=[0.2, 0.3, 0.4]).mean("contrast") - gains.sel(contrast=[0.1, 0.6]).mean("contrast")
+
+
+# fmt: off
+CLAIMS = (
+    Claim("more accurate", Digits,
+          "CutMix is more accurate on new digits than plain training: difference of the accuracies",
+          "CIFAR-100, PyramidNet-200: error 16.45 % → 14.23 %; ImageNet, ResNet-50: 23.68 % → 21.40 %",
+          lambda r: gain(r, "accuracy"), above=0, seeds=16),
+    Claim("more accurate than Cutout", Digits,
+          "CutMix is more accurate than Cutout: difference of the accuracies",
+          "CIFAR-100: error 16.53 % → 14.23 %; ImageNet: 22.93 % → 21.40 %",
+          lambda r: gain(r, "accuracy", CUTOUT), above=0, seeds=16),
+    Claim("more accurate than Mixup", Digits,
+          "CutMix is more accurate than Mixup: difference of the accuracies",
+          "CIFAR-100: error 15.63 % → 14.23 %; ImageNet: 22.58 % → 21.40 %",
+          lambda r: gain(r, "accuracy", MIXUP), above=0, seeds=16),
+    Claim("labels must be mixed", Digits,
+          "CutMix is more accurate than boxes pasted without mixing labels: difference of the accuracies",
+          "Not in the parts that we read",
+          lambda r: gain(r, "accuracy", ONE_LABEL), above=0, seeds=16),
+    Claim("sees around a hole", Digits,
+          "With the middle 4x4 pixels erased CutMix is more accurate than plain training: difference of the accuracies",
+          "More robust when the center of ImageNet pictures is occluded (a figure that we did not read)",
+          lambda r: gain(r, "hidden").sel(hole=4), above=0.05, essential=True),
+    Claim("needs the border", Digits,
+          "With only the inner 6x6 pixels left CutMix is less accurate than plain training: difference of the accuracies",
+          "Not reported; a limit that we found",
+          lambda r: gain(r, "inside"), below=0),
+    Claim("less sure of noise", Digits,
+          "CutMix is less sure of pictures of pure noise: difference of the mean confidences",
+          "Less overconfident for pictures of unknown kinds (a table that we did not read)",
+          lambda r: gain(r, "noise_confidence"), below=-0.1, essential=True),
+    Claim("withstands attacks", Digits,
+          "Attacked by the fast gradient sign method CutMix is more accurate: difference of the accuracies",
+          "More robust against this attack on ImageNet (a table that we did not read)",
+          lambda r: gain(r, "attacked"), above=0),
+    Claim("less dependent on the head", Localization,
+          "With the head of the object erased CutMix is more accurate than plain training: difference of the accuracies",
+          "It looks at the whole object, not only at its most telling part (Section 1)",
+          lambda r: gain(r, "headless"), above=0, essential=True),
+    Claim("finds the object", Localization,
+          "CutMix finds the object more often, at the best threshold of each arm: difference of the shares",
+          "ImageNet: 46.3 % → 47.3 % (46.25 % on the page of the code); CUB200: 49.41 % → 54.81 %",
+          lambda r: best_gain(r, "localization"), above=0),
+    Claim("finds the object, longer", Localization,
+          "The same after four times as many training steps",
+          "The paper trains for 300 epochs",
+          lambda r: best_gain(r, "localization"), at={"longer": {"steps": 1600}}, above=0),
+    Claim("overlaps the object", Localization,
+          "The box of CutMix overlaps the object better, at the best threshold of each arm: difference of the mean IoU",
+          "Not reported in this form; it follows from better localization",
+          lambda r: best_gain(r, "iou"), above=0),
+    Claim("slower to fit", Localization,
+          "Where the task is easy and training short, the loss of CutMix on new scenes is higher: difference of the NLL",
+          "Not reported; the paper trains for 300 epochs",
+          lambda r: gain(r, "nll"), above=0),
+    Claim("no gain where it is easy", Localization,
+          "There the accuracy does not rise by a percent or more: difference of the accuracies",
+          "Not reported; a limit we checked",
+          lambda r: gain(r, "accuracy"), below=0.01),
+    Claim("small objects", Localization,
+          "With small objects, 6x4 pixels, the area says little about the object, and CutMix is less accurate: "
+          "difference of the accuracies",
+          "Not reported; a limit we checked",
+          lambda r: gain(r, "accuracy"), at={"small": {"length": 6}}, below=0),
+    Claim("bodies of middle strength", Contrast,
+          "The gain without heads is larger for bodies of middle strength (0.2 to 0.4) than for the weakest and strongest "
+          "(0.1 and 0.6): difference of the gains",
+          "Not reported; the question of exercise 3",
+          middle_gain, above=0),
+)
+# fmt: on
+
+
+# ------------------------------------------------------------------------------------------- checks of the exercises
+
+CLIPPED = 0.5 - 0.2 + 1 / 48
+"""The mean share of the picture that a box with real-valued sides covers inside it: ∫ (s - s²/4)² 2s ds over [0, 1]."""
+
+
+def check_clipping(answer: Callable[[int], float]) -> str:
+    """Check a student's simulation of the mean share of the picture that the box covers after clipping."""
+    draws = 200_000
+    found = answer(draws)
+    if found is None:
+        raise NotImplementedError
+    try:
+        value = float(found)
+    except (TypeError, ValueError) as error:
+        raise Wrong("return one number, the mean over all draws.") from error
+    if abs(value - CLIPPED) < 0.004:
+        return f"Your simulation gives {value:.4f}; the integral is 1/2 − 1/5 + 1/48 = {CLIPPED:.4f}."
+    hints = {
+        0.5: "this is the mean area before clipping: parts of the box lie outside the picture.",
+        1 - CLIPPED: "this is the mean of λ, the share of picture A; asked for is the share of the box.",
+        1 / 3 - 1 / 8 + 1 / 80: "the side is √(1 − λ), not 1 − λ.",
+    }
+    for wrong, hint in hints.items():
+        if abs(value - wrong) < 0.004:
+            raise Wrong(hint)
+    raise Wrong(f"{value:.4f} is not the mean area; draw λ and both centers uniformly in [0, 1], and clip each side.")
