@@ -11,8 +11,7 @@ as CutMix, so that all arms see as many changed batches; Cutout cuts one square 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -141,7 +140,7 @@ def largest_component(masks: np.ndarray) -> np.ndarray:
 
     cross = np.zeros((3, 3, 3), dtype=int)
     cross[1, 1, :] = cross[1, :, 1] = 1
-    groups = label(masks, cross)[0]
+    groups = np.asarray(label(masks, cross)[0])
     sizes = np.bincount(groups.ravel())
     sizes[0] = 0
     flat = groups.reshape(len(groups), -1)
@@ -269,9 +268,15 @@ BATCH, EVERY, CHUNK = 25, 50, 50
 
 
 def train(
-    network: Networks, images: Tensor, labels: Tensor, arms: Sequence[str], seeds: Seeds, rate: float, drawn: list[Draws],
+    network: Networks,
+    images: Tensor,
+    labels: Tensor,
+    arms: Sequence[str],
+    seeds: Seeds,
+    rate: float,
+    drawn: list[Draws],
     probability: float,
-) -> Iterator[tuple[int, Tensor]]:  # fmt: skip
+) -> Iterator[tuple[int, Tensor]]:
     """Train every arm on the same batches [S, n, H, W]; yield the number of steps done and the losses [A, S].
 
     AdamW with weight decay 1e-3; the learning rate falls from `rate` to 0 along a cosine.
@@ -341,14 +346,31 @@ def center_hole(images: Tensor, side: int) -> Tensor:
     return holed
 
 
-def likelihood_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean negative log-likelihood (NLL): [A, S, N, C], [S, N] -> [A, S]."""
-    return mixed_cross_entropy(logits, *[labels.expand(len(logits), -1, -1)] * 2, torch.ones(()))
-
-
 def measured_steps(steps: int) -> list[int]:
     """Return the steps after which the test accuracy is measured: every fiftieth and the last."""
     return sorted({*range(EVERY, steps + 1, EVERY), steps})
+
+
+def follow(
+    network: Networks, trained: Iterator[tuple[int, Tensor]], steps: int, test: Tensor, truth: Tensor
+) -> Generator[Frame | Tick, None, None]:
+    """Train; yield a frame of accuracy and loss at every fiftieth step, then one of the NLL and the unharmed accuracy.
+
+    Takes three quarters of the ticks; test [S, N, H, W], truth [S, N].
+    """
+    losses, when = [], measured_steps(steps)
+    for step, loss in trained:
+        losses.append(loss)
+        tick = Tick(0.75 * step / steps)
+        yield tick
+        if step in when:
+            logits = yield from predict(network, test, tick)
+            values = {"accuracy": metrics.accuracy(logits, truth), "loss": torch.stack(losses).mean(0)}
+            yield Frame({"step": when.index(step)}, values)
+            losses = []
+    labels = truth.expand(len(logits), -1, -1)
+    yield Frame({}, {"nll": mixed_cross_entropy(logits, labels, labels, torch.ones(()))})
+    yield Frame({"hole": 0}, {"hidden": values["accuracy"]})
 
 
 # ------------------------------------------------------------------------------------------ experiment A: digits
@@ -434,23 +456,14 @@ class Digits(Experiment):
         yield Frame({}, self._sample(images, labels, drawn, seeds))
 
         network = Networks(seeds, len(arms), (Layer(1, 24, 3, 1), Layer(24, 24, 3, 2), Layer(24, 48, 3, 1)), 10)
-        losses, when = [], measured_steps(self.steps)
-        for step, loss in train(network, images, labels, arms, seeds, 0.005, drawn, self.probability):
-            losses.append(loss)
-            tick = Tick(0.75 * step / self.steps)
-            yield tick
-            if step in when:
-                logits = yield from predict(network, test, tick)
-                values = {"accuracy": metrics.accuracy(logits, truth), "loss": torch.stack(losses).mean(0)}
-                yield Frame({"step": when.index(step)}, values)
-                losses = []
-        yield Frame({}, {"nll": likelihood_loss(logits, truth)})
+        trained = train(network, images, labels, arms, seeds, 0.005, drawn, self.probability)
+        yield from follow(network, trained, self.steps, test, truth)
         yield from self._measure(network, test, truth, seeds)
 
     def _measure(self, network: Networks, test: Tensor, truth: Tensor, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Hide parts of the test digits, attack them, and show noise."""
-        for i, side in enumerate(self.holes):
-            logits = yield from predict(network, center_hole(test, side), Tick(0.75 + 0.02 * i))
+        for i, side in enumerate(self.holes[1:], start=1):
+            logits = yield from predict(network, center_hole(test, side), Tick(0.75 + 0.04 * i))
             yield Frame({"hole": i}, {"hidden": metrics.accuracy(logits, truth)})
         border = F.pad(test[..., 1:-1, 1:-1], (1, 1, 1, 1))
         logits = yield from predict(network, border, Tick(0.9))
@@ -486,7 +499,7 @@ SIDE, CLASSES, NOISE = 16, 6, 0.25
 
 
 class Scenes(NamedTuple):
-    """Pictures of one object each: images [n, H, W], labels [n], which pixels are object and head, true boxes [n, 4]."""
+    """Pictures of one object each: images [n, H, W], labels [n], pixels of object and head, true boxes [n, 4]."""
 
     images: Tensor
     labels: Tensor
@@ -622,23 +635,14 @@ class Localization(Experiment):
         yield Frame({}, {"scene": test.images[0, : self.shown], "true_box": test.boxes[0, : self.shown]})
 
         network = Networks(seeds, len(arms), SCENE_LAYERS, CLASSES)
-        losses, when = [], measured_steps(self.steps)
-        for step, loss in train(network, training.images, training.labels, arms, seeds, 0.01, drawn, self.probability):
-            losses.append(loss)
-            tick = Tick(0.75 * step / self.steps)
-            yield tick
-            if step in when:
-                logits = yield from predict(network, test.images, tick)
-                values = {"accuracy": metrics.accuracy(logits, test.labels), "loss": torch.stack(losses).mean(0)}
-                yield Frame({"step": when.index(step)}, values)
-                losses = []
-        yield Frame({}, {"nll": likelihood_loss(logits, test.labels)})
+        trained = train(network, training.images, training.labels, arms, seeds, 0.01, drawn, self.probability)
+        yield from follow(network, trained, self.steps, test.images, test.labels)
         yield from self._occlude(network, test)
         yield from self._locate(network, test)
 
     def _occlude(self, network: Networks, test: Scenes) -> Iterator[Frame | Tick]:
         """Hide the middle of the scenes, then their heads."""
-        for i, side in enumerate(self.holes):
+        for i, side in enumerate(self.holes[1:], start=1):
             logits = yield from predict(network, center_hole(test.images, side), Tick(0.75 + 0.01 * i))
             yield Frame({"hole": i}, {"hidden": metrics.accuracy(logits, test.labels)})
         logits = yield from predict(network, test.images.masked_fill(test.heads, 0), Tick(0.83))
@@ -810,8 +814,8 @@ def draw_maps(figure: Figure, results: xr.Dataset) -> str:
         found = overlap(one.found_box.values, results.true_box.values)
         said.append(f"{arm} {', '.join(f'{value:.2f}' for value in found)}")
     return (
-        f"Class activation maps of {count} test scenes for all arms, with the true box (solid) and the box of the map at "
-        f"threshold {tau:g} (dashed). Overlap (IoU): " + "; ".join(said) + "."
+        f"Class activation maps of {count} test scenes for all arms, with the true box (solid) and the box of the map "
+        f"at threshold {tau:g} (dashed). Overlap (IoU): " + "; ".join(said) + "."
     )
 
 
@@ -832,7 +836,7 @@ def best_gain(results: xr.Dataset, variable: str) -> xr.DataArray:
 
 
 def middle_gain(results: xr.Dataset) -> xr.DataArray:
-    """Return how much larger the gain without heads is for bodies of middle strength than for the weakest and strongest."""
+    """Return the gain without heads for bodies of middle strength minus that for the weakest and the strongest."""
     gains = gain(results, "headless")
     return gains.sel(contrast=[0.2, 0.3, 0.4]).mean("contrast") - gains.sel(contrast=[0.1, 0.6]).mean("contrast")
 
@@ -840,7 +844,7 @@ def middle_gain(results: xr.Dataset) -> xr.DataArray:
 # fmt: off
 CLAIMS = (
     Claim("more accurate", Digits,
-          "CutMix is more accurate on new digits than plain training: difference of the accuracies",
+          "CutMix is more accurate on new digits than plain: difference of the accuracies",
           "CIFAR-100, PyramidNet-200: error 16.45 % → 14.23 %; ImageNet, ResNet-50: 23.68 % → 21.40 %",
           lambda r: gain(r, "accuracy"), above=0, seeds=16),
     Claim("more accurate than Cutout", Digits,
@@ -856,11 +860,11 @@ CLAIMS = (
           "Not in the parts that we read",
           lambda r: gain(r, "accuracy", ONE_LABEL), above=0, seeds=16),
     Claim("sees around a hole", Digits,
-          "With the middle 4x4 pixels erased CutMix is more accurate than plain training: difference of the accuracies",
+          "With the middle 4x4 pixels erased CutMix is more accurate than plain: difference of the accuracies",
           "More robust when the center of ImageNet pictures is occluded (a figure that we did not read)",
           lambda r: gain(r, "hidden").sel(hole=4), above=0.05, essential=True),
     Claim("needs the border", Digits,
-          "With only the inner 6x6 pixels left CutMix is less accurate than plain training: difference of the accuracies",
+          "With only the inner 6x6 pixels left CutMix is less accurate than plain: difference of the accuracies",
           "Not reported; a limit that we found",
           lambda r: gain(r, "inside"), below=0),
     Claim("less sure of noise", Digits,
@@ -872,7 +876,7 @@ CLAIMS = (
           "More robust against this attack on ImageNet (a table that we did not read)",
           lambda r: gain(r, "attacked"), above=0),
     Claim("less dependent on the head", Localization,
-          "With the head of the object erased CutMix is more accurate than plain training: difference of the accuracies",
+          "With the head of the object erased CutMix is more accurate than plain: difference of the accuracies",
           "It looks at the whole object, not only at its most telling part (Section 1)",
           lambda r: gain(r, "headless"), above=0, essential=True),
     Claim("finds the object", Localization,
@@ -888,7 +892,7 @@ CLAIMS = (
           "Not reported in this form; it follows from better localization",
           lambda r: best_gain(r, "iou"), above=0),
     Claim("slower to fit", Localization,
-          "Where the task is easy and training short, the loss of CutMix on new scenes is higher: difference of the NLL",
+          "Where the task is easy and training short, the loss of CutMix is higher on new scenes: difference of NLL",
           "Not reported; the paper trains for 300 epochs",
           lambda r: gain(r, "nll"), above=0),
     Claim("no gain where it is easy", Localization,
@@ -901,8 +905,8 @@ CLAIMS = (
           "Not reported; a limit we checked",
           lambda r: gain(r, "accuracy"), at={"small": {"length": 6}}, below=0),
     Claim("bodies of middle strength", Contrast,
-          "The gain without heads is larger for bodies of middle strength (0.2 to 0.4) than for the weakest and strongest "
-          "(0.1 and 0.6): difference of the gains",
+          "The gain without heads is larger for bodies of middle strength (0.2 to 0.4) than for the weakest and the "
+          "strongest (0.1 and 0.6): difference of the gains",
           "Not reported; the question of exercise 3",
           middle_gain, above=0),
 )
