@@ -26,10 +26,11 @@ from reglab.claims import Claim
 from reglab.data import Seeds, generator
 from reglab.exercise import Wrong
 from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, settings_of, share
-from reglab.views import FURTHER, METHOD, WIDE, Curves, Dots, View
+from reglab.views import FURTHER, METHOD, WIDE, Curves, Dots, Style, View
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes as Plot
     from matplotlib.figure import Figure
 
 PAPER = Paper(
@@ -152,7 +153,7 @@ def tight_box(masks: np.ndarray) -> np.ndarray:
     """Return first row, first column, row and column after the last of each mask: [B, H, W] -> [B, 4]; 0 if empty."""
     sides = []
     for axis in (2, 1):
-        line = masks.any(axis)
+        line = np.asarray(masks.any(axis))
         first, last = line.argmax(1), line.shape[1] - line[:, ::-1].argmax(1)
         sides.append((first, np.where(line.any(1), last, 0)))
     (top, bottom), (left, right) = sides
@@ -200,7 +201,7 @@ def draw(seeds: Seeds, steps: int, batch: int, alpha: float, size: Size) -> list
 
 
 PLAIN, CUTOUT, MIXUP, CUTMIX, ONE_LABEL, ALWAYS = (
-    "plain", "Cutout", "Mixup", "CutMix", "CutMix, one label", "CutMix, every batch",
+    "plain", "Cutout", "Mixup", "CutMix", "one label", "every batch",
 )  # fmt: skip
 
 
@@ -379,7 +380,7 @@ PROBABILITY = Knob(0.5, 0, 1, 0.25, symbol="p", help="probability that a batch i
 ALPHA = Knob(1.0, 0.1, 4, stops=(0.1, 0.2, 0.5, 1, 2, 4), symbol="α", help="λ is drawn from Beta(α, α); 1: uniform")
 EXAMPLES = Knob(100, 50, 400, 50, symbol="n", help="pictures for training")
 STEPS = Knob(400, 25, 1600, 25, help="training steps, batches of 25")
-CURVE, END = "arm seed step", "arm seed"
+CURVE, END, EDGES = "arm seed step", "arm seed", ("top", "left", "bottom", "right")
 
 
 @dataclass(frozen=True)
@@ -397,17 +398,16 @@ class Digits(Experiment):
 
     arms = {PLAIN: "baseline", CUTOUT: "further", MIXUP: "further", CUTMIX: "method", ONE_LABEL: "ablation"}
     outputs = {
-        "accuracy": share(CURVE, "test accuracy", "share of the 900 test digits classified right"),
+        "accuracy": Var(CURVE, "test accuracy", "share of the 900 test digits classified right", high=1),
         "loss": Var(CURVE, "training loss", "loss on the changed batches, mean since the last measurement", low=0),
         "nll": Var(END, "NLL", "negative log-likelihood of the test digits", "nats", low=0),
         "hidden": share("arm seed hole", "test accuracy", "share of test digits classified right behind a hole"),
-        "inside": share(END, "test accuracy", "accuracy when only the inner 6 x 6 pixels are left"),
-        "attacked": share(
-            END, "test accuracy", "accuracy on 300 of them when each pixel moves by 0.1 to raise the loss (FGSM)"
-        ),
+        "inside": Var(END, "test accuracy", "accuracy when only the inner 6 x 6 pixels are left", high=1),
+        "attacked": Var(END, "test accuracy", "accuracy on 300 of them, each pixel moved by 0.1 (FGSM)", low=0),
         "noise_confidence": share(END, "mean confidence", "mean largest probability for pictures of uniform noise"),
         "sample": share("arm example row column", "pixel", "two pictures of one training batch of the first seed"),
         "given": share("arm example class", "weight", "weight of each class in the label of these pictures"),
+        "box": Var("arm edge", "box", "what was cut out of both: first row and column, those after the last", "pixels"),
     }
     # fmt: off
     views = (
@@ -445,6 +445,7 @@ class Digits(Experiment):
             "row": Axis(range(8)),
             "column": Axis(range(8)),
             "class": Axis(range(10)),
+            "edge": Axis(EDGES),
         }
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
@@ -490,7 +491,11 @@ class Digits(Experiment):
         )
         weight = torch.cat(weights)[:, None, None]
         given = weight * F.one_hot(own[0, chosen], 10) + (1 - weight) * F.one_hot(other[0, chosen], 10)
-        return {"sample": torch.cat(pictures)[:, chosen], "given": given}
+        pasted = torch.cat(cut_box(one.lam, one.center, self.size), -1)
+        cut = torch.cat(cut_box(torch.full_like(one.lam, 0.75), one.center, self.size), -1)
+        boxes = {CUTOUT: cut, CUTMIX: pasted, ONE_LABEL: pasted} if self.probability else {}
+        box = torch.cat([boxes.get(arm, torch.zeros_like(cut)) for arm in self.arms])
+        return {"sample": torch.cat(pictures)[:, chosen], "given": given, "box": box}
 
 
 # ------------------------------------------------------------------------------------ experiment B: localization
@@ -570,21 +575,21 @@ class Localization(Experiment):
     examples: int = knob(EXAMPLES)
     steps: int = knob(STEPS)
     threshold: float = knob(
-        0.15, stops=(0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5), symbol="τ", help="threshold of the maps in the picture"
+        0.15, low=0.05, high=0.5, step=0.05, symbol="τ", help="threshold of the boxes in the picture"
     )
 
     arms = {**Digits.arms, ALWAYS: "further"}
     outputs = {
-        "accuracy": share(CURVE, "test accuracy", "share of the 300 test scenes classified right"),
+        "accuracy": Var(CURVE, "test accuracy", "share of the 300 test scenes classified right", high=1),
         "loss": Var(CURVE, "training loss", "loss on the changed batches, mean since the last measurement", low=0),
         "nll": Var(END, "NLL", "negative log-likelihood of the test scenes", "nats", low=0),
-        "headless": share(END, "test accuracy", "share of test scenes classified right when the head is erased"),
+        "headless": Var(END, "test accuracy", "share of test scenes classified right when the head is erased", high=1),
         "hidden": share("arm seed hole", "test accuracy", "share of test scenes classified right behind a hole"),
-        "localization": share(
-            "arm seed tau", "share found", "share of scenes whose box overlaps the object (IoU ≥ 0.5)"
+        "localization": Var(
+            "arm seed tau", "share found", "share of scenes with IoU ≥ 0.5 of map's and true box", low=0
         ),
-        "iou": share("arm seed tau", "mean IoU", "mean overlap of the map's box and the object's"),
-        "body_share": share(END, "share on the body", "share of the map on the object that lies on its body"),
+        "iou": Var("arm seed tau", "mean IoU", "mean overlap of the map's box and the object's", low=0),
+        "body_share": Var(END, "share on the body", "share of the map on the object that lies on its body"),
         "scene": Var("example row column", "pixel", "a few test scenes of the first seed"),
         "true_box": Var("example edge", "true box", "first row and column, row and column after the last", "pixels"),
         "map": share("arm example row column", "map", "class activation maps of these scenes"),
@@ -613,7 +618,8 @@ class Localization(Experiment):
     smoke = {"steps": 25}
     equals_baseline = tuple(({"probability": 0}, arm) for arm in (CUTOUT, MIXUP, CUTMIX, ONE_LABEL))
     size, tests, shown = (SIDE, SIDE), 300, 3
-    thresholds, holes = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5), (0, 2, 4, 6, 8, 10, 12)
+    thresholds = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+    holes = (0, 2, 4, 6, 8, 10, 12)
 
     def axes(self) -> dict[str, Axis]:
         """Every fiftieth training step; sides of the hole; thresholds; a few scenes with maps and boxes."""
@@ -624,7 +630,7 @@ class Localization(Experiment):
             "example": Axis(range(self.shown)),
             "row": Axis(range(SIDE)),
             "column": Axis(range(SIDE)),
-            "edge": Axis(["top", "left", "bottom", "right"]),
+            "edge": Axis(EDGES),
         }
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
@@ -659,15 +665,15 @@ class Localization(Experiment):
                 (warm.unflatten(0, (seeds, -1)) * mask).sum((-2, -1))
                 for mask in (test.objects, test.objects & ~test.heads)
             )
-            values = {"body_share": (on_body / on_object.clamp(min=1e-12)).mean(-1), "map": warm[: self.shown]}
-            yield Frame({"arm": arm}, values)
+            shown = warm[: self.shown]
+            yield Frame({"arm": arm}, {"body_share": (on_body / on_object.clamp(min=1e-12)).mean(-1), "map": shown})
+            box = tight_box(largest_component(shown.numpy() >= self.threshold))
+            yield Frame({"arm": arm}, {"found_box": box})
             for i, tau in enumerate(self.thresholds):
                 boxes = tight_box(largest_component(warm.numpy() >= tau))
                 found = overlap(boxes, truth).reshape(seeds, -1)
                 yield Frame({"arm": arm, "tau": i}, {"localization": (found >= 0.5).mean(1), "iou": found.mean(1)})
-                if tau == self.threshold:
-                    yield Frame({"arm": arm}, {"found_box": boxes[: self.shown]})
-            yield Tick(0.88 + 0.12 * (a + 1) / len(self.arms))
+                yield Tick(0.88 + 0.12 * (a + (i + 1) / len(self.thresholds)) / len(self.arms))
 
 
 @torch.no_grad()
@@ -743,6 +749,16 @@ EXPERIMENTS = (Digits, Localization, Contrast)
 # ---------------------------------------------------------------------------------- pictures that occur only once
 
 
+def outline(axes: Plot, box: np.ndarray, look: Style, line: str = "--") -> None:
+    """Draw the outline of a box (top, left, bottom, right, as pixels), if it is not empty."""
+    from matplotlib.patches import Rectangle
+
+    top, left, bottom, right = box
+    if bottom > top and right > left:
+        corner = (left - 0.5, top - 0.5)
+        axes.add_patch(Rectangle(corner, right - left, bottom - top, fill=False, lw=2, ls=line, ec=look.color))
+
+
 def draw_samples(figure: Figure, results: xr.Dataset) -> str:
     """Draw two training pictures as each arm sees them, with the weights of the classes in their label below."""
     arms, said = (PLAIN, MIXUP, CUTOUT, CUTMIX), []
@@ -752,15 +768,14 @@ def draw_samples(figure: Figure, results: xr.Dataset) -> str:
         grid[0, column].set_title(arm, loc="center")
         for i in range(pairs):
             picture, bar = grid[2 * i, column], grid[2 * i + 1, column]
-            picture.imshow(results["sample"].sel(arm=arm).isel(example=i).values, cmap="cividis", vmin=0, vmax=1)
-            weights = results.given.sel(arm=arm).isel(example=i).values
+            one = results.isel(example=i)
+            picture.imshow(one["sample"].sel(arm=arm).values, cmap="cividis", vmin=0, vmax=1)
+            outline(picture, results.box.sel(arm=arm).values, FURTHER[0])
+            weights, own = one.given.sel(arm=arm).values, int(one.given.sel(arm=PLAIN).argmax())
             left, words = 0.0, []
-            for number, (label, look) in enumerate(
-                zip(np.argsort(-weights, kind="stable"), (METHOD, FURTHER[0]), strict=False)
-            ):
-                if weights[label] <= 0:
-                    continue
-                bar.barh(0, weights[label], left=left, color=look.color, hatch="////" if number else "")
+            for label in sorted(np.flatnonzero(weights), key=lambda c, own=own: c != own):
+                look, hatch = (METHOD, "") if label == own else (FURTHER[0], "////")
+                bar.barh(0, weights[label], left=left, color=look.color, hatch=hatch)
                 words.append(f"{label}: {weights[label]:.2f}")
                 left += weights[label]
             bar.set_title("  ".join(words), fontsize=9, loc="center", weight="normal", pad=2)
@@ -773,8 +788,6 @@ def draw_samples(figure: Figure, results: xr.Dataset) -> str:
 
 def draw_maps(figure: Figure, results: xr.Dataset) -> str:
     """Draw the maps of all arms on the same test scenes, with the true box and the box of the map."""
-    from matplotlib.patches import Rectangle
-
     arms, count = list(results.arm.values), len(results.example)
     wide = figure.get_figwidth() >= WIDE
     grid = figure.subplots(count if wide else len(arms) + 1, len(arms) + 1 if wide else count, squeeze=False)
@@ -782,33 +795,21 @@ def draw_maps(figure: Figure, results: xr.Dataset) -> str:
     said, tau = [], settings_of(results)["threshold"]
     for i in range(count):
         truth = results.true_box.isel(example=i).values
-        panels = [("scene", results.scene.isel(example=i).values, "RdBu_r", (-1.2, 1.2), None)]
+        panels = [("scene", results.scene.isel(example=i).values, "RdBu_r", (-1.2, 1.2), np.zeros(4))]
         for arm in arms:
             one = results.sel(arm=arm).isel(example=i)
             panels.append((arm, one["map"].values, "gray", (0, 1), one.found_box.values))
         for axes, (name, values, colors, (low, high), found) in zip(grid[i], panels, strict=True):
             axes.imshow(values, cmap=colors, vmin=low, vmax=high)
-            for box, look, style in ((truth, FURTHER[1], "-"), (found, FURTHER[3], "--")):
-                if box is not None:
-                    top, left, bottom, right = box
-                    axes.add_patch(
-                        Rectangle(
-                            (left - 0.5, top - 0.5),
-                            right - left,
-                            bottom - top,
-                            fill=False,
-                            lw=2,
-                            ls=style,
-                            ec=look.color,
-                        )
-                    )
+            outline(axes, truth, FURTHER[1], "-")
+            outline(axes, found, FURTHER[3])
             axes.set_xticks([])
             axes.set_yticks([])
             axes.grid(False)
             if wide and i == 0:
-                axes.set_title(name.replace(", ", ",\n"), loc="center", fontsize=9)
+                axes.set_title(name, loc="center", fontsize=9)
             elif not wide and i == 0:
-                axes.set_ylabel(name.replace(", ", ",\n"), fontsize=9, rotation=0, ha="right", va="center")
+                axes.set_ylabel(name, fontsize=9, rotation=0, ha="right", va="center")
     for arm in arms:
         one = results.sel(arm=arm)
         found = overlap(one.found_box.values, results.true_box.values)
