@@ -771,9 +771,9 @@ def draw_samples(figure: Figure, results: xr.Dataset) -> str:
             one = results.isel(example=i)
             picture.imshow(one["sample"].sel(arm=arm).values, cmap="cividis", vmin=0, vmax=1)
             outline(picture, results.box.sel(arm=arm).values, FURTHER[0])
-            weights, own = one.given.sel(arm=arm).values, int(one.given.sel(arm=PLAIN).argmax())
+            weights, own = one.given.sel(arm=arm).values, int(one.given.sel(arm=PLAIN).values.argmax())
             left, words = 0.0, []
-            for label in sorted(np.flatnonzero(weights), key=lambda c, own=own: c != own):
+            for label in sorted(np.flatnonzero(weights), key=own.__ne__):
                 look, hatch = (METHOD, "") if label == own else (FURTHER[0], "////")
                 bar.barh(0, weights[label], left=left, color=look.color, hatch=hatch)
                 words.append(f"{label}: {weights[label]:.2f}")
