@@ -762,25 +762,27 @@ def outline(axes: Plot, box: np.ndarray, look: Style, line: str = "--") -> None:
 def draw_samples(figure: Figure, results: xr.Dataset) -> str:
     """Draw two training pictures as each arm sees them, with the weights of the classes in their label below."""
     arms, said = (PLAIN, MIXUP, CUTOUT, CUTMIX), []
-    pairs = len(results.example)
-    grid = figure.subplots(2 * pairs, len(arms), squeeze=False, height_ratios=[5, 1] * pairs)
-    for column, arm in enumerate(arms):
-        grid[0, column].set_title(arm, loc="center")
-        for i in range(pairs):
-            picture, bar = grid[2 * i, column], grid[2 * i + 1, column]
-            one = results.isel(example=i)
-            picture.imshow(one["sample"].sel(arm=arm).values, cmap="cividis", vmin=0, vmax=1)
-            outline(picture, results.box.sel(arm=arm).values, FURTHER[0])
-            weights, own = one.given.sel(arm=arm).values, int(one.given.sel(arm=PLAIN).values.argmax())
-            left, words = 0.0, []
-            for label in sorted(np.flatnonzero(weights), key=own.__ne__):
-                look, hatch = (METHOD, "") if label == own else (FURTHER[0], "////")
-                bar.barh(0, weights[label], left=left, color=look.color, hatch=hatch)
-                words.append(f"{label}: {weights[label]:.2f}")
-                left += weights[label]
-            bar.set_title("  ".join(words), fontsize=9, loc="center", weight="normal", pad=2)
-            bar.set_xlim(0, 1)
-            said.append(f"{arm}, picture {i + 1}: label " + " and ".join(words))
+    cells = [(i, arm) for i in range(len(results.example)) for arm in arms]
+    columns = 4 if figure.get_figwidth() >= WIDE else 2
+    rows = len(cells) // columns
+    grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[5, 1] * rows)
+    for number, (i, arm) in enumerate(cells):
+        row, column = divmod(number, columns)
+        picture, bar = grid[2 * row, column], grid[2 * row + 1, column]
+        one = results.isel(example=i)
+        picture.imshow(one["sample"].sel(arm=arm).values, cmap="cividis", vmin=0, vmax=1)
+        picture.set_title(arm, loc="center")
+        outline(picture, one.box.sel(arm=arm).values, FURTHER[0])
+        weights, own = one.given.sel(arm=arm).values, int(one.given.sel(arm=PLAIN).values.argmax())
+        left, words = 0.0, []
+        for label in (own, *(other for other in np.flatnonzero(weights) if other != own)):
+            look, hatch = (METHOD, "") if label == own else (FURTHER[0], "////")
+            bar.barh(0, weights[label], left=left, color=look.color, hatch=hatch)
+            words.append(f"{label}: {weights[label]:.2f}")
+            left += weights[label]
+        bar.set_title("  ".join(words), fontsize=9, loc="center", weight="normal", pad=2)
+        bar.set_xlim(0, 1)
+        said.append(f"{arm}, picture {i + 1}: label " + " and ".join(words))
     for axes in grid.flat:
         axes.set_axis_off()
     return "Two training pictures as four arms see them, with their labels. " + "; ".join(said) + "."
