@@ -135,7 +135,7 @@ def test_several_seeds_at_once_are_each_alone() -> None:
 def test_two_losses_are_one_loss_with_the_mixed_label(seed: int, lam: float) -> None:
     logits, labels = 3 * normal(seed, 6, 5), torch.tensor([0, 1, 2, 3, 4, 0])
     others = labels.roll(1)
-    target = lam * F.one_hot(labels, 5) + (1 - lam) * F.one_hot(others, 5).double()
+    target = lam * F.one_hot(labels, 5).double() + (1 - lam) * F.one_hot(others, 5).double()
     found = cm.mixed_cross_entropy(logits, labels, others, number(lam))
     assert float(found) == pytest.approx(float(F.cross_entropy(logits, target)), abs=1e-12)
 
@@ -216,7 +216,7 @@ def plain_network(seed: int) -> nn.Sequential:
 
 @pytest.mark.parametrize("arm", cm.Digits.arms)
 def test_training_all_at_once_equals_a_plain_loop(arm: str) -> None:
-    seed, steps = 5, 50
+    seed, steps = 5, 25
     results = cm.Digits(steps=steps).run([3, seed]).sel(arm=arm, seed=seed)
 
     digits = data.digits((seed,), 100, standardize=False)
@@ -272,9 +272,38 @@ def test_training_all_at_once_equals_a_plain_loop(arm: str) -> None:
         }
     found = {name: results[name].isel(step=-1) if "step" in results[name].dims else results[name] for name in expected}
     found["hidden"] = found["hidden"].sel(hole=4)
-    # rounding grows along fifty steps, and may turn single pictures out of 900
+    # rounding grows along the steps, and may turn single pictures; under attack it moves whole pixels
     for name, value in expected.items():
-        assert float(found[name]) == pytest.approx(value, abs=1e-3 if name in ("loss", "nll") else 5e-3), name
+        near = {"loss": 1e-4, "nll": 1e-3, "attacked": 0.02}.get(name, 5e-3)
+        assert float(found[name]) == pytest.approx(value, abs=near), name
+
+
+def finish(work: cm.Measured) -> Tensor:
+    """Do all of a measurement and return its result."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            return done.value
+
+
+def test_an_attack_moves_each_pixel_up_the_loss_of_its_own_network() -> None:
+    source = generator(0, "test")
+    images, labels = torch.rand(2, 6, 8, 8, generator=source), torch.randint(10, (2, 6), generator=source)
+    network = cm.Networks((3, 4), 2, DIGITS, 10)
+    found = finish(cm.attack(network, images, labels, 0.1, cm.Tick(0)))
+    assert found.shape == (2, 2, 6, 10)
+    for s, seed in enumerate((3, 4)):
+        with torch.random.fork_rng():
+            model = plain_network(seed).eval()
+        x = images[s].unsqueeze(1).requires_grad_()
+        up = torch.autograd.grad(F.cross_entropy(model(x), labels[s]), x)[0].sign()
+        assert up.abs().mean() > 0.99
+        moved = (x + 0.1 * up).clamp(0, 1).detach()
+        assert float((moved - x).abs().max()) <= 0.1 + 1e-6
+        with torch.no_grad():
+            torch.testing.assert_close(found[:, s], model(moved).expand(2, -1, -1), atol=1e-5, rtol=1e-5)
+            assert F.cross_entropy(model(moved), labels[s]) > F.cross_entropy(model(x), labels[s])
 
 
 def test_networks_side_by_side_see_their_own_pictures_only() -> None:
@@ -295,13 +324,7 @@ def test_the_mean_of_a_map_and_the_bias_are_the_logit() -> None:
     with torch.no_grad():
         logits = network(images.repeat(2, 1, 1, 1)).unflatten(0, (2, 2))
         for c in range(6):
-            work = cm.class_maps(network, images, torch.full((2, 5), c), cm.Tick(0))
-            while True:
-                try:
-                    next(work)
-                except StopIteration as done:
-                    maps = done.value
-                    break
+            maps = finish(cm.class_maps(network, images, torch.full((2, 5), c), cm.Tick(0)))
             assert maps.shape == (2, 2, 5, 8, 8)
             found = maps.mean((-2, -1)) + bias.reshape(2, 2, 1, 6)[..., c]
             torch.testing.assert_close(found, logits[..., c], atol=1e-5, rtol=1e-5)
@@ -397,7 +420,8 @@ def test_scenes_are_made_of_their_patterns(length: int, sides: set[int]) -> None
     assert abs(rest.mean()) < 4 * 0.25 / math.sqrt(count)
     assert rest.std() == pytest.approx(0.25, rel=4 / math.sqrt(2 * count))
     assert stats.kstest(rest.ravel(), stats.norm(0, 0.25).cdf).pvalue > 0.001
-    assert len(corners) == 4 and set(drawn.labels.tolist()) == set(range(6))
+    # an object of 6x4 pixels is as narrow as its head, so that two corners are one
+    assert len(corners) == (4 if min(sides) > 4 else 3) and set(drawn.labels.tolist()) == set(range(6))
 
 
 class AllShown(cm.Localization):
@@ -427,7 +451,7 @@ def test_boxes_and_shares_are_those_of_the_maps_shown() -> None:
         at = one.sel(tau=0.3).isel(seed=0)
         assert float(at.iou) == pytest.approx(overlaps.mean())
         assert float(at.localization) == pytest.approx((overlaps >= 0.5).mean())
-        assert float(one.body_share) == pytest.approx(np.mean(shares), abs=1e-5)
+        assert float(one.body_share.isel(seed=0)) == pytest.approx(np.mean(shares), abs=1e-5)
 
 
 def test_without_changes_all_arms_are_plain_but_the_one_that_always_changes() -> None:
