@@ -58,6 +58,7 @@ PARTS = {
 
 SLUGS = (
     "labels/early_learning",
+    "noise/cutmix",
     "geometry/neural_collapse",
     "generation/mode_collapse",
     "dynamics/solver_regularization",
