@@ -58,6 +58,7 @@ PARTS = {
 SLUGS = (
     "labels/early_learning",
     "geometry/neural_collapse",
+    "finetuning/mask_tuning",
     "generation/mode_collapse",
     "dynamics/solver_regularization",
     "dynamics/bayes_optimal_network",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,14 +22,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reglab import data, metrics, pretrained, replicas
+from reglab import data, metrics, pretrained, replicas, tiny_clip
 from reglab.catalogue import Paper
 from reglab.claims import Claim
 from reglab.data import Seeds, generator
 from reglab.exercise import Wrong
 from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
-from reglab.pretrained import Weights
-from reglab.views import WIDE, Curves, Dots, View
+from reglab.transformer import Weights
+from reglab.views import FURTHER, METHOD, WIDE, Curves, Dots, View
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -62,6 +62,8 @@ PAPER = Paper(
 
 START, EPSILON, NORM_WEIGHT = 1e-2, 1e-8, 1e-4
 """First value of every score, the small number in P, and the weight w of the norms of the scores, as in the code."""
+ROUNDING = 1e-6
+"""A smaller gradient b is rounding: while no weight is off it is 0, and 1e-10 in single precision."""
 ANGLE = 25.0
 """The new data are digits rotated by so many degrees."""
 ATTENTION = ("patch", *(f"image.{block}.{name}" for block in (0, 1) for name in "qkvo"))
@@ -110,7 +112,7 @@ def keep_probability(a: Tensor, b: Tensor) -> Tensor:
     return (1 + a.sign() * (a + b) / (a.abs() + b.abs() + EPSILON)) / 2
 
 
-def gradient_dropout(a: Tensor, b: Tensor, uniform: Tensor, strength: float) -> Tensor:
+def gradient_dropout(a: Tensor, b: Tensor, uniform: Tensor, strength: float | Tensor) -> Tensor:
     """Return ((1 - λ) + λ·1[P > U]) a: what is left of the task's gradient a. The old model's gradient b only decides.
 
     `uniform` is a fresh draw from (0, 1) for each element and step; what survives is not rescaled.
@@ -142,59 +144,50 @@ def random_scores(scores: Scores, threshold: float, rankings: Mapping[str, Tenso
 class Task(NamedTuple):
     """The frozen model and the data of S seeds.
 
-    `shots` [S, n, 8, 8] with `labels` [S, n] and the zero-shot model's logits on them, `teacher` [S, n, C]; `text`
-    [1, 20, 32] features of all concepts; test images [1, N, 8, 8] with labels [1, N]: rotated, plain, glyphs.
+    `images` [S, n, 8, 8] to learn from, with `labels` [S, n] and `teacher` [S, n, C], the logits of the zero-shot
+    model; `text` [1, 20, 32] are features of all concepts, `tests` the test images [N, 8, 8] and their labels [N].
     """
 
     weights: Weights
     text: Tensor
-    classes: int
-    shots: Tensor
+    images: Tensor
     labels: Tensor
     teacher: Tensor
-    tests: dict[str, tuple[Tensor, Tensor]]
+    tests: dict[str, tiny_clip.Pictures]
+
+    @property
+    def classes(self) -> Tensor:
+        """The text features of the classes to learn: [1, C, 32]."""
+        return self.text[:, : self.teacher.shape[-1]]
 
 
 @torch.no_grad()
 def new_task(seeds: Seeds, checkpoint: int, shots: int, classes: int) -> Task:
     """Return the checkpoint and, for each seed, a few rotated digits of each of the first classes to learn from."""
     weights = pretrained.load("tiny_clip", checkpoint)
-    split = pretrained.digit_split()
-    text = pretrained.encode_text(weights, pretrained.prompts(pretrained.CONCEPTS))
-    pool, truth = pretrained.rotated(split.pool_images, ANGLE), split.pool_labels
-    chosen = torch.stack([few_shots(truth, shots, classes, seed) for seed in seeds])
-    glyphs, names = pretrained.glyphs(300, torch.Generator().manual_seed(77))
-    tests = {
-        "rotated": (pretrained.rotated(split.test_images, ANGLE), split.test_labels),
-        "plain": (split.test_images, split.test_labels),
-        "glyphs": (glyphs, names),
-    }
-    images, labels = pool[chosen], truth[chosen]
-    teacher = torch.cat([logits_of(weights, text[:, :classes], one[None]) for one in images])
-    return Task(weights, text, classes, images, labels, teacher, tests)
-
-
-def few_shots(labels: Tensor, shots: int, classes: int, seed: int) -> Tensor:
-    """Return the indices of `shots` examples of each of the first classes, chosen by the seed; fewer shots are among
-    those of more."""
-    order = torch.randperm(len(labels), generator=generator(seed, "few shots"))
-    return torch.cat([order[labels[order] == c][:shots] for c in range(classes)])
+    text = tiny_clip.encode_text(weights, tiny_clip.prompts(tiny_clip.CONCEPTS))
+    images, labels = tiny_clip.few_shot(shots, seeds, range(classes), ANGLE)
+    plain, truth = tiny_clip.digit_split().test
+    turned = tiny_clip.Pictures(tiny_clip.rotated(plain, ANGLE), truth)
+    tests = {"rotated": turned, "plain": tiny_clip.Pictures(plain, truth), "glyphs": tiny_clip.glyphs()}
+    teacher = torch.cat([logits_of(weights, text[:, :classes], of_seed[None]) for of_seed in images])
+    return Task(weights, text, images, labels, teacher, tests)
 
 
 def logits_of(weights: Weights, text: Tensor, images: Tensor) -> Tensor:
     """Return the scaled cosines of images [M, N, 8, 8] with text features [1, C, 32]: [M, N, C]."""
-    return pretrained.clip_logits(weights, pretrained.encode_images(weights, images), text)
+    return tiny_clip.clip_logits(weights, tiny_clip.encode_images(weights, images), text)
 
 
 # ------------------------------------------------------------------------------------------------------ training
 
 
 class Trace(NamedTuple):
-    """What one step saw in each of M models: losses, shares of elements, and counts to test the draws by, each [M].
+    """What one step saw: losses of M models, and what GDR did to the gradients of the first rule's S models.
 
-    `conflict` is the share of elements where a and b have two signs, `dropped` the share that GDR sets to zero at
-    λ = 1. Among the elements in conflict `kept` survive, `expected` = Σ P and `variance` = Σ P(1 - P); `agreeing` is
-    the share of the other elements that survives. `elements` are a, b and the draw of one query matrix [M, 3, 2304].
+    `conflict` is the share of elements where a and b have two signs, `dropped` the share that GDR does not keep. Among
+    the elements in conflict `kept` survive, `expected` = Σ P and `variance` = Σ P(1 - P); `agreeing` is the share of
+    the other elements that survives, all [S]. `elements` are a, b and U of one query matrix, first seed: [3, 48, 48].
     """
 
     cross_entropy: Tensor
@@ -217,7 +210,13 @@ class Rule(NamedTuple):
 
 
 def tune(
-    task: Task, seeds: Seeds, scores: Scores, rules: Sequence[Rule], rates: Sequence[float], threshold: float, steps: int
+    task: Task,
+    seeds: Seeds,
+    scores: Scores,
+    rules: Sequence[Rule],
+    rates: Sequence[float],
+    threshold: float,
+    steps: int,
 ) -> Iterator[tuple[int, Trace | None]]:
     """Tune the scores of all rules and seeds as one; yield the number of the step halfway and, with its trace, after.
 
@@ -229,45 +228,37 @@ def tune(
     rate = torch.tensor(rates).repeat_interleave(len(seeds))
     optimizer, parameters = torch.optim.Adam(scores.values(), lr=1.0), list(scores.values())
     draws, row = [generator(seed, "gradient dropout") for seed in seeds], torch.arange(len(seeds)).unsqueeze(1)
-    size, text = min(32, count), task.text[:, : task.classes]
+    size = min(32, count)
     order = itertools.chain.from_iterable(data.batches(seeds, count, size, epoch) for epoch in itertools.count())
     for step, index in zip(range(steps), order, strict=False):
         images, labels, teacher = (
-            t[row, index].repeat(copies, *[1] * (t.dim() - 1)) for t in (task.shots, task.labels, task.teacher)
+            t[row, index].repeat(copies, *[1] * (t.dim() - 1)) for t in (task.images, task.labels, task.teacher)
         )
-        logits = logits_of(masked(task.weights, scores, threshold), text, images)
+        logits = logits_of(masked(task.weights, scores, threshold), task.classes, images)
         task_losses, teacher_losses = task_loss(logits, labels, scores, norm_weight), teacher_loss(logits, teacher)
         a = torch.autograd.grad(task_losses.sum(), parameters, retain_graph=True)
         yield step, None
         b = torch.autograd.grad(teacher_losses.sum(), parameters)
-        uniform = [torch.stack([torch.rand(s.shape[1:], generator=g) for g in draws]).repeat(copies, 1, 1) for s in a]
+        uniform = [torch.stack([torch.rand(one.shape[1:], generator=g) for g in draws]) for one in a]
         for score, one, other, u in zip(parameters, a, b, uniform, strict=True):
-            score.grad = gradient_dropout(one, other, u, strength) + adds * other
+            score.grad = gradient_dropout(one, other, u.repeat(copies, 1, 1), strength) + adds * other
         replicas.step(optimizer, rate * cosine_rate(step, steps))
-        entropy = teacher_loss(teacher, teacher)
-        with torch.no_grad():
-            yield step, _trace(logits, labels, teacher_losses - entropy, a, b, uniform)
+        entropy = F.cross_entropy(logits.detach().mT, labels, reduction="none").mean(-1)
+        distance = (teacher_losses - teacher_loss(teacher, teacher)).detach()
+        yield step, Trace(entropy, distance, *_dropout_trace(a, b, uniform))
 
 
-def _trace(
-    logits: Tensor, labels: Tensor, divergence: Tensor, a: Sequence[Tensor], b: Sequence[Tensor], u: Sequence[Tensor]
-) -> Trace:
-    """Return what a step saw, with all matrices of a model laid end to end."""
-    task, old, uniform = (torch.cat([one.flatten(1) for one in parts], 1) for parts in (a, b, u))
+def _dropout_trace(a: Sequence[Tensor], b: Sequence[Tensor], uniform: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Return what `Trace` holds of the first rule's gradients, all matrices of a model laid end to end."""
+    task, old, u = (torch.cat([one[: len(uniform[0])].flatten(1) for one in parts], 1) for parts in (a, b, uniform))
     p = keep_probability(task, old)
-    kept, conflict = p > uniform, task * old < 0
-    query = torch.stack([one[QUERY].flatten(1) for one in (a, b, u)], 1)
-    return Trace(
-        F.cross_entropy(logits.mT, labels, reduction="none").mean(-1),
-        divergence,
-        conflict.float().mean(1),
-        1 - kept.float().mean(1),
-        (kept & conflict).double().sum(1),
-        (p * conflict).double().sum(1),
-        (p * (1 - p) * conflict).double().sum(1),
-        metrics.share_where(kept, ~conflict),
-        query,
-    )
+    kept, conflict = p > u, (task * old < 0) & (old.abs() > ROUNDING)
+    yield conflict.float().mean(1)
+    yield 1 - kept.float().mean(1)
+    for count in (kept, p, p * (1 - p)):
+        yield (count * conflict).double().sum(1)
+    yield metrics.share_where(kept, ~conflict)
+    yield torch.stack([parts[QUERY][0] for parts in (a, b, uniform)])
 
 
 def fresh_scores(weights: Weights, matrices: Sequence[str], models: int) -> Scores:
@@ -277,21 +268,25 @@ def fresh_scores(weights: Weights, matrices: Sequence[str], models: int) -> Scor
     }
 
 
-@torch.no_grad()
-def tested(task: Task, weights: Weights, models: int) -> dict[str, Tensor]:
-    """Measure M models on all test images: shares of right answers among the ten digits or glyphs, each [M].
+def tested(task: Task, weights: Weights, models: int, done: float) -> Generator[Tick, None, dict[str, Tensor]]:
+    """Measure M models on all test images, a few images at a time; return shares of right answers, each [M].
 
-    Base and novel are rotated digits 0-4 and 5-9, each told apart among its own five.
+    All ten digits or glyphs are told apart, but base and novel, rotated digits 0-4 and 5-9, among their own five.
     """
     found = {}
     for name, (images, labels) in task.tests.items():
-        text = task.text[:, 10:] if name == "glyphs" else task.text[:, :10]
-        logits = logits_of(weights, text, images.expand(models, *images.shape))
+        text, parts = task.text[:, 10:] if name == "glyphs" else task.text[:, :10], []
+        for some in images.split(250):
+            with torch.no_grad():
+                parts.append(logits_of(weights, text, some.expand(models, *some.shape)))
+            yield Tick(done)
+        logits = torch.cat(parts, 1)
         found[name] = metrics.accuracy(logits, labels)
         if name == "rotated":
-            found["base"] = metrics.accuracy(logits[:, labels < 5, :5], labels[labels < 5])
-            found["novel"] = metrics.accuracy(logits[:, labels > 4, 5:], labels[labels > 4] - 5)
-    found["harmonic"] = 2 * found["base"] * found["novel"] / (found["base"] + found["novel"])
+            base = labels < 5
+            found["base"] = metrics.accuracy(logits[:, base, :5], labels[base])
+            found["novel"] = metrics.accuracy(logits[:, ~base, 5:], labels[~base] - 5)
+            found["harmonic"] = 2 * found["base"] * found["novel"] / (found["base"] + found["novel"])
     return found
 
 
@@ -356,7 +351,7 @@ class Masks(Experiment):
         "harmonic": share(END, "harmonic mean", "harmonic mean of the accuracies on rotated 0-4 and 5-9"),
         "cross_entropy": Var(TRACE, "cross-entropy", "cross-entropy of the batch before the step", low=0),
         "divergence": Var(TRACE, "KL", "divergence of the batch's predictions from the zero-shot model's", "nats"),
-        "conflict": share(TRACE, "in conflict", "share of elements where both gradients have two signs"),
+        "conflict": share("seed step", "in conflict", "share of elements where both gradients have two signs"),
         "dropped": share("seed step", "dropped by GDR", "share of elements of R-AMT's gradient that are dropped"),
         "draws": Var("seed", "deviation", "kept elements in conflict minus their expectation, in standard deviations"),
         "agreeing": share("seed", "agreeing kept", "share of elements without conflict that are kept, all steps"),
@@ -379,9 +374,9 @@ class Masks(Experiment):
             Curves("How many weights are off?", ["masked"]),
         ), height=3),
         View("Gradients in conflict", (
-            Curves("How often do both gradients disagree?", ["conflict"], ("R-AMT", "MT", "KL-sum")),
-            Curves("How much of the gradient is dropped?", ["dropped"]),
-        )),
+            Curves("How often do both gradients disagree, how much is dropped?", ["conflict", "dropped"], ["R-AMT"],
+                   "share of elements"),
+        ), columns=1, height=3),
         View("Losses", (
             Curves("How well are the few examples fitted?", ["cross_entropy"], ("R-AMT", "MT", "KL-sum")),
             Curves("How far from the zero-shot model?", ["divergence"], ("R-AMT", "MT", "KL-sum")),
@@ -400,7 +395,7 @@ class Masks(Experiment):
     grid = {"learning_rate": RATES, "strength": (0, 0.25, 0.5, 0.75, 1)}
     smoke = {"steps": 8, "learning_rate": 4e-4, "threshold": 0.009, "shots": 4}
     equals_baseline = (({"learning_rate": 1e-4, "threshold": 0.005}, "random mask"),)
-    may_be_nan = ("cross_entropy", "divergence", "conflict")  # arms that are not trained have none
+    may_be_nan = ("cross_entropy", "divergence")  # arms that are not trained have none
     moments = 4
 
     def _matrices(self) -> tuple[str, ...]:
@@ -429,27 +424,28 @@ class Masks(Experiment):
             name: torch.stack([torch.randperm(score[0].numel(), generator=g) for g in ranks])
             for name, score in scores.items()
         }
-        zero_shot = {name: value.expand(len(seeds)) for name, value in tested(task, task.weights, 1).items()}
-        counts = torch.zeros(4, len(seeds), dtype=torch.double)
+        zero_shot = yield from tested(task, task.weights, 1, 0)
+        zero_shot = {name: value.expand(len(seeds)) for name, value in zero_shot.items()}
         yield from self._measure(0, task, zero_shot, scores, rankings)
-        tuning = tune(
-            task, seeds, scores, list(rules.values()), [self.learning_rate] * 3, self.threshold, self.steps
-        )
-        for step, trace in tuning:
+        counts, elements = torch.zeros(4, len(seeds), dtype=torch.double), torch.zeros(3, 48 * 48)
+        rates = [self.learning_rate] * len(rules)
+        for step, trace in tune(task, seeds, scores, list(rules.values()), rates, self.threshold, self.steps):
             if trace is None:
                 yield Tick((step + 0.5) / self.steps)
                 continue
-            here = {name: value.unflatten(0, (len(rules), -1)) for name, value in trace._asdict().items()}
-            shown = {name: here[name] for name in ("cross_entropy", "divergence", "conflict")}
-            yield Frame({"step": step, "arm": list(rules)}, shown)
-            yield Frame({"step": step}, {"dropped": here["dropped"][0]})
-            counts += torch.stack([here[name][0] for name in ("kept", "expected", "variance", "agreeing")])
+            losses = {"cross_entropy": trace.cross_entropy, "divergence": trace.divergence}
+            yield Frame(
+                {"step": step, "arm": list(rules)}, {k: v.unflatten(0, (len(rules), -1)) for k, v in losses.items()}
+            )
+            yield Frame({"step": step}, {"conflict": trace.conflict, "dropped": trace.dropped})
+            yield Tick((step + 1) / self.steps)
+            elements = trace.elements.flatten(1)
+            counts += torch.stack([trace.kept, trace.expected, trace.variance, trace.agreeing])
             moment, rest = divmod((step + 1) * self.moments, self.steps)
             if not rest:
                 yield from self._measure(moment, task, zero_shot, scores, rankings)
-            yield Tick((step + 1) / self.steps)
         kept, expected, variance, agreeing = counts
-        a, b, uniform = here["elements"][0, 0]
+        a, b, uniform = elements
         yield Frame(
             {},
             {
@@ -461,14 +457,16 @@ class Masks(Experiment):
 
     def _measure(
         self, moment: int, task: Task, zero_shot: dict[str, Tensor], scores: Scores, rankings: Mapping[str, Tensor]
-    ) -> Iterator[Frame]:
-        """Measure every arm, one after the other; every value is [S]."""
-        seeds = len(task.labels)
-        tuned = dict(zip(("R-AMT", "MT", "KL-sum"), (of_copy(scores, i, seeds) for i in range(3)), strict=True))
+    ) -> Iterator[Frame | Tick]:
+        """Measure every arm, one after the other; every value is [S]. Before training all are the zero-shot model."""
+        seeds, done = len(task.labels), moment / self.moments
+        tuned = {arm: of_copy(scores, i, seeds) for i, arm in enumerate(("R-AMT", "MT", "KL-sum"))}
         tuned["random mask"] = random_scores(tuned["R-AMT"], self.threshold, rankings)
         yield Frame({"moment": moment, "arm": "zero-shot"}, {**zero_shot, "masked": torch.zeros(seeds)})
         for arm, own in tuned.items():
-            found = tested(task, masked(task.weights, own, self.threshold), seeds)
+            found = zero_shot
+            if moment:
+                found = yield from tested(task, masked(task.weights, own, self.threshold), seeds, done)
             yield Frame({"moment": moment, "arm": arm}, {**found, "masked": off_share(own, self.threshold)})
         method = tuned["R-AMT"]
         shares = torch.stack([off_share({name: method[name]}, self.threshold) for name in method], 1)
@@ -525,14 +523,16 @@ class LearningRates(Experiment):
         scores = fresh_scores(task.weights, ATTENTION, len(RATES) * len(seeds))
         for step, trace in tune(task, seeds, scores, rules, RATES, self.threshold, self.steps):
             yield Tick((step + (0.5 if trace is None else 1)) / self.steps * 0.9)
-        zero_shot = {name: value.expand(len(seeds)) for name, value in tested(task, task.weights, 1).items()}
+        zero_shot = yield from tested(task, task.weights, 1, 0.9)
+        zero_shot["masked"] = torch.zeros(1)
         for i in range(len(RATES)):
             own = of_copy(scores, i, len(seeds))
-            found = tested(task, masked(task.weights, own, self.threshold), len(seeds))
-            found["masked"], zero_shot["masked"] = off_share(own, self.threshold), torch.zeros(len(seeds))
+            found = yield from tested(
+                task, masked(task.weights, own, self.threshold), len(seeds), 0.9 + 0.1 * i / len(RATES)
+            )
+            found["masked"] = off_share(own, self.threshold)
             for arm, values in (("zero-shot", zero_shot), ("R-AMT", found)):
-                yield Frame({"rate": i, "arm": arm}, {name: values[name] for name in self.outputs})
-            yield Tick(0.9 + 0.1 * (i + 1) / len(RATES))
+                yield Frame({"rate": i, "arm": arm}, {name: values[name].expand(len(seeds)) for name in self.outputs})
 
 
 EXPERIMENTS = (Masks, LearningRates)
@@ -546,11 +546,13 @@ def draw_phase(figure: Figure, results: xr.Dataset) -> str:
     wide = figure.get_figwidth() >= WIDE
     a, b, kept = results.elements.transpose("quantity", "element").values
     scale = np.sqrt(np.mean(a**2))
-    left, right = figure.subplots(1 if wide else 2, 2 if wide else 1, sharex=True, sharey=True).flat
+    left, right = figure.subplots(1 if wide else 2, 2 if wide else 1, sharex=True, sharey=True, squeeze=False).flat
     figure.set_figheight(3.4 if wide else 6.4)
     line = np.linspace(-3, 3, 241)
     grid_a, grid_b = (torch.as_tensor(one) for one in np.meshgrid(line, line))
-    shown = left.pcolormesh(line, line, keep_probability(grid_a, grid_b), cmap="cividis", vmin=0, vmax=1, rasterized=True)
+    shown = left.pcolormesh(
+        line, line, keep_probability(grid_a, grid_b), cmap="cividis", vmin=0, vmax=1, rasterized=True
+    )
     figure.colorbar(shown, ax=left, label="P, chance to be kept")
     left.set_title("When is a gradient kept?")
     right.set_title("Where do real ones lie?")
@@ -558,16 +560,18 @@ def draw_phase(figure: Figure, results: xr.Dataset) -> str:
         (kept > 0, METHOD.color, "o", "kept"),
         (kept == 0, FURTHER[3].color, "X", "dropped"),
     ):
-        right.plot(a[chosen] / scale, b[chosen] / scale, marker, color=color, ms=4, mec="none", alpha=0.6, ls="", label=name)
+        right.plot(
+            a[chosen] / scale, b[chosen] / scale, marker, color=color, ms=4, mec="none", alpha=0.6, ls="", label=name
+        )
     right.legend(loc="upper left", fontsize=9, markerscale=2)
     for axes in (left, right):
         axes.set(xlim=(-3, 3), ylim=(-3, 3), xlabel="a, wanted by the task", ylabel="b, wanted by the old model")
         axes.grid(False)
     conflict = a * b < 0
     return (
-        "Left: the chance P to be kept in the plane of both gradients: 1 where the signs agree, down to 0 where the old "
-        "model's gradient is opposite and much larger. Right: the elements of one query matrix in the last step, first "
-        f"seed, in units of the root mean square of a: {conflict.mean():.0%} are in conflict, of these "
+        "Left: the chance P to be kept in the plane of both gradients: 1 where the signs agree, down to 0 where the "
+        "old model's gradient is opposite and much larger. Right: the elements of one query matrix in the last step, "
+        f"first seed, in units of the root mean square of a: {conflict.mean():.0%} are in conflict, of these "
         f"{1 - kept[conflict].mean():.0%} are dropped; of the others {1 - kept[~conflict].mean():.1%}."
     )
 
@@ -578,16 +582,19 @@ def draw_masks(figure: Figure, results: xr.Dataset) -> str:
     rows = 1 if figure.get_figwidth() >= WIDE else 2
     figure.set_figheight(2.5 * rows)
     said = []
-    for axes, moment in zip(figure.subplots(rows, len(moments) // rows).flat, moments, strict=True):
+    for axes, moment in zip(figure.subplots(rows, len(moments) // rows, squeeze=False).flat, moments, strict=True):
         mask = results.query_mask.sel(moment=moment).transpose("row", "column").values
         axes.imshow(1 - mask, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
-        axes.set(xticks=[], yticks=[], xlabel="output", ylabel="input", title=f"Step {moment}: {1 - mask.mean():.1%} off")
+        axes.set(
+            xticks=[], yticks=[], xlabel="output", ylabel="input", title=f"Step {moment}: {1 - mask.mean():.1%} off"
+        )
         axes.grid(False)
         said.append(f"{1 - mask.mean():.1%} at step {moment}")
     shares = results.by_matrix.mean("seed")
     most = ", ".join(f"{name} {float(shares.sel(matrix=name)):.1%}" for name in shares.matrix.values)
     return (
-        "The 48 x 48 weights of the first block's query matrix, first seed; black is off: " + ", ".join(said)
+        "The 48 x 48 weights of the first block's query matrix, first seed; black is off: "
+        + ", ".join(said)
         + f". In the end, mean over seeds, by matrix: {most}."
     )
 
@@ -621,7 +628,9 @@ def forgetting(results: xr.Dataset) -> float:
     """Return Spearman's correlation of the share switched off with the accuracy on glyphs, over all rates and seeds."""
     from scipy.stats import spearmanr
 
-    off, old = (results[name].sel(arm="R-AMT").transpose("seed", "rate").values.ravel() for name in ("masked", "glyphs"))
+    off, old = (
+        results[name].sel(arm="R-AMT").transpose("seed", "rate").values.ravel() for name in ("masked", "glyphs")
+    )
     return float(spearmanr(off, old).statistic)
 
 
