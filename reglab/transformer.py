@@ -43,7 +43,7 @@ def product(hidden: Tensor, matrix: Tensor) -> Tensor:
 
 
 def linear(weights: Weights, name: str, hidden: Tensor) -> Tensor:
-    """Return hidden · W + b for the map of this name (no b where it has none): [S, ..., inputs] -> [S, ..., outputs]."""
+    """Return hidden · W + b for the map of this name, or hidden · W: [S, ..., inputs] -> [S, ..., outputs]."""
     mapped, bias = product(hidden, weights[f"{name}.weight"]), weights.get(f"{name}.bias")
     return mapped if bias is None else mapped + _per_token(bias, mapped)
 
@@ -200,7 +200,8 @@ class Recipe(ABC):
 
     def train(self, seeds: Sequence[int], progress: Callable[[float], object] = lambda fraction: None) -> Weights:
         """Pretrain all seeds and return their weights, frozen: [S, ...] each."""
-        weights = self.initial(seeds)
+        trained: Weights = {}
         for step, (weights, _) in enumerate(self.training(seeds), 1):
+            trained = weights
             progress(step / self.steps)
-        return {name: value.detach() for name, value in weights.items()}
+        return {name: value.detach() for name, value in trained.items()}
