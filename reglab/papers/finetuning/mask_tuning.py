@@ -186,8 +186,8 @@ class Trace(NamedTuple):
     """What one step saw: losses of M models, and what GDR did to the gradients of the first rule's S models.
 
     `conflict` is the share of elements where a and b have two signs, `dropped` the share that GDR does not keep. Among
-    the elements in conflict `kept` survive, `expected` = Σ P and `variance` = Σ P(1 - P); `agreeing` is the share of
-    the other elements that survives, all [S]. `elements` are a, b and U of one query matrix, first seed: [3, 48, 48].
+    the elements in conflict `kept` survive, `expected` = Σ P and `variance` = Σ P(1 - P); `agreeing` is the share
+    that survives where both have one sign. All are [S]. `elements` are a, b and U of one query matrix, first seed: [3, 48, 48].
     """
 
     cross_entropy: Tensor
@@ -257,7 +257,7 @@ def _dropout_trace(a: Sequence[Tensor], b: Sequence[Tensor], uniform: Sequence[T
     yield 1 - kept.float().mean(1)
     for count in (kept, p, p * (1 - p)):
         yield (count * conflict).double().sum(1)
-    yield metrics.share_where(kept, ~conflict)
+    yield metrics.share_where(kept, task * old > 0)
     yield torch.stack([parts[QUERY][0] for parts in (a, b, uniform)])
 
 
@@ -354,7 +354,7 @@ class Masks(Experiment):
         "conflict": share("seed step", "in conflict", "share of elements where both gradients have two signs"),
         "dropped": share("seed step", "dropped by GDR", "share of elements of R-AMT's gradient that are dropped"),
         "draws": Var("seed", "deviation", "kept elements in conflict minus their expectation, in standard deviations"),
-        "agreeing": share("seed", "agreeing kept", "share of elements without conflict that are kept, all steps"),
+        "agreeing": share("seed", "agreeing kept", "share of elements with one sign in both gradients that are kept"),
         "by_matrix": share("seed matrix", "share switched off", "share of weights of each matrix that R-AMT has off"),
         "query_mask": share("moment row column", "mask", "R-AMT's mask of the first query matrix, first seed"),
         "elements": Var(
@@ -664,7 +664,7 @@ CLAIMS = (
           "P = ½(1 + sign(a)(a + b)/(|a| + |b|)), in the official code",
           lambda r: r.draws, within=(-2, 2), essential=True),
     Claim("agreement is kept", Masks,
-          "Elements without conflict are kept: share",
+          "Elements whose two gradients have one sign are kept: share",
           "P = 1 where the signs agree",
           lambda r: r.agreeing, above=0.999, rule="every seed", essential=True),
     Claim("nothing to drop at first", Masks,
