@@ -1,4 +1,4 @@
-"""The command `reglab`: list, run and check papers, pretrain models, execute notebooks, build the website, open the lab."""
+"""The command `reglab`: list, run and check papers, pretrain, execute notebooks, build the website, open the lab."""
 
 from __future__ import annotations
 
@@ -362,6 +362,7 @@ def pretrain(
 
         recipe, folder = pretrained.recipe(name), out or pretrained.FOLDER
         chosen = list(dict.fromkeys(seeds or pretrained.SEEDS))
+        pretrained.FOLDER.mkdir(parents=True, exist_ok=True)
         for seed in chosen:
             _can_make_files(folder, pretrained.path(name, seed, folder).name)
     measured: dict[int, dict[str, float]] = {}

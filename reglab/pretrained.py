@@ -54,9 +54,9 @@ def load(name: str, seed: int = 0, folder: Path = FOLDER) -> Weights:
     return _read(name, seed, folder)[0]
 
 
-def quality(name: str, seed: int = 0, folder: Path = FOLDER) -> dict[str, float]:
-    """Return the figures that were measured when the checkpoint was made; errors as in `load`."""
-    return json.loads(_read(name, seed, folder)[1]["quality"])
+def describe(name: str, seed: int = 0, folder: Path = FOLDER) -> dict[str, Any]:
+    """Return a checkpoint's own "seed", "recipe", "quality" and "versions"; errors as in `load`."""
+    return _read(name, seed, folder)[1]
 
 
 def make(name: str, seed: int, progress: Callable[[float], object] = lambda fraction: None) -> Weights:
@@ -81,30 +81,31 @@ def measure(recipe: Recipe, weights: Weights) -> dict[str, float]:
 
 def save(target: Path, recipe: Recipe, seed: int, weights: Weights, figures: Mapping[str, float]) -> None:
     """Write one seed's weights [1, ...] with recipe, quality, versions and digest, at once or not at all."""
-    tensors = {name: weights[name][0].contiguous() for name in sorted(weights)}
-    about = {
+    tensors = {name: value[0].contiguous() for name, value in weights.items()}
+    about: dict[str, Any] = {
         "seed": seed,
         "recipe": recipe.describe(),
         "quality": dict(figures),
         "versions": {"reglab": reglab.__version__, "python": platform.python_version(), "torch": torch.__version__},
     }
-    metadata = {key: json.dumps(value) for key, value in about.items()}
-    metadata["digest"] = digest(tensors, metadata)
+    about["digest"] = digest(tensors, about)
+    # one entry only, since safetensors writes several in an order that changes from run to run
+    content = safetensors.torch.save(tensors, {"reglab": json.dumps(about)})
     with files.at_once(target) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, metadata))
+        temporary.write_bytes(content)
 
 
-def digest(tensors: Weights, metadata: Mapping[str, str]) -> str:
-    """Return the SHA-256 over the names, shapes and bytes of all tensors and over all other metadata."""
-    found = hashlib.sha256(json.dumps({key: metadata[key] for key in sorted(metadata) if key != "digest"}).encode())
+def digest(tensors: Weights, about: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over what a checkpoint says about itself and over names, shapes and bytes of its tensors."""
+    said = {key: value for key, value in about.items() if key != "digest"}
+    found = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     for name in sorted(tensors):
-        values = tensors[name].numpy()
-        found.update(f"{name} {values.dtype} {values.shape}".encode())
-        found.update(values.astype("<f4", copy=False).tobytes())
+        found.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
+        found.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
 
 
-def _read(name: str, seed: int, folder: Path) -> tuple[Weights, dict[str, str]]:
+def _read(name: str, seed: int, folder: Path) -> tuple[Weights, dict[str, Any]]:
     source, made = path(name, seed, folder), recipe(name)
 
     def refuse(why: str) -> ValueError:
@@ -119,17 +120,20 @@ def _read(name: str, seed: int, folder: Path) -> tuple[Weights, dict[str, str]]:
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a dict)
     except (safetensors.SafetensorError, OSError) as error:
         raise refuse(f"this is not a whole safetensors file ({error})") from error
-    if not {"seed", "recipe", "quality", "versions", "digest"} <= metadata.keys():
+    if "reglab" not in metadata:
         raise refuse("this file was not written by the lab")
-    if metadata["digest"] != digest(tensors, metadata):
-        raise refuse("the file is damaged, its digest does not match what it holds")
-    if json.loads(metadata["seed"]) != seed or json.loads(metadata["recipe"]) != made.describe():
-        raise refuse("this is another model, or it was made by another recipe")
-    if {key: tuple(value.shape) for key, value in tensors.items()} != {k: v.shape for k, v in made.start.items()}:
+    damaged = refuse("the file is damaged: its digest does not match what it holds")
+    try:
+        about = json.loads(metadata["reglab"])
+        intact = about["digest"] == digest(tensors, about)
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged from error
+    if not intact:
+        raise damaged
+    if (about["seed"], about["recipe"]) != (seed, made.describe()):
+        raise refuse("it holds another model, or one made by another recipe")
+    if {key: (value.shape, value.dtype) for key, value in tensors.items()} != {
+        key: (start.shape, torch.float32) for key, start in made.start.items()
+    }:
         raise refuse("its tensors are not those of the model")
-    return {key: value[None] for key, value in tensors.items()}, metadata
-
-
-def describe(name: str, seed: int = 0, folder: Path = FOLDER) -> dict[str, Any]:
-    """Return all that a checkpoint says about itself: seed, recipe, quality, versions; errors as in `load`."""
-    return {key: json.loads(text) for key, text in _read(name, seed, folder)[1].items() if key != "digest"}
+    return {key: value[None] for key, value in tensors.items()}, about
