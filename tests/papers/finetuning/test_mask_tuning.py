@@ -267,7 +267,7 @@ def test_without_strength_and_norms_r_amt_is_mask_tuning() -> None:
 def test_a_small_learning_rate_switches_nothing_off() -> None:
     results = mt.Masks(learning_rate=1e-4, shots=2).run(1)
     assert (results.masked == 0).all()
-    np.testing.assert_allclose(results.rotated, results.rotated.sel(arm="zero-shot"), atol=1e-6)
+    assert results.rotated.std("arm").max() < 1e-6
 
 
 def test_base_and_novel_are_told_apart_among_five() -> None:
