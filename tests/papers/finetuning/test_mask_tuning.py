@@ -316,6 +316,8 @@ def test_the_shares_by_matrix_add_up() -> None:
     total = (results.by_matrix.values * sizes).sum(1) / sizes.sum()
     np.testing.assert_allclose(total, results.masked.sel(arm="R-AMT").isel(moment=-1), atol=1e-6)
     np.testing.assert_allclose(results.masked.sel(arm="random mask"), results.masked.sel(arm="R-AMT"), atol=1e-7)
+    assert (results.overlap.sel(arm="R-AMT") == 1).all() and (results.overlap.sel(arm="zero-shot") == 0).all()
+    assert float(results.overlap.sel(arm="MT").min()) > float(results.overlap.sel(arm="random mask").max())
     query = results.by_matrix.sel(matrix="image.0.q").isel(seed=0)
     assert float(1 - results.query_mask.isel(moment=-1).mean()) == pytest.approx(float(query))
 
