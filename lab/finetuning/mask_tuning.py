@@ -124,8 +124,15 @@ notebook.draw(results, "Gradients in conflict")
 
 # %% [markdown]
 # As long as no weight is off, the model is the zero-shot model, $b=0$, and nothing is dropped. Later almost half of
-# all elements are in conflict, and about half of these are dropped. So GDR does what it should. Yet the right picture
-# says that MT, without it, switches off nearly the same weights. In the masks one sees whole columns suffer:
+# all elements are in conflict, and about half of these are dropped. So GDR does what it should. **Predict:** does R-AMT
+# then switch off other weights than MT, which has no GDR?
+
+# %%
+notebook.draw(results, "Same choice")
+
+# %% [markdown]
+# MT switches off nearly the same weights; the pull of $b$ in KL-sum changes more. In the masks themselves one sees that
+# some columns, which are outputs of the matrix, lose many weights:
 
 # %%
 notebook.picture(paper.draw_masks, results, height=2.6)

@@ -309,7 +309,7 @@ def of_copy(scores: Scores, copy: int, seeds: int) -> Scores:
 # ---------------------------------------------------------------------------------- experiment 1: which gradients
 
 
-RATES = (1e-4, 1.3e-4, 1.4e-4, 1.8e-4, 2.4e-4, 3.2e-4, 4e-4)
+RATES = (1e-4, 1.2e-4, 1.4e-4, 1.8e-4, 2.4e-4, 3.2e-4, 4e-4)
 RATE = Knob(1.8e-4, 1e-4, 4e-4, stops=RATES, symbol="η", help="first learning rate of Adam; it falls as a cosine")
 STRENGTH = Knob(1.0, 0, 1, 0.25, symbol="λ", help="part of a gradient that is taken away where it is dropped")
 SHOTS = Knob(16, 1, 16, stops=(1, 2, 4, 8, 16), symbol="k", help="labeled examples of each class")
@@ -382,8 +382,10 @@ class Masks(Experiment):
         View("Gradients in conflict", (
             Curves("How often do both gradients disagree, how much is dropped?", ["conflict", "dropped"], ["R-AMT"],
                    "share of elements"),
-            Dots("Does it matter: are R-AMT's weights off elsewhere, too?", "overlap"),
-        ), height=3),
+        ), columns=1, height=3),
+        View("Same choice", (
+            Dots("Which part of R-AMT's choice do other arms share?", "overlap"),
+        ), columns=1, height=2.4),
         View("Losses", (
             Curves("How well are the few examples fitted?", ["cross_entropy"], ("R-AMT", "MT", "KL-sum")),
             Curves("How far from the zero-shot model?", ["divergence"], ("R-AMT", "MT", "KL-sum")),
@@ -522,8 +524,8 @@ class LearningRates(Experiment):
     smoke = {"steps": 8, "threshold": 0.009, "shots": 4}
 
     def axes(self) -> dict[str, Axis]:
-        """Seven learning rates."""
-        return {"rate": Axis(RATES, label="learning rate", log=True)}
+        """Seven learning rates, in units of 1e-4."""
+        return {"rate": Axis([round(1e4 * rate, 1) for rate in RATES], unit="10⁻⁴", label="learning rate", log=True)}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Tune with all rates and seeds as one; everything is measured at the end."""
@@ -556,7 +558,7 @@ def draw_phase(figure: Figure, results: xr.Dataset) -> str:
     wide = figure.get_figwidth() >= WIDE
     a, b, kept = results.elements.transpose("quantity", "element").values
     scale = np.sqrt(np.mean(a**2))
-    left, right = figure.subplots(1 if wide else 2, 2 if wide else 1, sharex=True, sharey=True, squeeze=False).flat
+    left, right = figure.subplots(1 if wide else 2, 2 if wide else 1, squeeze=False).flat
     figure.set_figheight(3.4 if wide else 6.4)
     line = np.linspace(-3, 3, 241)
     grid_a, grid_b = (torch.as_tensor(one) for one in np.meshgrid(line, line))
