@@ -405,7 +405,9 @@ class Masks(Experiment):
     smoke = {"steps": 8, "learning_rate": 4e-4, "threshold": 0.009, "shots": 4}
     equals_baseline = (({"learning_rate": 1e-4, "threshold": 0.005}, "random mask"),)
     may_be_nan = ("cross_entropy", "divergence")  # arms that are not trained have none
-    moments = 4
+
+    def _moments(self) -> list[int]:
+        return [self.steps * quarter // 4 for quarter in range(5)]
 
     def _matrices(self) -> tuple[str, ...]:
         return ATTENTION + MLP * self.mask_mlp
@@ -414,7 +416,7 @@ class Masks(Experiment):
         """Every step, five moments from before training to its end, the matrices with masks, and one matrix's cells."""
         return {
             "step": Axis(range(1, self.steps + 1), label="training step"),
-            "moment": Axis([self.steps * i // self.moments for i in range(self.moments + 1)], label="training step"),
+            "moment": Axis(self._moments(), label="training step"),
             "matrix": Axis(self._matrices()),
             "row": Axis(range(48), label="input"),
             "column": Axis(range(48), label="output"),
@@ -450,9 +452,8 @@ class Masks(Experiment):
             yield Tick((step + 1) / self.steps)
             elements = trace.elements.flatten(1)
             counts += torch.stack([trace.kept, trace.expected, trace.variance, trace.agreeing])
-            moment, rest = divmod((step + 1) * self.moments, self.steps)
-            if not rest:
-                yield from self._measure(moment, task, zero_shot, scores, rankings)
+            if step + 1 in self._moments():
+                yield from self._measure(self._moments().index(step + 1), task, zero_shot, scores, rankings)
         kept, expected, variance, agreeing = counts
         a, b, uniform = elements
         yield Frame(
@@ -468,7 +469,7 @@ class Masks(Experiment):
         self, moment: int, task: Task, zero_shot: dict[str, Tensor], scores: Scores, rankings: Mapping[str, Tensor]
     ) -> Iterator[Frame | Tick]:
         """Measure every arm, one after the other; every value is [S]. Before training all are the zero-shot model."""
-        seeds, done = len(task.labels), moment / self.moments
+        seeds, done = len(task.labels), self._moments()[moment] / self.steps
         tuned = {arm: of_copy(scores, i, seeds) for i, arm in enumerate(("R-AMT", "MT", "KL-sum"))}
         tuned["random mask"] = random_scores(tuned["R-AMT"], self.threshold, rankings)
         none = {"masked": torch.zeros(seeds), "overlap": torch.zeros(seeds)}

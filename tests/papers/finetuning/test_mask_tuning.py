@@ -304,6 +304,12 @@ def test_with_five_classes_only_they_are_learned() -> None:
     assert results.novel.notnull().all()
 
 
+def test_every_moment_is_measured_also_when_steps_are_odd() -> None:
+    results = mt.Masks.make({**mt.Masks.smoke, "steps": 11}).run(1)
+    assert list(results.moment.values) == [0, 2, 5, 8, 11]
+    assert results.rotated.notnull().all() and results.query_mask.notnull().all()
+
+
 def test_the_mlp_is_masked_on_demand() -> None:
     results = mt.Masks.make({**mt.Masks.smoke, "mask_mlp": True}).run(1)
     assert list(results.matrix.values) == [*mt.ATTENTION, *mt.MLP]
