@@ -161,9 +161,12 @@ def few_shot(count: int, seeds: Sequence[int], classes: Sequence[int] = range(10
     """Choose `count` digits of each class from the few-shot pool for every seed: [S, K·count, 8, 8], [S, K·count].
 
     Labels are places in `classes`; pictures come class by class, turned by `degrees`. A larger count has the pictures
-    of a smaller one among its own.
+    of a smaller one among its own. Raises `ValueError` when the pool does not have so many.
     """
     pool = digit_split().few_shot
+    most = min(int((pool.labels == one).sum()) for one in classes)
+    if not 1 <= count <= most:
+        raise ValueError(f"count = {count}: the few-shot pool gives 1 to {most} pictures of each of these classes")
     images, chosen = rotated(pool.images, degrees), []
     for seed in seeds:
         order = torch.randperm(len(pool.labels), generator=data.generator(seed, "few shots"))

@@ -215,6 +215,14 @@ class Recipe(transformer.Recipe):
     prior: tuple[float, ...] = ()
     label_noise: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.prior and (len(self.prior) != CLASSES or min(self.prior) < 0 or sum(self.prior) <= 0):
+            raise ValueError(f"prior = {self.prior}: give a share, 0 or more, for each of the {CLASSES} classes")
+        if not 0 <= self.label_noise <= 1:
+            raise ValueError(f"label_noise = {self.label_noise}: give a probability from 0 to 1")
+        if self.batch % len(TASKS):
+            raise ValueError(f"batch = {self.batch}: give a multiple of {len(TASKS)}, as many of each task")
+
     def draw(self, source: torch.Generator) -> tuple[Tensor]:
         """Draw sequences [N, 13]."""
         parts = []
