@@ -170,6 +170,11 @@ def exam(tasks: Iterable[str] = TASKS, count: int = 200, seed: int = 0) -> Tenso
     return torch.stack(sheets)
 
 
+def retained(word: str) -> Sequence[str]:
+    """Return the pretraining tasks that are left when a new task uses the word of one of them."""
+    return tuple(task for task in TASKS if task != word)
+
+
 @torch.no_grad()
 def exam_accuracy(weights: Weights, questions: Tensor, linear: Linear = linear) -> Tensor:
     """Return the token accuracy in each task of an exam: [tasks, n, 13] -> [S, tasks].
@@ -253,8 +258,3 @@ class Recipe(transformer.Recipe):
             figures[task] = token_accuracy(logits, sheet[None])
             figures[f"{task}, whole answers"] = exact_match(logits, sheet[None])
         return figures
-
-
-def retained(word: str) -> Sequence[str]:
-    """Return the pretraining tasks that are left when a new task uses the word of one of them."""
-    return tuple(task for task in TASKS if task != word)
