@@ -169,10 +169,10 @@ explore(masks, results)
 notebook.verdicts(paper)
 
 # %% [markdown]
-# Masking adapts, and the choice of weights matters. That GDR improves the result is not reproduced here, from one of the
-# three pretrained models it even costs a little: R-AMT and MT choose nearly the same weights. GDR never turns a gradient
-# around, and Adam rescales what is left. Adding $b$ protects more. But no protection reaches far: $L_b$ sees rotated
-# digits alone, and if only 0 to 4 are learned, 5 to 9 are confused.
+# Masking adapts, and the choice of weights matters. That GDR improves the result is not reproduced here; from one of
+# the three pretrained models it even costs a little. R-AMT and MT choose nearly the same weights: GDR never turns a
+# gradient around, and Adam rescales what is left. Adding $b$ protects more. But no protection reaches far: $L_b$ sees
+# rotated digits alone, and if only 0 to 4 are learned, 5 to 9 are confused.
 #
 # ## Exercises
 #
