@@ -60,6 +60,7 @@ SLUGS = (
     "labels/early_learning",
     "noise/cutmix",
     "geometry/neural_collapse",
+    "finetuning/mask_tuning",
     "generation/mode_collapse",
     "dynamics/solver_regularization",
     "dynamics/bayes_optimal_network",

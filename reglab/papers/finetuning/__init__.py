@@ -1,0 +1,1 @@
+"""Papers of the part *Fine-tuning without forgetting*."""
