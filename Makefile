@@ -18,7 +18,7 @@ setup: $(READY) ## make the Python environment (again when its lists have change
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' || { echo "RegLab needs Python 3.11 or newer with venv, and $(PYTHON) is `$(PYTHON) --version 2>&1`. On Debian and Ubuntu: apt install python3-venv. Another Python: make PYTHON=python3.12" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check $(EXTRA) -c constraints.txt -e '.[lab,cluster,book,test]'
+	$(BIN)/python -m pip install --disable-pip-version-check $(EXTRA) -c constraints.txt -e '.[lab,book,cluster,test]'
 	@touch $@
 
 lab: setup ## open the lab in JupyterLab
@@ -33,7 +33,7 @@ notebooks: setup ## run all notebooks from top to bottom
 check: setup ## measure the claims of all papers anew
 	$(BIN)/reglab check
 
-record: setup ## compute the recorded grids that the website replays
+record: setup ## compute the grids that the website replays anew
 	$(BIN)/reglab record
 
 book: setup ## build the website in book/_build/html

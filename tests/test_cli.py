@@ -55,7 +55,7 @@ def test_help_is_quick_and_complete(reglab: Reglab) -> None:
     begin = time.monotonic()
     done = reglab("--help")
     assert done.returncode == 0 and time.monotonic() - begin < 5
-    for command in ("list", "run", "check", "pretrain", "execute", "pair", "book", "lab"):
+    for command in ("list", "run", "check", "record", "pretrain", "execute", "pair", "book", "lab"):
         assert command in done.stdout
         assert "Usage: " in reglab(command, "--help").stdout
     loaded = "import sys, reglab.cli; print([m for m in ('torch', 'xarray', 'scipy', 'papermill') if m in sys.modules])"

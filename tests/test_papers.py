@@ -19,7 +19,7 @@ import pytest
 import torch
 import xarray as xr
 
-from reglab import catalogue, claims, views
+from reglab import catalogue, claims, recorded, views
 from reglab.catalogue import ROOT
 from reglab.drawing import Chart
 from reglab.experiment import Experiment
@@ -68,9 +68,9 @@ def test_everything_of_a_paper_is_where_its_name_says(name: str) -> None:
 def test_every_module_notebook_test_and_claims_file_belongs_to_a_paper() -> None:
     found = {
         path.relative_to(ROOT / folder).with_suffix("").as_posix().replace("/test_", "/")
-        for folder in ("reglab/papers", "lab", "tests/papers", "data/claims")
+        for folder in ("reglab/papers", "lab", "tests/papers", "data/claims", "data/recorded")
         for path in (ROOT / folder).glob("*/[!_.]*.*")
-        if path.suffix in (".py", ".ipynb", ".json")
+        if path.suffix in (".py", ".ipynb", ".json", ".nc")
     }
     assert found == set(NAMES)
 
@@ -150,6 +150,22 @@ def test_settings_named_in_declarations_are_valid(cls: type[Experiment]) -> None
         for values in combinations:
             cls.make(dict(zip(cls.grid, values, strict=True)))
         assert tuple(cls().settings()[knob] for knob in cls.grid) in combinations
+        assert len(cls.grid) == 2 and all(5 <= len(values) <= 7 for values in cls.grid.values())
+        for knob, values in cls.grid.items():
+            assert cls.knobs()[knob].default in values and knob not in cls().axes(), knob
+        axes = [cls.make(dict(zip(cls.grid, values, strict=True))).axes() for values in combinations]
+        assert len({repr({name: list(axis.values) for name, axis in one.items()}) for one in axes}) == 1
+
+
+@every_paper
+def test_what_the_page_explores_is_recorded(name: str) -> None:
+    """The website replays what the notebook explores; `reglab record` computes it."""
+    module = catalogue.module(name)
+    kinds = [cls for cls in module.EXPERIMENTS if cls.grid]
+    assert kinds, "no experiment declares a grid"
+    for cls in kinds:
+        assert recorded.stale(cls) == "", f"run `reglab record {name.split('/')[1]}`"
+    assert recorded.path(name).stat().st_size <= recorded.LIMIT
 
 
 @every_experiment
@@ -215,6 +231,35 @@ def test_the_method_differs_from_the_baseline_where_it_should(cls: type[Experime
     baseline = next((arm for arm, role in cls.arms.items() if role == "baseline"), "")
     for arm in (arm for arm in cls.arms if measured and arm != baseline):
         assert not all(values.sel(arm=arm).equals(values.sel(arm=baseline)) for values in measured), arm
+
+
+@every_experiment
+def test_some_arms_give_what_the_whole_run_gives(cls: type[Experiment]) -> None:
+    """A recording computes arms that do not depend on a knob at its default only; here for every choice of knobs."""
+    whole = run(cls)
+    for count in range(1, len(cls.unaffected) + 1):
+        for knobs in itertools.combinations(cls.unaffected, count):
+            elsewhere = {arm for knob in knobs for arm in cls.unaffected[knob]}
+            for chosen in ([arm for arm in cls.arms if arm not in elsewhere], [*elsewhere]):
+                some = cls.make(cls.smoke).only(chosen)
+                assert list(some.arms) == [arm for arm in cls.arms if arm in chosen]
+                data = some.run((0, 1))
+                for name, var in cls.outputs.items():
+                    expected = whole[name].sel(arm=data.arm) if "arm" in var.dims else whole[name]
+                    np.testing.assert_allclose(data[name], expected, atol=2e-5, rtol=1e-5, err_msg=name)
+
+
+@every_experiment
+def test_arms_said_not_to_depend_on_a_knob_do_not(cls: type[Experiment]) -> None:
+    assert set(cls.unaffected) <= set(cls.grid)
+    here = run(cls)
+    for knob, arms in cls.unaffected.items():
+        assert set(arms) < set(cls.arms), "an arm depends on a knob, or the knob is none"
+        values = [value for value in cls.grid[knob] if value != cls.make(cls.smoke).settings()[knob]]
+        there = run(cls, {knob: values[-1]})
+        for name in (name for name, var in cls.outputs.items() if "arm" in var.dims):
+            same = (here[name].sel(arm=list(arms)), there[name].sel(arm=list(arms)))
+            np.testing.assert_allclose(*same, atol=2e-5, rtol=1e-5, err_msg=f"{name} and {knob}")
 
 
 @every_experiment
