@@ -150,9 +150,9 @@ def test_settings_named_in_declarations_are_valid(cls: type[Experiment]) -> None
         for values in combinations:
             cls.make(dict(zip(cls.grid, values, strict=True)))
         assert tuple(cls().settings()[knob] for knob in cls.grid) in combinations
-        assert len(cls.grid) == 2 and all(5 <= len(values) <= 7 for values in cls.grid.values())
-        for knob, values in cls.grid.items():
-            assert cls.knobs()[knob].default in values and knob not in cls().axes(), knob
+        assert len(cls.grid) == 2 and all(5 <= len(stops) <= 7 for stops in cls.grid.values())
+        for knob, stops in cls.grid.items():
+            assert cls.knobs()[knob].default in stops and knob not in cls().axes(), knob
         axes = [cls.make(dict(zip(cls.grid, values, strict=True))).axes() for values in combinations]
         assert len({repr({name: list(axis.values) for name, axis in one.items()}) for one in axes}) == 1
 
