@@ -136,11 +136,11 @@ notebook.picture(paper.draw_occupancy, notebook.run(paper.Pessimism(), 4), heigh
 # penalties. **Predict:** will it walk around?
 
 # %%
-notebook.picture(paper.draw_maps, notebook.run(paper.PointMass(), 1), height=2.2)
+notebook.picture(paper.draw_maps, notebook.run(paper.PointMass(steps=1500), 1), height=2.2)
 
 # %% [markdown]
-# In our small version hardly. A detour costs about as much as the danger, and the critic's map of the noise is still
-# blurred. In the paper the circle gets darker and darker.
+# In our small version, after 1500 steps, hardly. A detour costs about as much as the danger, and the critic's map of
+# the noise is still blurred. In the paper the circle gets darker and darker.
 #
 # ## Explore
 #

@@ -800,12 +800,13 @@ def draw_occupancy(figure: Figure, results: xr.Dataset) -> str:
         density = results.occupancy.sel(arm=arm).mean("seed").values
         axis.axvspan(BORDER, 1, color="#999999", alpha=0.18, lw=0)
         axis.bar(results.place.values, density, width=2 / PLACES, color=look[arm].color)
-        axis.set(title=arm, xlim=(-1, 1), xticks=(-0.6, 0.6), xlabel="state s")
+        axis.set_title(arm, fontsize=10, fontweight="normal")
+        axis.set(xlim=(-1, 1), xticks=(-0.6, 0.6), xlabel="state s", ylabel="density")
+        axis.label_outer()
         said.append(
             f"{arm}: {float(results.right.sel(arm=arm).isel(step=-1).mean()):.2f} of the time right of {BORDER}"
         )
-    for axis in axes.flat[::2] if figure.get_figwidth() < WIDE else axes[:1]:
-        axis.set_ylabel("density")
+    figure.suptitle("Where is the agent?", fontsize=11, fontweight="bold")
     return f"How often agents are where on the line, mean of all seeds, right hill shaded. {'; '.join(said)}."
 
 
@@ -817,7 +818,7 @@ def draw_tradeoff(figure: Figure, results: xr.Dataset) -> str:
         axes.plot(bias, value, look.marker, color=look.color, ms=7, mec="white", mew=0.5, label=arm)
         said.append(f"{arm}: overestimation {bias.mean():.2f}, value {value.mean():.2f}")
     axes.axvline(0, color="black", lw=0.8)
-    axes.set(xlabel="overestimation", ylabel="policy value", title="Is the policy better where the critic is right?")
+    axes.set(xlabel="overestimation", ylabel="policy value", title="Does a right critic act better?")
     axes.legend(fontsize=9, loc="best", ncols=1 if figure.get_figwidth() >= WIDE else 2)
     return f"Each dot is a run. Means: {'; '.join(said)}."
 
@@ -827,19 +828,19 @@ def draw_maps(figure: Figure, results: xr.Dataset) -> str:
     from matplotlib.patches import Circle
 
     wide, arms = figure.get_figwidth() >= WIDE, list(PointMass.arms)
-    axes, said = figure.subplots(*((1, 5) if wide else (3, 2)), sharex=True, sharey=True), []
+    axes, said = figure.subplots(*((1, 5) if wide else (2, 3)), sharex=True, sharey=True), []
     for axis in axes.flat[len(arms) :]:
         axis.axis("off")
     for axis, arm in zip(axes.flat, arms, strict=False):
         shares = results["map"].sel(arm=arm).isel(seed=0).values
         axis.imshow(shares, origin="lower", extent=(0, 1, 0, 1), cmap="viridis", vmin=0, vmax=0.01)
         axis.add_patch(Circle((CENTER, CENTER), RADIUS, fill=False, color="white", lw=1.5, ls="--"))
-        axis.set_title(arm, fontsize=10)
+        axis.set_title(arm, fontsize=10, fontweight="normal")
         axis.set(xticks=(0, 1), yticks=(0, 1))
         axis.grid(False)
         steps = float(results.inside.sel(arm=arm).isel(seed=0, step=-1))
         said.append(f"{arm}: {steps:.1f} steps in danger for each episode")
-    figure.suptitle("Where does the agent walk? Bright: often", fontsize=11)
+    figure.suptitle("Where does the agent walk? Bright: often", fontsize=11, fontweight="bold")
     return f"Maps of the time spent in the unit square, goal at the origin, danger inside a circle. {'; '.join(said)}."
 
 
