@@ -277,7 +277,8 @@ def write(name: str, grids: Mapping[type[Experiment], xr.Dataset]) -> Path:
             coded = _encode(grid, kind)
             coded.attrs["checksum"] = _checksum(coded)
             encoding: dict[Any, dict[str, Any]] = {one: {"_FillValue": None} for one in coded.coords}
-            encoding |= {one: {"zlib": True, "complevel": 9, "shuffle": True} for one in coded.data_vars}
+            for one, steps in coded.data_vars.items():
+                encoding[one] = {"zlib": True, "complevel": 9, "shuffle": True, "chunksizes": steps.shape}
             coded.dump_to_store(H5NetCDFStore(file.create_group(kind.__name__)), encoding=encoding)
     return target
 

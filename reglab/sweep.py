@@ -16,6 +16,7 @@ import platform
 import shutil
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,8 +103,9 @@ def record(
 
     `jobs` processes compute side by side (one for each core if not given), or the workers of the Dask cluster whose
     scheduler listens at the address `cluster`. `progress` is called with how many grid points are done, of how many.
-    A lost worker's points are computed again. Raises `ValueError` for a paper without a grid, `OSError` for a cluster
-    that does not answer, and `RuntimeError` that names the grid point when one cannot be computed.
+    A lost worker's points are computed again; while a cluster has no worker left, Dask waits for new ones. Raises
+    `ValueError` for a paper without a grid, `OSError` for a cluster that does not answer, and `RuntimeError` that names
+    the grid point when one cannot be computed.
     """
     sweeps = planned(name)
     if not sweeps:
@@ -157,7 +159,9 @@ def _results(tasks: Sequence[Task], jobs: int | None, cluster: str) -> Iterator[
     from joblib import Parallel, delayed
 
     lost: tuple[type[Exception], ...] = (BrokenExecutor,)
-    with _pool(jobs, cluster) as count, _threads_as_before():
+    with _pool(jobs, cluster) as count, _threads_as_before(), warnings.catch_warnings():
+        # that points under way are lost when a sweep is stopped is no news
+        warnings.filterwarnings("ignore", category=UserWarning, module="joblib")
         if cluster:
             from distributed import KilledWorker
 

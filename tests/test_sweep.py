@@ -130,6 +130,18 @@ def test_killed_at_any_moment_it_goes_on(tmp_path: Path, whole: bytes) -> None:
     assert finish(small_recording.start(tmp_path, "record", PAPER, "--jobs", "1"), tmp_path) == whole
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_it_ends_at_once_and_keeps_what_is_finished(tmp_path: Path, number: int, status: int) -> None:
+    process = small_recording.start(tmp_path, "record", PAPER, "--jobs", "2")
+    wait_for(lambda: kept(tmp_path), process)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    output, messages = process.communicate(timeout=60)
+    assert (process.returncode, output) == (status, "")
+    assert messages.endswith("Stopped.\n") == (number == signal.SIGINT) and "Warning" not in messages
+    assert kept(tmp_path) and not psutil.wait_procs(family, timeout=60)[1]
+
+
 def test_finished_points_are_not_computed_again(small: sweep.Sweep, whole: bytes, tmp_path: Path) -> None:
     tasks = [(small, place) for place in small.places]
     sweep.compute(tasks[:4], jobs=1)
