@@ -400,16 +400,15 @@ def _check_recordings(names: Sequence[str]) -> None:
     """Say for every grid whether it is current; ends with status 1 when one is stale."""
     from reglab import recorded, sweep
 
-    table, stale = Table("Paper", "Experiment", "Recording"), set()
-    for name in names:
-        for kind in [one.kind for one in sweep.planned(name)]:
+    table, stale = Table(Column("Paper", no_wrap=True), Column("Experiment", no_wrap=True), "Recording"), []
+    for slug in [name.split("/")[1] for name in names]:
+        for kind in [one.kind for one in sweep.planned(slug)]:
             why = recorded.stale(kind)
-            stale |= {name} if why else set()
-            table.add_row(name, kind.__name__, why or "current")
+            stale += [slug] if why else []
+            table.add_row(slug, kind.__name__, why or "current")
     _print(table)
     if stale:
-        slugs = " ".join(name.split("/")[1] for name in names if name in stale)
-        _say(f"Stale recordings: make them anew with `reglab record {slugs}`")
+        _say(f"Stale recordings: make them anew with `reglab record {' '.join(dict.fromkeys(stale))}`")
         raise typer.Exit(1)
 
 
