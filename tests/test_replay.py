@@ -362,7 +362,7 @@ def test_presenting_hides_the_page_and_escape_brings_it_back(site: Path, view: A
     view.wait_for_selector("dialog.reglab-present[open]")
     settled(view, handle)
     visible = view.evaluate(
-        "[...document.querySelectorAll('dialog.reglab-present [name]')].filter((n) => n.checkVisibility()).map((n) => n.name)"
+        "[...document.querySelectorAll('.reglab-present [name]')].filter((n) => n.checkVisibility()).map((n) => n.name)"
     )
     assert knob in visible and other not in visible and "picture" not in visible
     focusable = view.evaluate("document.querySelector('main a').matches(':modal, dialog *')")
