@@ -83,7 +83,8 @@ def bundle() -> str:
     """Return the one script of the whole site that draws charts: Vega, as the installed library brings it."""
     import vl_convert
 
-    return vl_convert.javascript_bundle(snippet="window.vegaEmbed = vegaEmbed;")
+    # in a function of its own, since its short names would meet those of other scripts
+    return "(() => {" + vl_convert.javascript_bundle(snippet="window.vegaEmbed = vegaEmbed;") + "})();\n"
 
 
 def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:

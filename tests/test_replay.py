@@ -362,13 +362,13 @@ def test_presenting_hides_the_page_and_escape_brings_it_back(site: Path, view: A
     view.wait_for_selector("dialog.reglab-present[open]")
     settled(view, handle)
     visible = view.evaluate(
-        "[...document.querySelectorAll('dialog [name]')].filter((n) => n.checkVisibility()).map((n) => n.name)"
+        "[...document.querySelectorAll('.reglab-present [name]')].filter((n) => n.checkVisibility()).map((n) => n.name)"
     )
     assert knob in visible and other not in visible and "picture" not in visible
     focusable = view.evaluate("document.querySelector('main a').matches(':modal, dialog *')")
     assert not focusable, "the rest of the page is behind a modal dialog"
     view.keyboard.press("Escape")
-    view.wait_for_function("!document.querySelector('dialog')")
+    view.wait_for_function("!document.querySelector('dialog.reglab-present')")
     assert "present" not in view.evaluate("location.hash")
     compare(view, handle, FIRST)
     assert not view.problems
