@@ -205,6 +205,7 @@
         const names = spec.data.map((data) => data.name).filter((name) => SETS.includes(name));
         const { view: chart } = await vegaEmbed(node, spec, { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, config });
         panel.kind === "points" ? chart.width(square).height(square) : chart.height(spec.height * (large ? 1.5 : 1));
+        node.querySelector("svg").ariaHidden = "true"; // its place has the description
         return { chart, node, names, panel };
       }));
       if (this.frame !== frame) return charts.forEach(({ chart }) => chart.finalize()); // overtaken by a later one
@@ -295,5 +296,4 @@
     window.addEventListener("hashchange", follow);
     follow();
   });
-  window.reglabReplays = replays;
-})();
+  window.reglabReplays = replays; })();
