@@ -43,7 +43,7 @@ def site() -> Path:
     return book.SITE
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Return a running Chromium; skips where none is installed."""
     playwright = pytest.importorskip("playwright.sync_api")
