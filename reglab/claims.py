@@ -40,6 +40,13 @@ class Interval(NamedTuple):
     high: float
 
 
+def quantile(count: int) -> float:
+    """Return by how many standard errors the 95 % interval of a mean of `count` values reaches out (Student's t)."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(count - 1, 0.975))
+
+
 def mean_interval(values: np.ndarray | Sequence[float], axis: int = -1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean, lower and upper end of the 95 % interval of the mean over seeds (Student's t).
 
@@ -47,14 +54,12 @@ def mean_interval(values: np.ndarray | Sequence[float], axis: int = -1) -> tuple
     of eight values is not: it comes out too narrow. For paired arms the values are the differences seed by seed.
     Ends are NaN for fewer than two values.
     """
-    from scipy.special import stdtrit
-
     array = np.asarray(values, dtype=float)
     count = array.shape[axis]
     mean = array.mean(axis)
     if count < 2:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    half = stdtrit(count - 1, 0.975) * array.std(axis, ddof=1) / math.sqrt(count)
+    half = quantile(count) * array.std(axis, ddof=1) / math.sqrt(count)
     return mean, mean - half, mean + half
 
 

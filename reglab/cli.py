@@ -107,7 +107,8 @@ def _progress(period: float = 30) -> Progress:
     The time left follows from what was done in the last `period` seconds.
     """
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    console, off = Console(stderr=True), not Console(stderr=True).is_terminal
+    console = Console(stderr=True)
+    off = not console.is_terminal
     return Progress(*columns, console=console, transient=True, disable=off, speed_estimate_period=period)
 
 

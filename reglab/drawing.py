@@ -6,7 +6,6 @@ import base64
 import contextlib
 import html
 import io
-import re
 import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reglab import views
-from reglab.views import NARROW, WIDE, Curves, Dots, Line, Panel, Points, Row, Series, Shares, View, number
+from reglab.views import NARROW, WIDE, Curves, Dots, Line, Panel, Points, Row, Series, Shares, View, named, number
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -196,15 +195,9 @@ def _kind(panel: Panel) -> type[Any]:
     return _Dots if isinstance(panel, Dots) else _Points if isinstance(panel, Points) else _Curves
 
 
-def _named(attributes: Mapping[str, Any]) -> str:
-    """Return the name of a variable or axis with its unit, if it has one that the name does not say."""
-    label, unit = str(attributes["long_name"]), attributes["units"]
-    return label if unit in ("1", label + "s") or unit in label else f"{label} ({unit})"
-
-
 def _typeset(text: str) -> str:
     """Return a text with subscripts in the place of underscores: λ_H, Tr Σ_W."""
-    return re.sub(r"(?<![^\W\d_])([^\W\d_])_(\w+)", r"$\\mathrm{\1}_{\2}$", text)
+    return views.SUBSCRIPT.sub(r"$\\mathrm{\1}_{\2}$", text)
 
 
 class _Curves(_Panel):
@@ -259,10 +252,10 @@ class _Curves(_Panel):
         axes, panel = self.axes, self.panel
         coordinate = data[views.axis_of(data, panel)]
         x = coordinate.values.astype(float)
-        self._x, self._y = _named(coordinate.attrs), "share"
+        self._x, self._y = named(coordinate.attrs), "share"
         label = self._x
         if isinstance(panel, Curves):
-            self._y = panel.y or _named(data[panel.variables[0]].attrs)
+            self._y = panel.y or named(data[panel.variables[0]].attrs)
             if panel.theory:
                 self._expectation = str(data[panel.theory].attrs["long_name"])
                 label += f"\ndashed: {self._expectation}"
@@ -482,7 +475,7 @@ class _Dots(_Panel):
         axes.set_ylim(count - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
-        self._x = _named(data[panel.variable].attrs)
+        self._x = named(data[panel.variable].attrs)
         axes.set_xlabel(_typeset(self._x))
         axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]))  # many digits need room
         self._seeds, self._means, self._bars, self._old, self._texts = [], [], [], [], []

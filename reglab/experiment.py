@@ -57,6 +57,10 @@ class Knob:
         kind = "a whole number" if isinstance(self.default, int) else "a number"
         return f"{kind} from {self.low:g} to {self.high:g}"
 
+    def label(self, name: str) -> str:
+        """Return how a knob of this name is called beside its control: in words, with symbol and unit."""
+        return f"{name.replace('_', ' ')} {self.symbol}".strip() + (f" ({self.unit})" if self.unit else "")
+
     def check(self, name: str, value: Any) -> Any:
         """Return the value in the knob's type; raises `ValueError` that names knob, value and range."""
         wrong = ValueError(f"{name} = {value!r}: the knob {name!r} takes {self.range}")

@@ -299,8 +299,7 @@ def _control(name: str, knob: Knob, value: Any) -> Any:
     """Make the control of a knob: check box, menu, or slider (of stops where they are irregular)."""
     import ipywidgets as widgets
 
-    label = f"{name.replace('_', ' ')} {knob.symbol}".strip() + (f" ({knob.unit})" if knob.unit else "")
-    common = {"description": label, "style": _WIDE_LABEL, "tooltip": f"{knob.help} ({knob.range})"}
+    common = {"description": knob.label(name), "style": _WIDE_LABEL, "tooltip": f"{knob.help} ({knob.range})"}
     if isinstance(knob.default, bool):
         return widgets.Checkbox(value=value, **common)
     if knob.choices:

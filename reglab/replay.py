@@ -9,14 +9,14 @@ from __future__ import annotations
 import html
 import itertools
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reglab import recorded, views
-from reglab.experiment import Experiment, Knob
+from reglab.claims import quantile
+from reglab.experiment import Experiment
 from reglab.views import Curves, Dots, Panel, Points, Shares, Source, View
 
 if TYPE_CHECKING:
@@ -89,8 +89,6 @@ def bundle() -> str:
 
 def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
     """Return everything that a page needs to replay a recorded grid, as plain values for JSON."""
-    from scipy.special import stdtrit
-
     defaults, declared = kind().settings(), kind.knobs()
     point = {name: values[list(values).index(defaults[name])] for name, values in kind.grid.items()}
     first, count = grid.sel(point), grid.sizes["seed"]
@@ -102,13 +100,13 @@ def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
     return {
         "name": kind.__name__,
         "knobs": [
-            {"name": name, "label": _label(name, declared[name]), "values": list(values)}
+            {"name": name, "label": declared[name].label(name), "values": list(values)}
             for name, values in kind.grid.items()
         ],
         "start": [list(values).index(defaults[name]) for name, values in kind.grid.items()],
         "arms": list(kind.arms),
         "seeds": [int(seed) for seed in grid.seed.values],
-        "quantiles": [None, None, *(round(float(stdtrit(n - 1, 0.975)), 6) for n in range(2, count + 1))],
+        "quantiles": [None, None, *(round(quantile(n), 6) for n in range(2, count + 1))],
         "axes": {
             str(name): {"label": str(axis.attrs.get("long_name", name)), "values": _plain(axis.values)}
             for name, axis in axes.items()
@@ -208,13 +206,9 @@ def _sentences(kind: type[Experiment], grid: xr.Dataset) -> list[list[str]]:
 # ----------------------------------------------------------------------------------------- the controls and their texts
 
 
-def _label(name: str, knob: Knob) -> str:
-    return f"{name.replace('_', ' ')} {knob.symbol}".strip() + (f" ({knob.unit})" if knob.unit else "")
-
-
 def typeset(text: str) -> str:
     """Return a text as HTML, with subscripts in the place of underscores: λ_H, Tr Σ_W."""
-    return re.sub(r"(?<![^\W\d_])([^\W\d_])_(\w+)", r"\1<sub>\2</sub>", html.escape(text))
+    return views.SUBSCRIPT.sub(r"\1<sub>\2</sub>", html.escape(text))
 
 
 def _swatch(look: Mapping[str, Any], line: bool = True) -> str:
@@ -239,7 +233,7 @@ def _controls(kind: type[Experiment], grid: xr.Dataset) -> str:
     declared, look, count = kind.knobs(), views.styles(kind.arms), grid.sizes["seed"]
     sliders = "".join(
         f'<label class="reglab-control" title="{html.escape(declared[name].help)}">'
-        f"{typeset(_label(name, declared[name]))}"
+        f"{typeset(declared[name].label(name))}"
         f'<span><input type="range" name="{name}" min="0" max="{len(values) - 1}" step="1"><output></output></span>'
         "</label>"
         for name, values in kind.grid.items()
@@ -319,16 +313,22 @@ def _panel(panel: Panel, kind: type[Experiment], grid: xr.Dataset, first: xr.Dat
     if isinstance(panel, Dots):
         domain = _domain(grid, sources, False, [float(line.at) for line in panel.lines])
         rules = [{"axis": "x", "at": float(line.at), "label": line.label} for line in panel.lines]
-        chart = _dots(lines, domain)
-        return {**found, "kind": "dots", "x": _named(attributes), "rules": rules, "spec": _specification(chart, height)}
+        spec = _specification(_dots(lines, domain), height)
+        return {
+            **found,
+            "kind": "dots",
+            "x": views.named(attributes),
+            "rules": rules,
+            "spec": _specification(chart, height),
+        }
     axis = views.axis_of(first, panel)
-    found |= {"kind": "curves", "axis": axis, "x": _named(first[axis].attrs)}
+    found |= {"kind": "curves", "axis": axis, "x": views.named(first[axis].attrs)}
     x = _x_scale(first[axis])
     if isinstance(panel, Shares):
         return {**found, "kind": "shares", "y": "share", "spec": _specification(_shares(lines, x), height)}
     given = [line.at for line in panel.lines if line.axis == "y" and not isinstance(line.at, str)]
     domain = _domain(grid, sources, panel.log, given)
-    found["y"] = panel.y or _named(attributes)
+    found["y"] = panel.y or views.named(attributes)
     for line in panel.lines:
         at = {"variable": line.at, "at": _positions(first, {"arm": line.arm} if line.arm else {})}
         place = at if isinstance(line.at, str) else {"at": line.at}
@@ -341,11 +341,6 @@ def _panel(panel: Panel, kind: type[Experiment], grid: xr.Dataset, first: xr.Dat
             for one in (sources if "arm" in dims else sources[:1])
         ]
     return {**found, "spec": _specification(_curves(lines, x, domain, panel.log), height)}
-
-
-def _named(attributes: Mapping[str, Any]) -> str:
-    label, unit = str(attributes["long_name"]), attributes["units"]
-    return label if unit in ("1", label + "s") or unit in label else f"{label} ({unit})"
 
 
 def _positions(data: xr.Dataset, at: Mapping[str, Any]) -> dict[str, int]:
@@ -367,16 +362,13 @@ def _domain(grid: xr.Dataset, sources: Sequence[Source], log: bool, given: Seque
         low, high = np.log10(values[values > 0].min()), np.log10(values.max())
         margin = 0.04 * (high - low) or 0.1
         return [float(10 ** (low - margin)), float(10 ** (high + margin))]
+    attributes = [array.attrs for array in arrays]
     low, high = float(values.min()), float(values.max())
     margin = 0.05 * (high - low) or 0.1
-    attributes = [array.attrs for array in arrays]
-    if all("low" in one for one in attributes):
-        low, margin_low = min(one["low"] for one in attributes), 0.0
-    else:
-        margin_low = margin
-    if all("high" in one for one in attributes):
-        high, margin = max(one["high"] for one in attributes), 0.0
-    return [low - margin_low, high + margin]
+    return [
+        min(one["low"] for one in attributes) if all("low" in one for one in attributes) else low - margin,
+        max(one["high"] for one in attributes) if all("high" in one for one in attributes) else high + margin,
+    ]
 
 
 def _x_scale(coordinate: xr.DataArray) -> alt.Scale:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -236,6 +237,16 @@ def latest(values: xr.DataArray, *kept: str) -> tuple[xr.DataArray, str]:
     last = int(reached[-1]) if len(reached) else 0
     axis = values[further[0]]
     return values.isel({further[0]: last}), f"{axis.attrs['long_name']} {axis.values[last]:g}"
+
+
+SUBSCRIPT = re.compile(r"(?<![^\W\d_])([^\W\d_])_(\w+)")
+"""A letter with what stands below it, as names write it: λ_H, Tr Σ_W."""
+
+
+def named(attributes: Mapping[str, Any]) -> str:
+    """Return the name of a variable or axis with its unit, if it has one that the name does not say."""
+    label, unit = str(attributes["long_name"]), attributes["units"]
+    return label if unit in ("1", label + "s") or unit in label else f"{label} ({unit})"
 
 
 def number(value: float) -> str:
