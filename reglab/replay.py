@@ -314,13 +314,7 @@ def _panel(panel: Panel, kind: type[Experiment], grid: xr.Dataset, first: xr.Dat
         domain = _domain(grid, sources, False, [float(line.at) for line in panel.lines])
         rules = [{"axis": "x", "at": float(line.at), "label": line.label} for line in panel.lines]
         spec = _specification(_dots(lines, domain), height)
-        return {
-            **found,
-            "kind": "dots",
-            "x": views.named(attributes),
-            "rules": rules,
-            "spec": _specification(chart, height),
-        }
+        return {**found, "kind": "dots", "x": views.named(attributes), "rules": rules, "spec": spec}
     axis = views.axis_of(first, panel)
     found |= {"kind": "curves", "axis": axis, "x": views.named(first[axis].attrs)}
     x = _x_scale(first[axis])
