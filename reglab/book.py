@@ -7,6 +7,7 @@ and measures. The site needs no other host, and no server either.
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import io
 import json
@@ -69,6 +70,7 @@ def build() -> Path:
         index.unlink(missing_ok=True)
         raise RuntimeError(f"the website could not be built:\n{_tail(done.stdout)}")
     _prune()
+    _pictures()
     _replays()
     index.touch()
     return index
@@ -291,6 +293,27 @@ def _prune() -> None:
             bundle.unlink()
 
 
+def _pictures() -> None:
+    """Move the pictures of notebooks into files beside their pages, so that a screen loads only the form it shows."""
+    for page in (SITE / "lab").rglob("*.html"):
+        text = re.sub(
+            r'"data:image/(svg|webp)(?:\+xml)?;base64,([A-Za-z0-9+/=]+)"',
+            lambda found, page=page: f'"{_moved(page, found[1], base64.b64decode(found[2]))}"',
+            page.read_text(encoding="utf-8"),
+        )
+        _write(page, text)
+        for former in page.parent.glob(f"{page.stem}-*.*"):
+            if former.suffix in (".svg", ".webp") and former.name not in text:
+                former.unlink()
+
+
+def _moved(page: Path, suffix: str, content: bytes) -> str:
+    """Write a picture beside its page and return its name, which is the same for the same picture."""
+    name = f"{page.stem}-{hashlib.sha256(content).hexdigest()[:12]}.{suffix}"
+    _write(page.with_name(name), content)
+    return name
+
+
 def _replays() -> None:
     """Write the recorded grids beside the pages that replay them, and the one script that draws them."""
     _write(SITE / "_static" / "charts" / "vega.js", replay.bundle())
@@ -322,9 +345,8 @@ def _write(path: Path, content: str | bytes) -> bool:
     if path.is_file() and path.read_bytes() == raw:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(raw)
-    os.replace(temporary, path)
+    with files.at_once(path) as temporary:
+        temporary.write_bytes(raw)
     return True
 
 

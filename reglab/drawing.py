@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import html
 import io
+import re
 import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 PAGE_DPI, COLORS = 120, 64
-"""Sharpness and number of colors of a finished picture: enough to look crisp, few enough to keep pages light."""
+"""Sharpness and number of colors of a finished picture in pixels: crisp enough, light enough for a page."""
+
+HEAVY = 24_000
+"""A vector picture of more compressed bytes has so many shapes that pixels are lighter."""
 
 
 LOOK: Any = {
@@ -42,6 +47,8 @@ LOOK: Any = {
     "hatch.linewidth": 0.6,
     "hatch.color": "#ffffff",
     "figure.facecolor": "white",
+    "svg.fonttype": "none",  # outlines of letters would weigh more than all lines
+    "svg.hashsalt": "reglab",  # the same picture is the same file in every run
 }
 """matplotlib settings of every figure."""
 
@@ -108,9 +115,12 @@ class Chart:
         self._image(dpi).save(target, "png", compress_level=1)
         return target.getvalue()
 
-    def small(self, dpi: float) -> bytes:
-        """Return the figure as a small file for a page; see `small`."""
-        return small(self._image(dpi))
+    def finished(self) -> Figure:
+        """Return the figure as it is, to be saved; from then on it cannot be filled any more."""
+        for panel in self._panels:
+            for artist in panel.artists:
+                artist.set_animated(False)
+        return self.figure
 
     def _image(self, dpi: float) -> Any:
         from PIL import Image
@@ -131,13 +141,6 @@ class Chart:
     def describe(self) -> str:
         """Say in words what the figure shows, with the numbers that matter: its alternative text."""
         return " ".join(panel.describe() for panel in self._panels)
-
-
-def small(image: Any) -> bytes:
-    """Return a Pillow image in few colours as lossless WebP, which takes two thirds of the bytes of PNG."""
-    target = io.BytesIO()
-    image.convert("RGB").quantize(COLORS, dither=0).convert("RGB").save(target, "webp", lossless=True, method=6)
-    return target.getvalue()
 
 
 class _Panel:
@@ -620,43 +623,53 @@ def _outline(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A finished picture with its alternative text, in a wide and (for phones) a narrow form, as WebP bytes."""
+class Form:
+    """One form of a picture: the bytes of an SVG or WebP file, and its size in pixels of a page."""
 
-    wide: bytes
-    narrow: bytes
+    content: bytes
+    width: int
+    height: int
+
+    @property
+    def mime(self) -> str:
+        """The kind of the file."""
+        return "image/svg+xml" if self.content.startswith(b"<") else "image/webp"
+
+    def attributes(self, source: str) -> str:
+        """Return the attributes of an HTML element that shows it; `source` names the one with the address."""
+        data = base64.b64encode(self.content).decode()
+        return f'{source}="data:{self.mime};base64,{data}" width="{self.width}" height="{self.height}"'
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished picture with its alternative text, in a wide and (for phones) a narrow form."""
+
+    wide: Form
+    narrow: Form
+    png: bytes
     alt: str
 
     @property
     def html(self) -> str:
         """The picture as HTML that needs nothing else."""
-        source = f'<source media="(max-width: 600px)" srcset="{_address(self.narrow)}">'
+        source = f'<source media="(max-width: 600px)" {self.narrow.attributes("srcset")}>'
         return f'<picture class="reglab-picture">{source}{self.html_wide}</picture>'
 
     @property
     def html_wide(self) -> str:
         """The wide form only, where a page shows the picture to few."""
-        style = f"width:100%;max-width:{WIDE * 100:.0f}px"
-        return f'<img alt="{html.escape(self.alt)}" src="{_address(self.wide)}" style="{style}">'
+        style = f"width:100%;max-width:{WIDE * 100:.0f}px;height:auto"
+        return f'<img alt="{html.escape(self.alt)}" {self.wide.attributes("src")} style="{style}">'
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
-        from PIL import Image
-
-        target = io.BytesIO()
-        Image.open(io.BytesIO(self.wide)).save(target, "png", optimize=True)
-        png = base64.b64encode(target.getvalue()).decode()
-        return {"text/html": self.html, "image/png": png, "text/plain": self.alt}
-
-
-def _address(webp: bytes) -> str:
-    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
+        return {"text/html": self.html, "image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}
 
 
 def draw(data: xr.Dataset, view: View, arms: Mapping[str, str]) -> Picture:
     """Draw a view of some results as a picture for the page."""
-    charts = [Chart(data, view, arms, width) for width in (WIDE, NARROW)]
-    wide, narrow = (chart.small(PAGE_DPI) for chart in charts)
-    return Picture(wide, narrow, charts[0].describe())
+    wide, narrow = (Chart(data, view, arms, width) for width in (WIDE, NARROW))
+    return _picture(wide.finished(), narrow.finished(), wide.describe())
 
 
 def picture(plot: Callable[..., str], *arguments: Any, height: float = 3.2) -> Picture:
@@ -664,16 +677,52 @@ def picture(plot: Callable[..., str], *arguments: Any, height: float = 3.2) -> P
 
     It is called for a wide and for a narrow figure; `figure.get_figwidth()` tells which.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from PIL import Image
 
-    images, alt = [], ""
+    figures, alt = [], ""
     for width, tall in ((WIDE, height), (NARROW, height * 1.7)):
         with _look():
-            figure = Figure(figsize=(width, tall), dpi=PAGE_DPI, layout="constrained")
-            canvas = FigureCanvasAgg(figure)
-            alt = plot(figure, *arguments)
-            canvas.draw()
-        images.append(small(Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())))
-    return Picture(images[0], images[1], alt)
+            figures.append(Figure(figsize=(width, tall), layout="constrained"))
+            alt = plot(figures[-1], *arguments)
+    return _picture(figures[0], figures[1], alt)
+
+
+def _picture(wide: Figure, narrow: Figure, alt: str) -> Picture:
+    forms = [_form(figure) for figure in (wide, narrow)]
+    return Picture(forms[0], forms[1], _saved(wide, "png"), alt)
+
+
+def _form(figure: Figure) -> Form:
+    """Return a figure in the lighter form: shapes, which stay sharp at any size, unless there are too many of them."""
+    content = _lighter(_saved(figure, "svg"))
+    if len(gzip.compress(content)) > HEAVY:
+        content = _pixels(_saved(figure, "png"))
+    width, height = (round(inches * 100) for inches in figure.get_size_inches())
+    return Form(content, width, height)
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    """Return a figure as a file; the first call finds the layout, which then stays."""
+    target = io.BytesIO()
+    metadata: Any = dict.fromkeys(("Date", "Creator", "Format", "Type")) if kind == "svg" else None
+    with _look():
+        figure.savefig(target, format=kind, dpi=PAGE_DPI, metadata=metadata)
+    figure.set_layout_engine("none")
+    return target.getvalue()
+
+
+def _lighter(svg: bytes) -> bytes:
+    """Leave away what nobody sees in a vector picture: hundredths of a point, turns by nothing, long lists of fonts."""
+    text = re.sub(r'\b(?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d)\d+", r"\1", found[0]), svg.decode())
+    text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
+    return re.sub(r"'DejaVu Sans'[^;\"]*sans-serif", "'DejaVu Sans', Verdana, sans-serif", text).encode()
+
+
+def _pixels(png: bytes) -> bytes:
+    """Return a picture in few colours as lossless WebP, which takes two thirds of the bytes of PNG."""
+    from PIL import Image
+
+    target = io.BytesIO()
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    image.quantize(COLORS, dither=0).convert("RGB").save(target, "webp", lossless=True, method=6)
+    return target.getvalue()

@@ -36,7 +36,7 @@ MOVES = """async (one) => {
 
 def weight(page: Path) -> int:
     """Return the bytes of a page, its pictures and its grids, compressed one by one as a server would send them."""
-    files = [page, *page.parent.glob(f"{page.stem}-*.js")]
+    files = [page, *page.parent.glob(f"{page.stem}-*.*")]
     return sum(len(gzip.compress(file.read_bytes())) for file in files)
 
 
