@@ -296,22 +296,24 @@ def _prune() -> None:
 def _pictures() -> None:
     """Move the pictures of notebooks into files beside their pages, so that a screen loads only the form it shows."""
     for page in (SITE / "lab").rglob("*.html"):
-        text = re.sub(
-            r'"data:image/(svg|webp)(?:\+xml)?;base64,([A-Za-z0-9+/=]+)"',
-            lambda found, page=page: f'"{_moved(page, found[1], base64.b64decode(found[2]))}"',
-            page.read_text(encoding="utf-8"),
-        )
+        text = _without_pictures(page)
         _write(page, text)
         for former in page.parent.glob(f"{page.stem}-*.*"):
             if former.suffix in (".svg", ".webp") and former.name not in text:
                 former.unlink()
 
 
-def _moved(page: Path, suffix: str, content: bytes) -> str:
-    """Write a picture beside its page and return its name, which is the same for the same picture."""
-    name = f"{page.stem}-{hashlib.sha256(content).hexdigest()[:12]}.{suffix}"
-    _write(page.with_name(name), content)
-    return name
+def _without_pictures(page: Path) -> str:
+    """Write the pictures inside a page to files, named by what they hold, and return the page with their names."""
+
+    def moved(found: re.Match[str]) -> str:
+        content = base64.b64decode(found[2])
+        name = f"{page.stem}-{hashlib.sha256(content).hexdigest()[:12]}.{found[1]}"
+        _write(page.with_name(name), content)
+        return f'"{name}"'
+
+    text = page.read_text(encoding="utf-8")
+    return re.sub(r'"data:image/(svg|webp)(?:\+xml)?;base64,([A-Za-z0-9+/=]+)"', moved, text)
 
 
 def _replays() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from matplotlib.text import Text
 
@@ -653,14 +654,11 @@ class Picture:
     @property
     def html(self) -> str:
         """The picture as HTML that needs nothing else."""
-        source = f'<source media="(max-width: 600px)" {self.narrow.attributes("srcset")}>'
-        return f'<picture class="reglab-picture">{source}{self.html_wide}</picture>'
-
-    @property
-    def html_wide(self) -> str:
-        """The wide form only, where a page shows the picture to few."""
         style = f"width:100%;max-width:{WIDE * 100:.0f}px;height:auto"
-        return f'<img alt="{html.escape(self.alt)}" {self.wide.attributes("src")} style="{style}">'
+        return (
+            f'<picture class="reglab-picture"><source media="(max-width: 600px)" {self.narrow.attributes("srcset")}>'
+            f'<img alt="{html.escape(self.alt)}" {self.wide.attributes("src")} style="{style}"></picture>'
+        )
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
         return {"text/html": self.html, "image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}
@@ -724,5 +722,5 @@ def _pixels(png: bytes) -> bytes:
 
     target = io.BytesIO()
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    image.quantize(COLORS, dither=0).convert("RGB").save(target, "webp", lossless=True, method=6)
+    image.quantize(COLORS, dither=Image.Dither.NONE).convert("RGB").save(target, "webp", lossless=True, method=6)
     return target.getvalue()

@@ -284,7 +284,7 @@ class Explorer:
         text = views.sentence(self.results, self.kind.headline, self.kind.arms)
         note = "In a running notebook, sliders stand here: " + ", ".join(self.controls) + "."
         caption = f"<figcaption>{html.escape(text)} {note}</figcaption>"
-        page = f'<figure class="reglab-explore"{replay.attributes(self.kind)}>{fallback.html_wide}{caption}</figure>'
+        page = f'<figure class="reglab-explore"{replay.attributes(self.kind)}>{fallback.html}{caption}</figure>'
         live = self.widget._repr_mimebundle_(**options) or {}
         return {**fallback._repr_mimebundle_(), **live, "text/html": page, "text/plain": fallback.alt}
 

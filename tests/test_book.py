@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from page_weight import weight
 
 from reglab import book, catalogue, claims, views
 from reglab.notebook import MARKS
@@ -168,6 +170,37 @@ def test_every_paper_has_a_card_with_a_picture(site: Path) -> None:
         assert (site / "_images" / f"{name.replace('/', '-')}.png").is_file()
 
 
+@pytest.mark.parametrize("page", PAPER_PAGES)
+def test_a_page_with_all_its_pictures_and_grids_is_light(site: Path, page: str) -> None:
+    path = site / f"{page}.html"
+    text = path.read_text(encoding="utf-8")
+    pictures = {file.name for file in path.parent.glob(f"{path.stem}-*.*") if file.suffix in (".svg", ".webp")}
+    assert pictures == set(re.findall(r'(?:src|srcset)="([^"/]+\.(?:svg|webp))"', text))
+    assert len(pictures) >= 4 and "data:image" not in text
+    assert weight(path) < 400_000
+
+
+def test_pictures_move_beside_their_page_and_old_ones_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(book, "SITE", tmp_path)
+    page = tmp_path / "lab" / "noise" / "one.html"
+    page.parent.mkdir(parents=True)
+    for former in ("one-0.svg", "one-0.webp", "one-grid.js", "other-0.svg"):
+        (page.parent / former).write_text("x", encoding="utf-8")
+    inside = base64.b64encode(b"<svg/>").decode()
+    shown = f'<img src="data:image/svg+xml;base64,{inside}"><source srcset="data:image/webp;base64,{inside}">'
+    page.write_text(shown * 2, encoding="utf-8")
+    for _ in range(2):
+        book._pictures()
+        text = page.read_text(encoding="utf-8")
+        vector, pixels = sorted({*re.findall(r'"(one-[0-9a-f]{12}\.\w+)"', text)})
+        assert (vector[-4:], pixels[-5:]) == (".svg", ".webp")
+        assert text == f'<img src="{vector}"><source srcset="{pixels}">' * 2
+        assert (page.parent / vector).read_bytes() == (page.parent / pixels).read_bytes() == b"<svg/>"
+        assert {file.name for file in page.parent.iterdir()} == {
+            "one.html", vector, pixels, "one-grid.js", "other-0.svg"
+        }  # fmt: skip
+
+
 def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None:
     from bs4 import BeautifulSoup
 
@@ -221,6 +254,30 @@ def test_page_in_a_browser(site: Path, view: Any, page: str) -> None:
             for node in rule["nodes"]
         ]
         assert not severe, "\n".join(severe)
+    assert not view.problems
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("page", PAPER_PAGES)
+def test_a_screen_loads_only_the_form_of_a_picture_that_it_shows(site: Path, view: Any, page: str) -> None:
+    loaded, shapes = [], []
+    for width in (1280, 390):
+        asked: list[str] = []
+        view.goto("about:blank")
+        view.set_viewport_size({"width": width, "height": 900})
+        view.on("request", lambda request, asked=asked: asked.append(request.url.rsplit("/", 1)[1]))
+        view.goto((site / f"{page}.html").as_uri(), wait_until="load")
+        pictures = "[...document.querySelectorAll('.reglab-picture img')]"
+        assert view.evaluate(f"{pictures}.every(image => image.complete && image.naturalWidth > 0)")
+        assert set(view.evaluate(f"{pictures}.map(image => image.currentSrc.split('/').pop())")) <= set(asked)
+        shapes.append(view.evaluate(f"{pictures}.map(image => Math.round(image.height / image.width * 100))"))
+        loaded.append(set(asked))
+    narrow = set(view.evaluate("[...document.querySelectorAll('.reglab-picture source')].map(source => source.srcset)"))
+    wide = set(
+        view.evaluate("[...document.querySelectorAll('.reglab-picture img')].map(image => image.src.split('/').pop())")
+    )
+    assert wide <= loaded[0] and not narrow & loaded[0]
+    assert narrow <= loaded[1] and shapes[0] != shapes[1]
     assert not view.problems
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
+from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -20,6 +23,10 @@ def pixels(png: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
 
 
+def size(form: drawing.Form) -> tuple[int, int]:
+    return form.width, form.height
+
+
 def settled(data: xr.Dataset) -> Chart:
     """Return a chart that was drawn and filled once more, and whose axes from now on stay where they are."""
     chart = Chart(data, VIEW, ARMS)
@@ -32,14 +39,48 @@ def settled(data: xr.Dataset) -> Chart:
 def test_a_picture_has_two_sizes_and_says_the_final_numbers() -> None:
     data = results()
     drawn = drawing.draw(data, VIEW, ARMS)
-    wide, narrow = (Image.open(io.BytesIO(png)) for png in (drawn.wide, drawn.narrow))
-    assert wide.format == narrow.format == "WEBP"
-    assert wide.size == (7.6 * drawing.PAGE_DPI, 2.7 * drawing.PAGE_DPI)
-    assert narrow.size == (3.8 * drawing.PAGE_DPI, 5.4 * drawing.PAGE_DPI)
+    assert size(drawn.wide) == (760, 270) and size(drawn.narrow) == (380, 540)
+    assert Image.open(io.BytesIO(drawn.png)).size == (7.6 * drawing.PAGE_DPI, 2.7 * drawing.PAGE_DPI)
     for arm in ARMS:
         assert f"ends at {views.number(float(data.score.sel(arm=arm).mean('seed')[-1]))}" in drawn.alt
     assert "Which is higher?" in drawn.alt and "Where does it go?" in drawn.alt and "mean of 6 seeds" in drawn.alt
-    assert drawn.html.count("data:image/webp;base64,") == 2 and 'alt="' in drawn.html
+    assert drawn.html.count("data:image/svg+xml;base64,") == 2 and 'alt="' in drawn.html
+    assert 'width="760" height="270"' in drawn.html and 'width="380" height="540"' in drawn.html
+
+
+def test_a_vector_picture_holds_the_curves_to_a_tenth_of_a_point_and_its_text_as_text() -> None:
+    data = results(1)
+    chart = Chart(data, View("One", (CURVES,), columns=1), ARMS)
+    figure = chart.finished()
+    form = drawing._form(figure)
+    axes, height = figure.axes[0], 72 * figure.get_figheight()
+    drawn = ElementTree.fromstring(form.content)
+    texts = {"".join(text.itertext()) for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"Which is higher?", "time (s)", *ARMS} <= texts
+    paths = [
+        np.array(re.findall(r"-?\d+\.?\d*", path.get("d", "")), dtype=float).reshape(-1, 2)
+        for path in drawn.iter("{http://www.w3.org/2000/svg}path")
+    ]
+    for arm in ARMS:
+        curve = np.column_stack([data.time, data.score.sel(arm=arm, seed=data.seed[0])])
+        points = axes.transData.transform(curve) * 72 / figure.dpi
+        points[:, 1] = height - points[:, 1]
+        assert any(path.shape == points.shape and abs(path - points).max() < 0.11 for path in paths), arm
+    assert form == drawing._form(Chart(data, chart.view, ARMS).finished()), "the same picture is the same file"
+
+
+def test_a_picture_of_too_many_shapes_is_made_of_pixels() -> None:
+    def plot(figure: Any, count: int) -> str:
+        figure.subplots().scatter(*np.random.default_rng(0).normal(size=(2, count)), s=1)
+        return "Points."
+
+    few, many = (drawing.picture(plot, count) for count in (100, 20_000))
+    assert few.wide.mime == few.narrow.mime == "image/svg+xml"
+    assert many.wide.mime == many.narrow.mime == "image/webp"
+    with Image.open(io.BytesIO(many.wide.content)) as image:
+        assert image.format == "WEBP" and image.size == (7.6 * drawing.PAGE_DPI, 3.2 * drawing.PAGE_DPI)
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) <= drawing.COLORS
+    assert size(many.wide) == (760, 320)
 
 
 def test_a_picture_without_results_says_so() -> None:
@@ -118,7 +159,7 @@ def test_a_picture_of_a_papers_own_function() -> None:
 
     drawn = drawing.picture(plot, "nothing")
     assert widths == [views.WIDE, views.NARROW] and drawn.alt == "An empty picture: nothing."
-    assert Image.open(io.BytesIO(drawn.wide)).size == (7.6 * drawing.PAGE_DPI, 3.2 * drawing.PAGE_DPI)
+    assert size(drawn.wide) == (760, 320) and size(drawn.narrow) == (380, 544)
 
 
 # ----------------------------------------------------------------------------------- log axes, theory, dots, points
@@ -213,6 +254,4 @@ def test_points_move_with_the_film_and_say_where_they_are() -> None:
 def test_a_narrow_picture_keeps_half_the_columns() -> None:
     view = View("Four", (Points("Where?", "cloud", "new"),) * 4, columns=4, height=2)
     drawn = drawing.draw(results(), view, ARMS)
-    wide, narrow = (Image.open(io.BytesIO(png)).size for png in (drawn.wide, drawn.narrow))
-    assert wide == (7.6 * drawing.PAGE_DPI, 2 * drawing.PAGE_DPI)
-    assert narrow == (3.8 * drawing.PAGE_DPI, 4 * drawing.PAGE_DPI)
+    assert size(drawn.wide) == (760, 200) and size(drawn.narrow) == (380, 400)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import gzip
 import statistics
-from pathlib import Path
 from typing import Any
 
 import lab_browser
+from page_weight import weight
 from playwright.sync_api import sync_playwright
 
 from reglab import book, catalogue
@@ -32,12 +32,6 @@ MOVES = """async (one) => {
   return times;
 }"""
 """Moves every slider over all its positions in every picture; from the move until the next frame is painted."""
-
-
-def weight(page: Path) -> int:
-    """Return the bytes of a page, its pictures and its grids, compressed one by one as a server would send them."""
-    files = [page, *page.parent.glob(f"{page.stem}-*.*")]
-    return sum(len(gzip.compress(file.read_bytes())) for file in files)
 
 
 def main() -> None:
