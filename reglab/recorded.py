@@ -74,12 +74,17 @@ def read(kind: type[Experiment]) -> xr.Dataset | None:
     A recording of other code than today's is returned all the same: ask `stale`. Raises `ValueError` that names the
     path and says how to make it anew when the file is cut short, damaged or no recording of this paper.
     """
+    found = _kept(kind)
+    return None if found is None else found.copy(deep=True)
+
+
+def _kept(kind: type[Experiment]) -> xr.Dataset | None:
+    """Return what `read` does, but not as a copy: it must not be changed."""
     source = path(kind.paper())
     if not source.is_file():
         return None
     status = source.stat()
-    found = _read(source, kind.paper(), kind.__name__, (status.st_mtime_ns, status.st_size, status.st_ino))
-    return None if found is None else found.copy(deep=True)
+    return _read(source, kind.paper(), kind.__name__, (status.st_mtime_ns, status.st_size, status.st_ino))
 
 
 @functools.lru_cache(maxsize=16)
@@ -104,38 +109,49 @@ def _read(source: Path, paper: str, name: str, stamp: tuple[int, ...]) -> xr.Dat
     raise ValueError(f"{source}: not a recording of {paper} that this version of the lab can read; {anew}")
 
 
-def at(setting: Experiment) -> xr.Dataset | None:
-    """Return the recorded results at one setting, in the form that `run` gives; None where nothing was recorded.
+def has(setting: Experiment) -> bool:
+    """Tell whether results at this setting were recorded with today's code. Raises `ValueError` as `read` does."""
+    return _place(setting) is not None
 
-    Only variables and positions that were kept are there. Nothing is returned for a setting beside the grid, nor
-    from a recording of other code than today's. Raises `ValueError` as `read` does.
+
+def at(setting: Experiment) -> xr.Dataset | None:
+    """Return the recorded results at one setting, in the form that `run` gives; None where `has` says no.
+
+    Only variables and positions that were kept are there. Raises `ValueError` as `read` does.
     """
-    kind, settings = type(setting), setting.settings()
-    if not kind.grid:
+    place = _place(setting)
+    grid = None if place is None else read(type(setting))
+    if grid is None or place is None:
         return None
-    grid = read(kind)
-    if grid is None or grid.attrs["digest"] != digest(kind):
-        return None
-    base, index = experiment.settings_of(grid), {}
-    for name, value in settings.items():
-        if name in kind.grid:
-            near = [i for i, one in enumerate(kind.grid[name]) if _same(one, value)]
-            if not near:
-                return None
-            index[name] = near[0]
-        elif not _same(base[name], value):
-            return None
-    data = grid.isel(index).drop_vars(list(index))
+    data = grid.isel(place).drop_vars(list(place))
     for values in data.data_vars.values():
         values.attrs = {key: values.attrs[key] for key in _DESCRIBED if key in values.attrs}
     data.attrs = {
         **{key: grid.attrs[key] for key in ("paper", "experiment")},
-        "knobs": json.dumps(settings),
+        "knobs": json.dumps(setting.settings()),
         **{key: grid.attrs[key] for key in ("reglab", "versions")},
         "digest": grid.attrs["code"],
         "threads": grid.attrs["threads"],
     }
     return data
+
+
+def _place(setting: Experiment) -> dict[str, int] | None:
+    """Return the position of a setting along the knobs of its recorded grid; None beside the grid or without one."""
+    kind = type(setting)
+    grid = _kept(kind) if kind.grid else None
+    if grid is None or grid.attrs["digest"] != digest(kind):
+        return None
+    base, place = experiment.settings_of(grid), {}
+    for name, value in setting.settings().items():
+        if name in kind.grid:
+            near = [i for i, one in enumerate(kind.grid[name]) if _same(one, value)]
+            if not near:
+                return None
+            place[name] = near[0]
+        elif not _same(base[name], value):
+            return None
+    return place
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -166,10 +182,11 @@ def stale(kind: type[Experiment]) -> str:
 class Use:
     """What pictures and headline need of a variable: some arms; whole curves or the end only; one cloud of points.
 
-    `log` when a picture shows it on a logarithmic axis; `limits` are the ends of a cloud's axes.
+    `shown` when a picture shows it, `log` when on a logarithmic axis; `limits` are the ends of a cloud's axes.
     """
 
     arms: set[str]
+    shown: bool = False
     whole: bool = False
     log: bool = False
     cloud: bool = True
@@ -180,13 +197,16 @@ def uses(kind: type[Experiment]) -> dict[str, Use]:
     """Return the variables that an experiment's views and headline show, and what they need of each."""
     found: dict[str, Use] = {}
 
-    def add(name: Any, arms: Any = (), whole: bool = True, log: bool = False, cloud: bool = False) -> None:
+    def add(
+        name: Any, arms: Any = (), *, whole: bool = True, log: bool = False, cloud: bool = False, shown: bool = True
+    ) -> None:
         if isinstance(name, str) and name:
             use = found.setdefault(name, Use(set()))
             use.arms |= set(arms or kind.arms)
             use.whole, use.log, use.cloud = use.whole or whole, use.log or log, use.cloud and cloud
+            use.shown = use.shown or shown
 
-    add(kind.headline)
+    add(kind.headline, shown=False)
     for panel in (panel for view in kind.views for panel in view.panels):
         if isinstance(panel, Curves):
             for name in (*panel.variables, panel.theory):
@@ -284,7 +304,7 @@ def write(name: str, grids: Mapping[type[Experiment], xr.Dataset]) -> Path:
 
 
 class Code(NamedTuple):
-    """How numbers become whole steps: number = offset + step · code, or its logarithm to base 10 is that."""
+    """How numbers become whole steps: number = offset + step · steps, or its logarithm to base 10 is that."""
 
     step: float
     offset: float
@@ -292,12 +312,16 @@ class Code(NamedTuple):
     integers: bool = False
 
 
-def _code(values: np.ndarray, use: Use) -> Code:
-    """Choose the steps for one variable; zeros of a logarithmic one lie one step below its smallest number."""
+def code(values: np.ndarray, log: bool, steps: int) -> Code:
+    """Return how the numbers of a variable become whole steps, `steps` of them over the usual span of the numbers.
+
+    The outer 0.5 % of the numbers on either side do not count for the span; with `log` it is that of the logarithms,
+    unless there are negative numbers. Zeros then lie one step below the smallest number.
+    """
     finite = values[np.isfinite(values)]
     if not len(finite):
         return Code(1.0, 0.0)
-    log = use.log and bool((finite >= 0).all() and (finite > 0).any())
+    log = log and bool((finite >= 0).all() and (finite > 0).any())
     low, high = float(finite.min()), float(finite.max())
     if not log and high - low < _LARGEST and not (finite % 1).any():
         return Code(1.0, low, integers=True)
@@ -306,8 +330,7 @@ def _code(values: np.ndarray, use: Use) -> Code:
         low, high = float(finite.min()), float(finite.max())
     usual = np.quantile(finite, [0.005, 0.995])
     span = float(usual[1] - usual[0]) or high - low or 1.0
-    step = span / (CLOUD_STEPS if use.cloud else STEPS)
-    return Code(max(step, (high - low) / (_LARGEST - 2)), low, log)
+    return Code(max(span / steps, (high - low) / (_LARGEST - 2)), low, log)
 
 
 def _encode(grid: xr.Dataset, kind: type[Experiment]) -> xr.Dataset:
@@ -318,7 +341,7 @@ def _encode(grid: xr.Dataset, kind: type[Experiment]) -> xr.Dataset:
         if use.limits is not None:
             middle, half = sum(use.limits) / 2, 1.25 * (use.limits[1] - use.limits[0]) / 2
             numbers = numbers.clip(middle - half, middle + half)
-        step, offset, log, integers = _code(numbers, use)
+        step, offset, log, integers = code(numbers, use.log, CLOUD_STEPS if use.cloud else STEPS)
         same = _same_along(values, tuple(kind.grid))
         numbers = _once(values.copy(data=numbers), same).values
         if log:

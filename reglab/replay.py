@@ -17,14 +17,14 @@ import numpy as np
 from reglab import recorded, views
 from reglab.claims import quantile
 from reglab.experiment import Experiment
-from reglab.views import Curves, Dots, Panel, Points, Shares, Source, View
+from reglab.views import Dots, Panel, Points, Shares, Source, View
 
 if TYPE_CHECKING:
     import altair as alt
     import xarray as xr
 
 STEPS = 1000
-"""Into so many steps the range of a variable is divided; a chart is about 200 pixels high."""
+"""Into so many steps the usual span of a variable is divided (a quarter for clouds); charts are 200 pixels high."""
 
 NUMBERS = 100_000
 """About so many numbers of curves travel with an experiment; where there are more, curves get fewer positions."""
@@ -61,7 +61,7 @@ def attributes(kind: type[Experiment]) -> str:
 def address(setting: Experiment) -> str:
     """Return the part of an address after `#` that opens a recorded setting; "" where the setting is not recorded."""
     kind = type(setting)
-    if recorded.at(setting) is None:
+    if not recorded.has(setting):
         return ""
     start, found = kind().settings(), setting.settings()
     knobs = [f"{name}={found[name]:g}" for name in kind.grid if found[name] != start[name]]
@@ -93,8 +93,8 @@ def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
     point = {name: values[list(values).index(defaults[name])] for name, values in kind.grid.items()}
     first, count = grid.sel(point), grid.sizes["seed"]
     used = recorded.uses(kind)
-    needed = sorted({name for view in kind.views for panel in view.panels for name in variables(panel)})
-    shown = _lighter({name: _shown(grid[name], used[name], kind) for name in needed}, used, kind)
+    shown = {name: _shown(grid[name], use, kind) for name, use in sorted(used.items()) if use.shown}
+    shown = _lighter(shown, used, kind)
     axes = {name: values[name] for values in shown.values() for name in values.dims}
     axes = {name: axis for name, axis in axes.items() if name not in ("arm", "seed", *kind.grid)}
     return {
@@ -117,19 +117,6 @@ def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
         "html": _controls(kind, grid),
         "views": [_view(view, kind, grid, first) for view in kind.views],
     }
-
-
-def variables(panel: Panel) -> list[str]:
-    """Return the names of all variables that a panel shows."""
-    if isinstance(panel, Points):
-        return [name for name in (panel.variable, panel.origin, panel.groups, panel.crosses) if name]
-    if isinstance(panel, Dots):
-        return [panel.variable]
-    found = list(panel.variables)
-    if isinstance(panel, Curves):
-        found += [panel.theory] if panel.theory else []
-        found += [line.at for line in panel.lines if isinstance(line.at, str)]
-    return found
 
 
 def _plain(values: np.ndarray) -> list[Any]:
@@ -167,20 +154,12 @@ def _lighter(
 
 
 def _encode(values: xr.DataArray, use: recorded.Use) -> dict[str, Any]:
-    """Return a variable as whole steps, as differences along its last axis (null: no number).
-
-    A step is 1/1000 of what the numbers, or their logarithms, span over the grid, in which the outer 0.5 % on either
-    side do not count (1/250 for clouds of points); whole numbers stay exact.
-    """
+    """Return a variable as whole steps (`recorded.code`), as differences along its last axis (null: no number)."""
     array = values.values.astype(float)
     log = use.log and bool(np.nanmin(array, initial=np.inf) > 0)
+    step, offset, log, _ = recorded.code(array, log, STEPS // 4 if use.cloud else STEPS)
     scaled = np.log10(array) if log else array
     there = np.isfinite(scaled)
-    numbers = scaled[there] if there.any() else np.zeros(1)
-    low, high = np.quantile(numbers, [0.005, 0.995])
-    whole = not log and not (numbers % 1).any()
-    step = 1.0 if whole else float(high - low or np.ptp(numbers) or 1.0) / (STEPS // 4 if use.cloud else STEPS)
-    offset = float(numbers.min())
     steps = np.where(there, np.rint((scaled - offset) / step), 0).astype(int)
     differences = np.diff(steps, axis=-1, prepend=0) if steps.ndim else steps
     return {

@@ -239,6 +239,7 @@ def test_in_jupyterlab_the_keyboard_moves_a_slider_and_the_figure_trains(lab: tu
         assert handle.get_attribute("aria-valuenow") == "0.5"
         page.get_by_role("button", name="Stop").press("Enter")
         page.get_by_text("stopped; shown").wait_for()
+        page.locator('.jp-OutputArea img[decoding=sync]:not([alt*="is being drawn"])').wait_for()  # the last frame
         seen = page.evaluate("window.frames_seen.length")
         page.wait_for_timeout(700)
         assert page.evaluate("window.frames_seen.length") == seen, "it went on after Stop"
