@@ -230,6 +230,7 @@ class _Curves(_Panel):
             (old,) = axes.plot([], [], color="black" if shares else color, ls=":", lw=1.6, alpha=0.8)
             self._old.append(old)
             (line,) = axes.plot([], [], color=color, ls=one.style.line, marker=one.style.marker, lw=2, ms=5)
+            line.set(clip_on=False, in_layout=False)  # its first and last marker are whole
             line.set_visible(not shares)
             self._lines.append(line)
             ink = "#222222" if shares else one.style.ink

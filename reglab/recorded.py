@@ -316,7 +316,8 @@ def code(values: np.ndarray, log: bool, steps: int) -> Code:
     """Return how the numbers of a variable become whole steps, `steps` of them over the usual span of the numbers.
 
     The outer 0.5 % of the numbers on either side do not count for the span; with `log` it is that of the logarithms,
-    unless there are negative numbers. Zeros then lie one step below the smallest number.
+    unless there are negative numbers; zeros then lie one step below the smallest number. Otherwise zero is a whole
+    step, so that it stays zero.
     """
     finite = values[np.isfinite(values)]
     if not len(finite):
@@ -330,7 +331,8 @@ def code(values: np.ndarray, log: bool, steps: int) -> Code:
         low, high = float(finite.min()), float(finite.max())
     usual = np.quantile(finite, [0.005, 0.995])
     span = float(usual[1] - usual[0]) or high - low or 1.0
-    return Code(max(span / steps, (high - low) / (_LARGEST - 2)), low, log)
+    step = max(span / steps, (high - low) / (_LARGEST - 2), np.finfo(float).tiny)
+    return Code(step, low if log else math.floor(low / step) * step, log)
 
 
 def _encode(grid: xr.Dataset, kind: type[Experiment]) -> xr.Dataset:

@@ -256,6 +256,7 @@ def test_rounding_is_within_what_is_declared(values: np.ndarray) -> None:
     with pytest.MonkeyPatch.context() as patch:
         found = one_variable(values, Use(set(), whole=True, cloud=False), patch)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(values))
+    assert not found.values[values == 0].any(), "zero stays zero"
     most = found.attrs["accuracy"]
     np.testing.assert_allclose(found, values, atol=most * (1 + 1e-6) + 1e-9, rtol=1e-12)
     finite = values[np.isfinite(values)]
