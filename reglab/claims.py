@@ -40,11 +40,11 @@ class Interval(NamedTuple):
     high: float
 
 
-def quantile(count: int) -> float:
-    """Return by how many standard errors the 95 % interval of a mean of `count` values reaches out (Student's t)."""
+def quantile(count: int, level: float = 0.95) -> float:
+    """Return by how many standard errors the interval of a mean of `count` values reaches out (Student's t)."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(count - 1, 0.975))
+    return float(stdtrit(count - 1, (1 + level) / 2))
 
 
 def mean_interval(values: np.ndarray | Sequence[float], axis: int = -1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

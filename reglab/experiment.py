@@ -187,9 +187,10 @@ class Experiment:
     Subclasses declare `arms` (label -> role), `outputs`, `views`, `headline` (the output that one sentence reports),
     `scaled` (what was scaled down from the paper), `smoke` (a setting that runs in under a second), `grid` (what the
     website replays), `unaffected` (a knob of the grid -> arms that do not depend on it, which a recording computes
-    once for all its values), `leeway` (by what share of its span over the grid a variable's mean over seeds may differ
-    when a recorded point is computed anew), `equals_baseline` (settings and arms that must equal the baseline exactly)
-    and `may_be_nan` (outputs that may be partly NaN where all is computed), and implement `axes` and `frames`.
+    once for all its values), `leeway` (by what share of its span over the grid a variable's mean over seeds may differ,
+    beyond chance, when a recorded point is computed anew), `equals_baseline` (settings and arms that must equal the
+    baseline exactly) and `may_be_nan` (outputs that may be partly NaN where all is computed), and implement `axes` and
+    `frames`.
     """
 
     arms: ClassVar[Mapping[str, str]] = {}

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reglab import catalogue, experiment, recorded
+from reglab.claims import quantile
 from reglab.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -321,10 +322,10 @@ def _described(kind: type[Experiment], knob: str) -> dict[str, str]:
 def spot(name: str, text: str) -> str:
     """Compute one recorded grid point of a paper anew, chosen by a text, and compare it with the recording.
 
-    Returns what was compared, in words. The mean over seeds of each variable may differ by the experiment's `leeway`, a
-    share of its span over the grid. For a curve this is the average along the curve of each arm: a single peak, which
-    rounding on another computer moves in time, does not count much. Clouds of points, which show one seed, are not
-    compared.
+    Returns what was compared, in words. The mean over seeds of each variable may differ, beyond what chance explains
+    (`_apart`), by the experiment's `leeway`, a share of its span over the grid. For a curve this is the average along
+    the curve of each arm: a single peak, which rounding on another computer moves in time, does not count much. Clouds
+    of points, which show one seed, are not compared.
     Raises `ValueError` when there is no recording, `Differs` when the results are others.
     """
     sweeps = planned(name)
@@ -347,19 +348,20 @@ def spot(name: str, text: str) -> str:
         if use.cloud:
             continue
         whole = _mean(grid[variable])
-        old, new = (_mean(data[variable]) for data in (before, anew))
+        old, new = before[variable], anew[variable]
         if "arm" in old.dims:
             old, new = old.sel(arm=list(setting.arms)), new.sel(arm=list(setting.arms))
-        if old.shape != new.shape or (old.isnull() != new.isnull()).any():
+        if old.shape != new.shape or (_mean(old).isnull() != _mean(new).isnull()).any():
             raise Differs(f"{label}: {variable} has results elsewhere than the recording; record it anew")
         span = float(whole.max() - whole.min())
-        apart = abs(old - new)
+        apart = _apart(old, new)
         apart = apart.mean([dim for dim in apart.dims if dim != "arm"])
         distance = float(apart.max()) if apart.notnull().any() else 0.0
         share = distance / span if span else float(distance > 0)
         if share > worst:
             worst, where = share, variable
-    found = f"{label}: largest difference {100 * worst:.2g} % of the span over the grid" + (where and f" ({where})")
+    found = f"{label}: largest difference beyond chance {100 * worst:.2g} % of the span over the grid"
+    found += where and f" ({where})"
     if worst > kind.leeway:
         raise Differs(f"{found}; {100 * kind.leeway:g} % are allowed. If the change is meant, record it anew")
     return found
@@ -367,6 +369,21 @@ def spot(name: str, text: str) -> str:
 
 class Differs(Exception):
     """A grid point that was computed anew is another than the recorded one."""
+
+
+def _apart(old: xr.DataArray, new: xr.DataArray) -> xr.DataArray:
+    """Return by how much the means over seeds differ beyond what chance explains.
+
+    Long training can amplify the rounding of another computer until each seed ends as another draw of the same chance.
+    Then the seeds differ to either side, while a change of the method moves them together. So as much is forgiven as
+    the interval around the mean difference, at 99.9 %, reaches to either side; where all seeds agree, this is nothing.
+    """
+    change = new - old
+    if "seed" not in change.dims:
+        return abs(change)
+    error = change.std("seed", ddof=1) / change.notnull().sum("seed") ** 0.5
+    chance = (quantile(change.sizes["seed"], 0.999) * error).fillna(0)  # one seed has no scatter
+    return (abs(change.mean("seed")) - chance).clip(0)
 
 
 def _mean(values: xr.DataArray) -> xr.DataArray:

@@ -367,6 +367,22 @@ def test_spot_finds_what_has_changed(small: sweep.Sweep, inside: Inside) -> None
     assert status == 1 and "not recorded" in message
 
 
+def test_a_change_of_all_seeds_is_told_from_other_chance() -> None:
+    source = np.random.default_rng(0)
+
+    def draws(mean: float, seeds: int = 8) -> xr.DataArray:
+        return xr.DataArray(source.normal(mean, 0.1, (seeds, 2000)), dims=("seed", "time"))
+
+    other = sweep._apart(draws(1), draws(1))
+    assert 0 < (other > 0).mean() < 0.005 and other.min() == 0, "one in a thousand of the differences by chance is seen"
+    assert (sweep._apart(draws(1), draws(2)) > 0.5).mean() > 0.95
+    old = draws(1)
+    np.testing.assert_allclose(sweep._apart(old, old + 0.001), 0.001)
+    np.testing.assert_allclose(sweep._apart(old[:1], old[:1] - 0.25), 0.25)
+    np.testing.assert_allclose(sweep._apart(old[0], old[0] - 0.25), 0.25)
+    assert sweep._apart(old.where(old.time > 0), old)[0].isnull()
+
+
 def test_wrong_words_are_one_line(small: sweep.Sweep, inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments, words in (
         (("nosuch",), "no paper named 'nosuch'"),
