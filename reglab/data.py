@@ -46,7 +46,7 @@ def normal(seeds: Sequence[int], purpose: str, *shape: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Split:
-    """One data set split anew for every seed: inputs [S, n, D] float32, labels [S, n] int64."""
+    """One data set split anew for every seed: inputs [S, n, D] in torch's default type, labels [S, n] int64."""
 
     train_inputs: Tensor
     train_labels: Tensor
@@ -59,7 +59,7 @@ def _digits() -> tuple[Tensor, Tensor]:
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
-    return torch.tensor(images / 16, dtype=torch.float32), torch.tensor(labels)
+    return torch.tensor(images / 16), torch.tensor(labels)
 
 
 def digits(seeds: Sequence[int], train: int = 1000, standardize: bool = True) -> Split:
@@ -73,7 +73,7 @@ def digits(seeds: Sequence[int], train: int = 1000, standardize: bool = True) ->
     """
     images, labels = _digits()
     orders = torch.stack([torch.randperm(len(labels), generator=generator(seed, "split")) for seed in seeds])
-    inputs, targets = images[orders], labels[orders]
+    inputs, targets = images[orders].to(torch.get_default_dtype()), labels[orders]
     if standardize:
         mean = inputs[:, :train].mean(dim=(1, 2), keepdim=True)
         scale = inputs[:, :train].std(dim=(1, 2), keepdim=True)

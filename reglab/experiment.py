@@ -240,7 +240,7 @@ class Experiment:
     def only(self, arms: Iterable[str]) -> Self:
         """Return this setting with some of its arms, which is all that `frames` then computes.
 
-        Their results are those of the whole run (to 1e-5 after a few steps). It still compares equal to the whole.
+        Their results are those of the whole run, up to rounding. It still compares equal to the whole.
         Raises `KeyError` for an arm that the experiment does not have.
         """
         wanted = set(arms)

@@ -46,12 +46,14 @@ def path(name: str, seed: int = 0, folder: Path = FOLDER) -> Path:
 
 
 def load(name: str, seed: int = 0, folder: Path = FOLDER) -> Weights:
-    """Return the frozen weights of "tiny_clip" or "tiny_lm", float32, with a leading axis of one seed: [1, ...] each.
+    """Return the frozen weights of "tiny_clip" or "tiny_lm", with a leading axis of one seed: [1, ...] each.
+
+    They are stored as float32 and come in torch's default type.
 
     Raises `KeyError` for an unknown name and `ValueError`, which says how to make the file anew, for a file that is
     missing, damaged, made by another recipe or not a checkpoint of this model and seed at all.
     """
-    return _read(name, seed, folder)[0]
+    return {key: value.to(torch.get_default_dtype()) for key, value in _read(name, seed, folder)[0].items()}
 
 
 def describe(name: str, seed: int = 0, folder: Path = FOLDER) -> dict[str, Any]:

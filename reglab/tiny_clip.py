@@ -76,6 +76,7 @@ def class_features(weights: Weights, images: Tensor, linear: Linear = linear) ->
 
     Nine overlapping patches of 4x4 pixels, a class token before them, two blocks. Pixels are in [0, 1], 1 is ink.
     """
+    images = images.to(weights["class"].dtype)
     patches = images.unfold(-2, PATCH, STRIDE).unfold(-2, PATCH, STRIDE).flatten(-2).flatten(-3, -2)  # [S, N, 9, 16]
     hidden = F.pad(linear(weights, "patch", (patches - 0.3) / 0.35), (0, 0, 1, 0))  # a place for the class token
     first = F.pad(weights["class"][:, None], (0, 0, 0, hidden.shape[-2] - 1))
@@ -152,8 +153,8 @@ class DigitSplit(NamedTuple):
 def digit_split() -> DigitSplit:
     """Return the digits of `reglab.data.digits`, pixels in [0, 1], labels 0 to 9, always split alike."""
     split = data.digits((1234,), train=900, standardize=False)
-    first = Pictures(split.train_inputs[0].unflatten(-1, (8, 8)), split.train_labels[0])
-    rest = Pictures(split.test_inputs[0].unflatten(-1, (8, 8)), split.test_labels[0])
+    first = Pictures(split.train_inputs[0].float().unflatten(-1, (8, 8)), split.train_labels[0])
+    rest = Pictures(split.test_inputs[0].float().unflatten(-1, (8, 8)), split.test_labels[0])
     return DigitSplit(first, Pictures(*(part[:400] for part in rest)), Pictures(*(part[400:] for part in rest)))
 
 
