@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import xarray as xr
 from draws import normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -543,6 +544,14 @@ def test_effects_are_those_of_their_words() -> None:
     doubled = results.copy(deep=True)
     doubled["value"] = 2 * results.value
     assert ac.steadier(results, doubled) == pytest.approx(1.0)
+
+
+def test_late_is_the_mean_of_the_checkpoints_from_step_300_on() -> None:
+    trace = xr.Dataset(
+        {"right": (("arm", "seed", "step"), [[[9.0, 9.0, 1.0, 2.0], [9.0, 9.0, 3.0, 5.0]]])},
+        {"arm": ["STAC"], "step": [0, 200, 300, 400]},
+    )
+    assert ac.late(trace, "right", "STAC").values.tolist() == [1.5, 4.0]
 
 
 # ------------------------------------------------------------------------------------------------------- exercises
