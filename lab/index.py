@@ -47,6 +47,9 @@ notebook.map_of_lab()
 # seeds, a thick line is their mean, the band is the 95 % interval of the mean. Methods are compared seed by seed, with
 # the same data and the same first weights. If an interval of a difference contains zero, the difference may be chance.
 #
+# On your computer the numbers may differ a little from those on the website. Processors round differently, and long
+# training can amplify that.
+#
 # ## For teachers
 #
 # Each page has a time on its card. Pictures and sliders work on a projector; on the website no Python is needed to read
