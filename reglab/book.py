@@ -169,7 +169,7 @@ def _row(claim: Mapping[str, Any]) -> str:
     interval = ""
     if spread and claim["low"] is not None:
         interval = f"<br>{spread} {_number(claim['low'])} to {_number(claim['high'])}"
-    count = f"{claim['experiment']}, {claim['seeds']} {'seed' if claim['seeds'] == 1 else 'seeds'}"
+    count = f"{claim['experiment']}, {views.seeds(claim['seeds'])}"
     how = [_plain(count), *(_linked(claim, label, knobs) for label, knobs in claim["settings"].items())]
     cells = [
         _plain(claim["reported"]),

@@ -121,7 +121,7 @@ class Explorer:
             ]
         )
         self._draw(results, final=True)
-        self._say(f"shown: {_seeds(results.sizes['seed'])}")
+        self._say(f"shown: {views.seeds(results.sizes['seed'])}")
 
     def settings(self) -> dict[str, Any]:
         """Return the value of every knob as the controls show it."""
@@ -214,7 +214,7 @@ class Explorer:
         """Show the recorded results of a setting at once; a run can be started on top of them."""
         self.results, self._recorded = results, None
         self._draw(results, final=True)
-        self._say(f"recorded: {_seeds(results.sizes['seed'])}; Run trains here and now")
+        self._say(f"recorded: {views.seeds(results.sizes['seed'])}; Run trains here and now")
 
     def _train(self, experiment: Experiment, seeds: int) -> None:
         """Train two seeds at a time; later seeds are drawn thin while they train and then join the mean."""
@@ -229,7 +229,7 @@ class Explorer:
             for snapshot in experiment.stream(chosen):
                 if self._overtaken():
                     if self._stopped:
-                        self._say(f"stopped; shown: {_seeds(self.results.sizes['seed'])}")
+                        self._say(f"stopped; shown: {views.seeds(self.results.sizes['seed'])}")
                         self._draw(self.results, final=True)
                     return
                 now = time.perf_counter()
@@ -243,11 +243,11 @@ class Explorer:
                     self._summarize(self.results)
                     fraction = (first + snapshot.fraction * len(chosen)) / seeds
                     left = (now - started) * (1 / fraction - 1) if fraction > 0.02 else None
-                    self._say(f"{_seeds(first + len(chosen))} of {seeds}", fraction, left)
+                    self._say(f"{views.seeds(first + len(chosen))} of {seeds}", fraction, left)
             done = snapshot.data if done is None else xr.concat([done, snapshot.data], "seed", **_ALONG_SEEDS)
             self.results = done
         self._draw(self.results, final=True)
-        self._say(f"done: {_seeds(seeds)} in {time.perf_counter() - started:.1f} s")
+        self._say(f"done: {views.seeds(seeds)} in {time.perf_counter() - started:.1f} s")
 
     def _draw(self, data: xr.Dataset, final: bool, growing: xr.Dataset | None = None) -> None:
         """Send the figure: quick and plain while it trains, sharp and described when it is final."""
@@ -264,7 +264,7 @@ class Explorer:
         if self.pinned is not None:
             text += " Dotted: the pinned run (" + _difference(self.pinned, data) + ")."
         elif self._recorded is not None:
-            text += f" Dotted: what was recorded here ({_seeds(self._recorded.sizes['seed'])})."
+            text += f" Dotted: what was recorded here ({views.seeds(self._recorded.sizes['seed'])})."
         self.sentence.value = f'<p class="reglab-summary">{html.escape(text)}</p>'
 
     def _chart(self, data: xr.Dataset, dpi: float) -> drawing.Chart:
@@ -318,10 +318,6 @@ def _image(png: bytes, alt: str, chart: drawing.Chart) -> str:
         f'<img alt="{html.escape(alt)}" decoding="sync" width="{width}" height="{height}" '
         f'style="max-width:100%;height:auto;background:white" src="data:image/png;base64,{data}">'
     )
-
-
-def _seeds(count: int) -> str:
-    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _difference(before: xr.Dataset, now: xr.Dataset) -> str:

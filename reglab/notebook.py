@@ -78,7 +78,7 @@ def run(experiment: Experiment, seeds: int | Iterable[int] = 8) -> xr.Dataset:
     data = experiment.run(chosen, report)
     if handle is not None:
         arms = f" × {len(experiment.arms)} arms" if experiment.arms else ""
-        text = f"{label}: {len(chosen)} seeds{arms} in {time.perf_counter() - started:.1f} s"
+        text = f"{label}: {views.seeds(len(chosen))}{arms} in {time.perf_counter() - started:.1f} s"
         handle.update(Page(f"<p>{text}</p>", text))
     return data
 

@@ -249,6 +249,11 @@ def named(attributes: Mapping[str, Any]) -> str:
     return label if unit in ("1", label + "s") or unit in label else f"{label} ({unit})"
 
 
+def seeds(count: int) -> str:
+    """Write how many seeds: `1 seed`, `8 seeds`."""
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
 def number(value: float) -> str:
     """Write a number with about three digits, for sentences and labels."""
     if not np.isfinite(value):
