@@ -139,8 +139,9 @@ notebook.picture(paper.draw_occupancy, notebook.run(paper.Pessimism(), 4), heigh
 notebook.picture(paper.draw_maps, notebook.run(paper.PointMass(steps=1500), 1), height=2.2)
 
 # %% [markdown]
-# In our small version, after 1500 steps, hardly. A detour costs about as much as the danger, and the critic's map of
-# the noise is still blurred. In the paper the circle gets darker and darker.
+# In our small version hardly. After 1500 steps the maps look alike; later the agent spends a little less time in danger
+# (see the claims). A detour costs about as much as the danger, and the critic's map of the noise is still blurred. In
+# the paper the circle gets darker and darker.
 #
 # ## Explore
 #
@@ -154,7 +155,8 @@ explore(risky, results)
 # ## Does it hold?
 #
 # An *essential* claim must hold, else we have made a mistake; an *expected* one may fail, and then it stands here as it
-# is.
+# is. *Late in training* means the mean over the last two thirds of the steps: the agents change their habits until the
+# end.
 
 # %%
 notebook.verdicts(paper)

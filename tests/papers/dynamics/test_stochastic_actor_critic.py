@@ -546,12 +546,13 @@ def test_effects_are_those_of_their_words() -> None:
     assert ac.steadier(results, doubled) == pytest.approx(1.0)
 
 
-def test_late_is_the_mean_of_the_checkpoints_from_step_300_on() -> None:
+def test_late_is_the_mean_of_the_checkpoints_in_the_last_two_thirds() -> None:
     trace = xr.Dataset(
-        {"right": (("arm", "seed", "step"), [[[9.0, 9.0, 1.0, 2.0], [9.0, 9.0, 3.0, 5.0]]])},
-        {"arm": ["STAC"], "step": [0, 200, 300, 400]},
+        {"right": (("arm", "seed", "step"), [[[9.0, 9.0, 1.0, 2.0], [9.0, 9.0, 3.0, 5.0]], [[0.0] * 4, [1.0] * 4]])},
+        {"arm": ["STAC", "SAC"], "step": [0, 200, 300, 900]},
     )
     assert ac.late(trace, "right", "STAC").values.tolist() == [1.5, 4.0]
+    assert ac.more(trace, "right", "STAC", "SAC").values.tolist() == [1.5, 3.0]
 
 
 # ------------------------------------------------------------------------------------------------------- exercises
