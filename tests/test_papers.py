@@ -43,8 +43,8 @@ def run(cls: type[Experiment], settings: Mapping[str, Any] | None = None, *seeds
     return _run(cls.make({**cls.smoke, **(settings or {})}), seeds or (0, 1))
 
 
-@functools.cache
-def _run_precisely(experiment: Experiment, seeds: tuple[int, ...]) -> xr.Dataset:
+def in_double_precision(experiment: Experiment, seeds: tuple[int, ...]) -> xr.Dataset:
+    """Run so that what should be equal is, and rounding turns no ReLU, class or box."""
     torch.set_default_dtype(torch.float64)
     try:
         return experiment.run(seeds)
@@ -52,9 +52,12 @@ def _run_precisely(experiment: Experiment, seeds: tuple[int, ...]) -> xr.Dataset
         torch.set_default_dtype(torch.float32)
 
 
+_precisely = functools.cache(in_double_precision)
+
+
 def precisely(cls: type[Experiment], settings: Mapping[str, Any] | None = None, *seeds: int) -> xr.Dataset:
-    """Run as `run` does, in double precision: what should be equal is, and rounding turns no ReLU, class or box."""
-    return _run_precisely(cls.make({**cls.smoke, **(settings or {})}), seeds or (0, 1))
+    """Run as `run` does, in double precision, once for all tests."""
+    return _precisely(cls.make({**cls.smoke, **(settings or {})}), seeds or (0, 1))
 
 
 def assert_same(one: xr.DataArray, other: xr.DataArray, what: str) -> None:
@@ -260,7 +263,8 @@ def test_some_arms_give_what_the_whole_run_gives(cls: type[Experiment]) -> None:
             for chosen in ([arm for arm in cls.arms if arm not in elsewhere], [*elsewhere]):
                 some = cls.make(cls.smoke).only(chosen)
                 assert list(some.arms) == [arm for arm in cls.arms if arm in chosen]
-                data = _run_precisely(some, (0, 1))
+                data = in_double_precision(some, (0, 1))
+                assert list(data.arm.values) == list(some.arms)
                 for name, var in cls.outputs.items():
                     expected = whole[name].sel(arm=data.arm) if "arm" in var.dims else whole[name]
                     assert_same(data[name], expected, name)
