@@ -125,7 +125,8 @@ def verdicts(paper: ModuleType) -> Page:
         return Page(f"<p>{text}</p>", text)
     rows, lines = [], []
     for claim in measured["claims"]:
-        effect, bound, verdict = _effect(claim), html.escape(claim["bound"]), MARKS[claim["verdict"]]
+        effect, verdict = _effect(claim), MARKS[claim["verdict"]]
+        bound = html.escape(claim["bound"].replace("-", "−"))
         kind = "essential" if claim["essential"] else "expected"
         why = f"<br><em>{html.escape(claim['why'])}</em>" if claim["why"] else ""
         rows.append(

@@ -218,7 +218,7 @@ def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None
         assert claim == words(record["claim"]) + (" essential" if record["essential"] else "")
         number = "not known" if record["effect"] is None else views.number(record["effect"])
         assert effect.split()[: len(number.split())] == number.split()
-        assert effect.endswith(f"must be {record['bound']}")
+        assert effect.endswith("must be " + record["bound"].replace("-", "−"))
         if record["rule"] != "exact" and record["low"] is not None:
             assert f"{views.number(record['low'])} to {views.number(record['high'])}" in effect
         assert verdict == words(f"{MARKS[record['verdict']]} {record['why']}")
