@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that has no λ shows a question mark
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that cleaning up happens
+    sys.unraisablehook = _stop_again
     try:
         status = app(standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
@@ -80,6 +82,15 @@ def main() -> None:
     if status == INTERRUPTED:
         _say("Stopped.")
     sys.exit(status)
+
+
+def _stop_again(lost: sys.UnraisableHookArgs) -> None:
+    """Send a stop again that came while Python ran a finalizer, where no exception can get out; tell of all else."""
+    number = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}.get(lost.exc_type)
+    if number is None:
+        sys.__unraisablehook__(lost)
+    else:  # a little later, when the finalizer is over
+        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
 
 
 def _say(text: str) -> None:

@@ -257,6 +257,36 @@ def test_ctrl_c_in_the_middle_leaves_nothing_half_done(arguments: tuple[str, ...
     assert list(claims.path(NAME).parent.glob("*.tmp")) == []
 
 
+FINALIZER = """
+import os, sys, time
+from reglab import cli
+
+class Held:
+    def __del__(self):
+        os.kill(os.getpid(), NUMBER)
+        for _ in range(1000):
+            pass
+
+@cli.app.command()
+def let_go():
+    held = Held()
+    del held
+    time.sleep(30)
+
+sys.argv = ["reglab", "let-go"]
+cli.main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals to send")
+@pytest.mark.parametrize(("number", "status", "said"), [(signal.SIGINT, 130, "Stopped.\n"), (signal.SIGTERM, 143, "")])
+def test_a_stop_while_a_finalizer_runs_is_not_lost(number: int, status: int, said: str) -> None:
+    """Python cannot raise there; with libraries that keep weak references this is not rare."""
+    code = FINALIZER.replace("NUMBER", str(int(number)))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", said)
+
+
 # -------------------------------------------------------------------------------------------------------------- check
 
 
