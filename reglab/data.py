@@ -73,7 +73,7 @@ def digits(seeds: Sequence[int], train: int = 1000, standardize: bool = True) ->
     """
     images, labels = _digits()
     orders = torch.stack([torch.randperm(len(labels), generator=generator(seed, "split")) for seed in seeds])
-    inputs, targets = images[orders].to(torch.get_default_dtype()), labels[orders]
+    inputs, targets = images.to(torch.get_default_dtype())[orders], labels[orders]
     if standardize:
         mean = inputs[:, :train].mean(dim=(1, 2), keepdim=True)
         scale = inputs[:, :train].std(dim=(1, 2), keepdim=True)
