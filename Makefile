@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 EXTRA := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test notebooks check record book zip pair benchmark pins clean
+.PHONY: help setup lab test verify notebooks check record book zip pair benchmark pins clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/make \1@\2/' | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
@@ -24,8 +24,11 @@ $(READY): pyproject.toml constraints.txt
 lab: setup ## open the lab in JupyterLab
 	$(BIN)/reglab lab
 
-test: setup ## run all tests; style and types are among them
-	$(BIN)/pytest
+test: setup ## run all tests, in as many processes as there are cores; style and types are among them
+	$(BIN)/pytest -n logical --dist loadgroup
+
+verify: setup ## run the expensive checks of all papers: notebooks, claims, recorded points, pages in a browser
+	$(BIN)/reglab verify --all
 
 notebooks: setup ## run all notebooks from top to bottom
 	$(BIN)/reglab execute

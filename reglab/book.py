@@ -23,26 +23,33 @@ from pathlib import Path
 from typing import Any
 
 import reglab
-from reglab import catalogue, claims, files, replay, views
+from reglab import catalogue, claims, execute, files, replay, views
 from reglab.notebook import MARKS
 
 BOOK = catalogue.ROOT / "book"
 SITE = BOOK / "_build" / "html"
+PREVIEW = BOOK / "_build" / "preview" / "_build" / "html"
+"""The website as tests look at it; notebooks that were run quickly may stand in it, so it is never published."""
 GENERATED = BOOK / "generated"
 
 
-def build() -> Path:
+def build(preview: bool = False) -> Path:
     """Build the website from the executed notebooks and return its first page.
 
-    Raises `FileNotFoundError` when a notebook has not been executed, `RuntimeError` with the end of the log when the
-    build gives an error or a warning.
+    Only a preview may show notebooks that were run quickly. Raises `ValueError` that names such a notebook otherwise,
+    `FileNotFoundError` when one has not been executed, `RuntimeError` with the end of the log when the build gives an
+    error or a warning.
     """
     import yaml
 
+    quickly = [name for name in execute.names() if execute.ran_quickly(name)]
+    if quickly and not preview:
+        raise ValueError(f"run quickly, and so not to be published: {', '.join(quickly)}; run `reglab execute --stale`")
+    site = PREVIEW if preview else SITE
     generate()
     config = GENERATED / "_config.yml"
     changed = _write(config, yaml.safe_dump(_config(os.environ.get("REGLAB_REPOSITORY", "")), allow_unicode=True))
-    index = SITE / "index.html"
+    index = site / "index.html"
     afresh = changed or not index.is_file() or (BOOK / "_toc.yml").stat().st_mtime > index.stat().st_mtime
     code = "from jupyter_book.cli.main import main; main(prog_name='jupyter-book')"
     arguments = [
@@ -50,6 +57,8 @@ def build() -> Path:
         str(BOOK),
         "--config",
         str(config),
+        "--path-output",
+        str(site.parent.parent),
         "-q",
         "-W",
         "--keep-going",
@@ -66,12 +75,12 @@ def build() -> Path:
     )
     if done.returncode or not index.is_file():
         # Sphinx remembers pages that it has read and would not warn about them again
-        shutil.rmtree(SITE.parent / ".doctrees", ignore_errors=True)
+        shutil.rmtree(site.parent / ".doctrees", ignore_errors=True)
         index.unlink(missing_ok=True)
         raise RuntimeError(f"the website could not be built:\n{_tail(done.stdout)}")
-    _prune()
-    _pictures()
-    _replays()
+    _prune(site)
+    _pictures(site)
+    _replays(site)
     index.touch()
     return index
 
@@ -86,9 +95,9 @@ def zipped() -> Path:
     return target
 
 
-def stale() -> bool:
+def stale(preview: bool = False) -> bool:
     """Tell whether the website is missing or older than something that it shows."""
-    index = SITE / "index.html"
+    index = (PREVIEW if preview else SITE) / "index.html"
     if not index.is_file():
         return True
     root = catalogue.ROOT
@@ -286,16 +295,16 @@ def _config(repository: str) -> dict[str, Any]:
     return config
 
 
-def _prune() -> None:
+def _prune(site: Path) -> None:
     """Remove the builds of MathJax that no page loads; they are more than half of the site."""
-    for bundle in (SITE / "_static" / "mathjax").glob("*.js"):
+    for bundle in (site / "_static" / "mathjax").glob("*.js"):
         if bundle.name != "tex-chtml.js":
             bundle.unlink()
 
 
-def _pictures() -> None:
+def _pictures(site: Path) -> None:
     """Move the pictures of notebooks into files beside their pages, so that a screen loads only the form it shows."""
-    for page in (SITE / "lab").rglob("*.html"):
+    for page in (site / "lab").rglob("*.html"):
         text = _without_pictures(page)
         _write(page, text)
         for former in page.parent.glob(f"{page.stem}-*.*"):
@@ -316,13 +325,13 @@ def _without_pictures(page: Path) -> str:
     return re.sub(r'"data:image/(svg|webp)(?:\+xml)?;base64,([A-Za-z0-9+/=]+)"', moved, text)
 
 
-def _replays() -> None:
+def _replays(site: Path) -> None:
     """Write the recorded grids beside the pages that replay them, and the one script that draws them."""
-    _write(SITE / "_static" / "charts" / "vega.js", replay.bundle())
+    _write(site / "_static" / "charts" / "vega.js", replay.bundle())
     for name in catalogue.SLUGS:
         for kind in catalogue.module(name).EXPERIMENTS:
             if kind.grid:
-                _write(SITE / "lab" / Path(name).parent / replay.file_name(kind), replay.script(kind))
+                _write(site / "lab" / Path(name).parent / replay.file_name(kind), replay.script(kind))
 
 
 def _plain(text: str) -> str:

@@ -7,7 +7,7 @@ import difflib
 import hashlib
 import importlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -112,6 +112,11 @@ def find(name: str) -> str:
     near = difflib.get_close_matches(name.split("/")[-1], by_slug, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}?" if near else f"known papers: {', '.join(by_slug)}"
     raise KeyError(f"no paper named {name!r}; {hint}")
+
+
+def select(names: Iterable[str]) -> list[str]:
+    """Return the full names of papers named by slug, full name or part; raises `KeyError` as `find` does."""
+    return [full for name in names for full in ([one for one in SLUGS if one.startswith(f"{name}/")] or [find(name)])]
 
 
 def module(name: str) -> ModuleType:

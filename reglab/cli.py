@@ -491,6 +491,59 @@ def pretrain(
         raise Failed(f"{name} missed targets, and those checkpoints were not written: {'; '.join(problems)}")
 
 
+# ----------------------------------------------------------------------------------------------------------- verify
+
+
+@app.command()
+def verify(
+    papers: Annotated[list[str] | None, typer.Argument(metavar="[PAPER]...", help="Which papers or parts.")] = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Papers changed since $CI_BASE, or else since a day ago.")
+    ] = False,
+    rotate: Annotated[int, typer.Option(min=0, metavar="N", help="So many more, chosen by the newest commit.")] = 0,
+    everything: Annotated[bool, typer.Option("--all", help="All papers, and all their claims.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="Write a table of what was checked and what it said.")
+    ] = None,
+) -> None:
+    """Run the expensive checks of papers side by side: notebook, claims, recorded point, arms and seeds, replay.
+
+    It needs a checkout with the tests. The exit status is 1 when a check fails.
+    """
+    from reglab import verify as engine
+
+    with _explained():
+        names = catalogue.select(papers or [])
+        if everything:
+            names = names or list(catalogue.SLUGS)
+        if changed:
+            names += engine.changed()
+        names += engine.rotation(rotate, names)
+        if not (papers or changed or rotate or everything):
+            raise ValueError("which papers? Name some, or give --changed, --rotate N or --all")
+        names = [name for name in catalogue.SLUGS if name in names]
+    todo = engine.jobs(names, every_claim=everything)
+    _say(f"Verifying {', '.join(names) or 'no paper: none has changed'}")
+    with _progress(600) as bar:
+        task = bar.add_task("", total=len(todo))
+
+        def tell(one: engine.Outcome, left: int) -> None:
+            bar.update(task, completed=len(todo) - left, description=one.job.name)
+            _say(f"{'✓' if one.well else '✗'} {one.job.name} ({one.seconds:.0f} s)")
+
+        outcomes = engine.run(todo, tell)
+    if report is not None:
+        with _explained(Failed):
+            report.write_text(engine.table(outcomes), encoding="utf-8")
+    failed = [one for one in outcomes if not one.well]
+    for one in failed:
+        _say(f"\n{one.job.name} failed:\n{one.said}")
+    for one in failed:
+        _error(f"{one.job.name} failed; alone: {one.job.alone}")
+    if failed:
+        raise typer.Exit(1)
+
+
 # -------------------------------------------------------------------------------------- execute, pair, book and lab
 
 
@@ -504,6 +557,9 @@ def execute(
     stale: Annotated[
         bool, typer.Option("--stale", help="Only notebooks that changed since they were executed.")
     ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Two seeds and the smallest settings; such copies are never published.")
+    ] = False,
 ) -> None:
     """Run the notebooks from top to bottom; the executed copies go to book/lab/.
 
@@ -513,7 +569,7 @@ def execute(
 
     with _explained():
         names = [name if name == engine.INDEX else catalogue.find(name) for name in papers or engine.names()]
-        tasks = [engine.task(name) for name in dict.fromkeys(names) if not stale or engine.stale(name)]
+        tasks = [engine.task(name, quick) for name in dict.fromkeys(names) if not stale or engine.stale(name, quick)]
     if not tasks:
         _say("No notebook is stale: nothing that they show has changed since they were executed.")
     failures = _execute(tasks, jobs)
@@ -549,18 +605,23 @@ def book(
     archive: Annotated[
         bool, typer.Option("--zip", help="Pack the website into one archive, which opens without a server.")
     ] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="For tests: notebooks that changed are only run quickly.")
+    ] = False,
 ) -> None:
     """Build the website from the notebooks; runs those that changed first, and prints where the first page is."""
     from reglab import book as website
     from reglab import execute as engine
 
     with _explained():
-        tasks = [engine.task(name) for name in engine.names() if engine.stale(name)]
+        if archive and preview:
+            raise ValueError("--zip packs what can be published, and a preview cannot")
+        tasks = [engine.task(name, preview) for name in engine.names() if engine.stale(name, preview)]
     failures = _execute(tasks)
     if failures:
         raise Failed("these notebooks do not run through:\n" + "\n".join(map(str, failures)))
     with _explained(Failed), Console(stderr=True).status("Building the website"):
-        path = website.build()
+        path = website.build(preview)
         path = website.zipped() if archive else path
     print(path)  # noqa: T201
 

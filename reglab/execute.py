@@ -1,12 +1,15 @@
 """Run notebooks, each in a worker process with a kernel of its own, and keep the executed copies for the website.
 
-A worker is `python -m reglab.execute SOURCE TARGET DIGEST CORES SECONDS`. It writes the executed copy at once or not
-at all, and says on its last line of output what went wrong.
+A worker is `python -m reglab.execute TASK CORES SECONDS`, with the task as JSON. It writes the executed copy at once or
+not at all, and says on its last line of output what went wrong.
+
+A notebook can also be run quickly: two seeds, every experiment at its `smoke` setting. That shows that the page runs,
+and nothing else. Such a copy is marked, and the website is never published from it.
 """
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -16,12 +19,12 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reglab import catalogue
+from reglab import catalogue, processes
 
 INDEX = "index"
 """The name of the lab's first page, `lab/index.py`."""
@@ -32,18 +35,30 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 OUTPUT_TIMEOUT = 60
 """Seconds that the last output of a cell may be late."""
 
-NOT_SHOWN = {"__main__.py", "cli.py", "execute.py", "book.py"}
+NOT_SHOWN = {"__main__.py", "cli.py", "execute.py", "processes.py", "verify.py", "book.py"}
 """Modules that no notebook uses: a change in them makes no executed copy stale."""
+
+
+QUICK = "REGLAB_QUICK"
+"""Set in the environment of a kernel that runs a notebook quickly; `notebook.run` obeys it."""
+
+QUICK_SEEDS = 2
+"""So many seeds a quick run has."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One notebook to run: what it is called, where it lies, where its executed copy goes, the digest to note there."""
+    """One notebook to run: its name, where it lies, where its executed copy goes, the digest to note there.
+
+    With `quick` it runs at the smallest settings; `parameters` replace those of its `parameters` cell.
+    """
 
     name: str
     source: Path
     target: Path
     digest: str = ""
+    quick: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,10 +78,18 @@ def names() -> tuple[str, ...]:
     return (INDEX, *catalogue.SLUGS)
 
 
-def task(name: str) -> Task:
-    """Return what it takes to run one notebook of the lab; raises `KeyError` for an unknown name."""
+def task(name: str, quick: bool = False) -> Task:
+    """Return what it takes to run one notebook of the lab, quickly or not; raises `KeyError` for an unknown name."""
     full = name if name == INDEX else catalogue.find(name)
-    return Task(full, _source(full), catalogue.ROOT / "book" / "lab" / f"{full}.ipynb", digest(full))
+    parameters: dict[str, Any] = {}
+    if quick and full != INDEX:
+        parameters = {"seeds": QUICK_SEEDS, **catalogue.experiment(full).smoke}
+    return Task(full, _source(full), copy_of(full), digest(full), quick, parameters)
+
+
+def copy_of(name: str) -> Path:
+    """Return where the executed copy of a notebook is kept."""
+    return catalogue.ROOT / "book" / "lab" / f"{name}.ipynb"
 
 
 def digest(name: str) -> str:
@@ -84,19 +107,31 @@ def digest(name: str) -> str:
     return total.hexdigest()[:16]
 
 
-def stale(name: str) -> bool:
-    """Tell whether a notebook has no executed copy, or one of something that has changed since."""
-    found = task(name)
+def stale(name: str, quick: bool = False) -> bool:
+    """Tell whether a notebook has no executed copy, or one of something that has changed since.
+
+    A copy that was run quickly counts as none, unless `quick` is asked for.
+    """
+    noted = _noted(name)
+    return noted.get("digest") != digest(name) or (ran_quickly(name) and not quick)
+
+
+def ran_quickly(name: str) -> bool:
+    """Tell whether the executed copy of a notebook shows quick runs, which must not be published."""
+    return bool(_noted(name).get("quick"))
+
+
+def _noted(name: str) -> dict[str, Any]:
+    """Return what the executed copy of a notebook says about its run; nothing where there is no readable copy."""
     try:
-        metadata = json.loads(found.target.read_text(encoding="utf-8"))["metadata"]
-        return bool(metadata["reglab"]["digest"] != found.digest)
+        return dict(json.loads(copy_of(name).read_text(encoding="utf-8"))["metadata"]["reglab"])
     except (OSError, ValueError, KeyError, TypeError):
-        return True
+        return {}
 
 
-def execute_stale(jobs: int | None = None) -> None:
+def execute_stale(jobs: int | None = None, quick: bool = False) -> None:
     """Run the notebooks whose executed copy is stale; raises `RuntimeError` that lists those that fail."""
-    failures = execute([task(name) for name in names() if stale(name)], jobs)
+    failures = execute([task(name, quick) for name in names() if stale(name, quick)], jobs)
     if failures:
         raise RuntimeError("these notebooks do not run through:\n" + "\n".join(map(str, failures)))
 
@@ -170,16 +205,19 @@ def execute(
 
 
 def _start(task: Task, again: bool, jobs: int, cell_timeout: float, notebook_timeout: float, scratch: Path) -> _Worker:
-    cores = 1 if jobs > 1 else os.cpu_count() or 1
+    cores = 1 if jobs > 1 or os.environ.get("OMP_NUM_THREADS") == "1" else os.cpu_count() or 1
     settings = {"JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONIOENCODING": "utf-8"}
     settings["JUPYTER_RUNTIME_DIR"] = str(scratch)
-    if jobs > 1:
+    if cores == 1:
         settings["OMP_NUM_THREADS"] = "1"
-    command = [sys.executable, "-m", "reglab.execute", str(task.source.resolve()), str(task.target.resolve())]
+    if task.quick:
+        settings[QUICK] = "1"
+    told = dataclasses.asdict(task) | {"source": str(task.source.resolve()), "target": str(task.target.resolve())}
+    command = [sys.executable, "-m", "reglab.execute", json.dumps(told), str(cores), str(cell_timeout)]
     path = scratch / f"{task.name.replace('/', '-')}.log"
     with path.open("wb") as output:
         process = subprocess.Popen(
-            [*command, task.digest, str(cores), str(cell_timeout)],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -203,22 +241,10 @@ def _outcome(worker: _Worker) -> tuple[Failure | None, bool]:
         return Failure(worker.task.name, 0, f"its worker ended with {worker.process.returncode}: {last}"), False
 
 
-def _end(workers: Iterable[_Worker]) -> None:
+def _end(workers: Sequence[_Worker]) -> None:
     """End workers with their kernels and all that those started, and remove what they had not finished writing."""
-    import psutil
-
-    family: list[psutil.Process] = []
+    processes.end([worker.process for worker in workers])
     for worker in workers:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if worker.process.poll() is None:
-                parent = psutil.Process(worker.process.pid)
-                family += [*parent.children(recursive=True), parent]
-    for member in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
-    psutil.wait_procs(family, timeout=5)
-    for worker in workers:
-        worker.process.wait()
         _unfinished(worker.task.target).unlink(missing_ok=True)
 
 
@@ -229,27 +255,29 @@ def _unfinished(target: Path) -> Path:
 # ------------------------------------------------------------------------------------------ one notebook: the worker
 
 
-def work(source: Path, target: Path, digest: str, cores: int, cell_timeout: float) -> dict[str, Any] | None:
+def work(task: Task, cores: int, cell_timeout: float) -> dict[str, Any] | None:
     """Run one notebook in a new kernel and write the executed copy; returns None, or what went wrong and where."""
     import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    notebook = nbformat.read(source, as_version=4)
-    reached: list[int] = []
+    notebook = nbformat.read(task.source, as_version=4)
+    numbers = {cell.get("id"): number for number, cell in enumerate(notebook.cells, 1)}
+    reached: list[Any] = []
 
     def note(cell: Any, cell_index: int) -> None:
-        reached.append(cell_index)
+        reached.append(cell)
 
     begin = time.perf_counter()
     try:
         executed = papermill.execute_notebook(
             notebook,
             None,
+            parameters=dict(task.parameters),
             kernel_name=KERNEL["name"],
             progress_bar=False,
-            cwd=source.parent,
+            cwd=task.source.parent,
             execution_timeout=cell_timeout,
             iopub_timeout=OUTPUT_TIMEOUT,
             store_widget_state=False,
@@ -262,20 +290,28 @@ def work(source: Path, target: Path, digest: str, cores: int, cell_timeout: floa
     except (DeadKernelError, RuntimeError) as error:
         said = f"{type(error).__name__}: {error}"
     else:
-        _keep(executed, target, digest, cores, time.perf_counter() - begin)
+        _keep(executed, task, cores, time.perf_counter() - begin)
         return None
     if not reached:
         return {"start": True, "cell": 0, "error": f"the kernel did not start ({_last_line(said)})"}
-    lines = notebook.cells[reached[-1]].source.strip().splitlines()
+    lines = reached[-1].source.strip().splitlines()
     where = f" [the cell begins: {lines[0]}]" if lines else ""
-    return {"start": False, "cell": reached[-1] + 1, "error": _last_line(said) + where}
+    number = numbers.get(reached[-1].get("id"), 0)  # papermill's own cell of parameters has none
+    return {"start": False, "cell": number, "error": _last_line(said) + where}
+
+
+QUICK_NOTE = (
+    ":::{warning}\nA quick copy: two seeds, and every experiment at its smallest setting. It shows that this page "
+    "runs; its numbers mean nothing, and it must not be published.\n:::"
+)
+"""Stands below the title of a page that was run quickly."""
 
 
 def _last_line(text: str) -> str:
     return ([line.strip() for line in text.splitlines() if line.strip()] or [text])[-1]
 
 
-def _keep(notebook: Any, target: Path, digest: str, cores: int, seconds: float) -> None:
+def _keep(notebook: Any, task: Task, cores: int, seconds: float) -> None:
     """Write an executed notebook with what the run took, in its metadata and in words at its end."""
     import nbformat
 
@@ -286,18 +322,22 @@ def _keep(notebook: Any, target: Path, digest: str, cores: int, seconds: float) 
     notebook.metadata["reglab"] = {
         "seconds": round(seconds, 1),
         "peak_memory_mb": memory,
-        "digest": digest,
+        "digest": task.digest,
+        "quick": task.quick,
         "cores": cores,
         "date": datetime.date.today().isoformat(),
     }
     count = f"{seconds:.0f} seconds" if seconds >= 1.5 else "1 second"
     peak = f" and took {memory} MB of memory at most" if memory else ""
     text = f"This page ran in {count} on {cores} {'core' if cores == 1 else 'cores'}{peak}."
+    if task.quick:
+        text = "This page was run quickly, to test that it runs."
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(QUICK_NOTE, id="quick"))
     notebook.cells.append(nbformat.v4.new_markdown_cell(text, id="measured"))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _unfinished(target)
+    task.target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _unfinished(task.target)
     temporary.write_text(nbformat.writes(notebook, version=4) + "\n", encoding="utf-8")
-    os.replace(temporary, target)
+    os.replace(temporary, task.target)
 
 
 def _peak_memory() -> int | None:
@@ -350,7 +390,9 @@ def paired(source: Path) -> str:
 
 
 if __name__ == "__main__":
-    problem = work(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5]))
+    told = json.loads(sys.argv[1])
+    told |= {"source": Path(told["source"]), "target": Path(told["target"])}
+    problem = work(Task(**told), int(sys.argv[2]), float(sys.argv[3]))
     if problem is not None:
         sys.stdout.write("\n" + json.dumps(problem) + "\n")
         sys.exit(1)

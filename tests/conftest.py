@@ -1,4 +1,8 @@
-"""What all tests share: one thread for each process, so that results and times do not depend on the computer's load."""
+"""What all tests share: which of them run, in which process, with one thread for each process.
+
+Tests of a paper marked `deep` are for `pytest --deep --papers=NAME,...`, which `reglab verify` calls; those marked
+`sampled` run for the papers that have changed and for a few others in rotation.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,8 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is imported, here and in every process that a test starts
 
 ROOT = Path(__file__).resolve().parent.parent
+ROTATING = 4
+"""So many unchanged papers are looked at closely in each run."""
 Reglab = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -32,15 +38,89 @@ def reglab() -> Reglab:
     return run
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that say which papers are looked at closely."""
+    group = parser.getgroup("reglab")
+    group.addoption(
+        "--papers", default="", help="papers to look at closely, 'all', or nothing for changed ones and some"
+    )
+    group.addoption("--deep", action="store_true", help="run the expensive tests of these papers, and nothing else")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the papers once, so that all processes agree."""
+    from reglab import catalogue, verify
+
+    named = config.getoption("--papers")
+    if named == "all":
+        papers = list(catalogue.SLUGS)
+    elif named:
+        papers = catalogue.select(named.split(","))
+    else:
+        papers = verify.changed()
+        papers += verify.rotation(ROTATING, papers)
+    config.stash[PAPERS] = papers
+
+
+PAPERS = pytest.StashKey[list[str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not asked for, and say which tests belong into one process.
+
+    The contract of a paper shares its runs, and the website is built by the first test of all while others go on.
+    """
+    chosen = config.stash[PAPERS]
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        deep, sampled = (item.get_closest_marker(name) is not None for name in ("deep", "sampled"))
+        paper = _paper(item)
+        near = not paper or paper in chosen or not (deep or sampled)
+        wanted = near and deep == config.getoption("--deep")
+        (kept if wanted else left).append(item)
+        if item.path.name == "test_papers.py" and paper:
+            item.add_marker(pytest.mark.xdist_group(paper))
+    order = {"test_the_website_is_built": 0, "test_style_and_types": 1}
+    kept.sort(key=lambda item: order.get(getattr(item, "originalname", ""), 3 if "site" in _fixtures(item) else 2))
+    items[:] = kept
+    config.hook.pytest_deselected(items=left)
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])
+
+
+def _paper(item: pytest.Item) -> str:
+    """Return the name of the paper that a test is about, "" for none."""
+    from reglab import catalogue
+
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    for value in values:
+        name = value.paper() if hasattr(value, "paper") else str(value).removeprefix("lab/")
+        if name in catalogue.SLUGS:
+            return name
+    return ""
+
+
 @pytest.fixture(scope="session")
 def site() -> Path:
-    """Return the folder of a website that is newer than everything it shows; builds it where needed."""
+    """Return the folder of a website that is newer than everything it shows; builds it where needed.
+
+    Pages that were not executed since they changed are run quickly.
+    """
+    from filelock import FileLock
+
     from reglab import book, execute
 
-    execute.execute_stale()
-    if book.stale():
-        book.build()
-    return book.SITE
+    lock = book.BOOK / "_build" / "tests.lock"
+    lock.parent.mkdir(exist_ok=True)
+    with FileLock(lock):  # another process of this run may be building it
+        execute.execute_stale(quick=True)
+        preview = any(map(execute.ran_quickly, execute.names()))
+        if book.stale(preview):
+            book.build(preview)
+    return book.PREVIEW if preview else book.SITE
 
 
 @pytest.fixture(scope="module")

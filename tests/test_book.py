@@ -14,7 +14,7 @@ import pytest
 import yaml
 from page_weight import weight
 
-from reglab import book, catalogue, claims, views
+from reglab import book, catalogue, claims, execute, views
 from reglab.notebook import MARKS
 
 TOC: dict[str, Any] = yaml.safe_load((book.BOOK / "_toc.yml").read_text(encoding="utf-8"))
@@ -103,6 +103,12 @@ def test_missing_notebooks_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         book.generate()
 
 
+def test_a_quick_copy_is_never_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "ran_quickly", lambda name: name == catalogue.SLUGS[0])
+    with pytest.raises(ValueError, match=rf"not to be published: {catalogue.SLUGS[0]}; run `reglab execute --stale`"):
+        book.build()
+
+
 def test_a_notebook_without_a_picture_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(book, "BOOK", tmp_path)
     cell = {"cell_type": "code", "metadata": {"tags": ["thumbnail"]}, "outputs": [{"data": {"text/plain": "1"}}]}
@@ -148,6 +154,16 @@ def test_markdown_in_docstrings_becomes_plain_text_and_code() -> None:
 # ------------------------------------------------------------------------------------------------------- the built site
 
 
+def test_the_website_is_built(site: Path) -> None:
+    assert (site / "index.html").is_file() and not book.stale(preview=site == book.PREVIEW)
+
+
+def test_a_page_that_was_run_quickly_says_so(site: Path) -> None:
+    for name in execute.names():
+        text = (site / "lab" / f"{name}.html").read_text(encoding="utf-8")
+        assert ("must not be published" in text) == execute.ran_quickly(name), name
+
+
 def test_no_page_mentions_an_error_or_another_host(site: Path) -> None:
     for path in site.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
@@ -170,6 +186,7 @@ def test_every_paper_has_a_card_with_a_picture(site: Path) -> None:
         assert (site / "_images" / f"{name.replace('/', '-')}.png").is_file()
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("page", PAPER_PAGES)
 def test_a_page_with_all_its_pictures_and_grids_is_light(site: Path, page: str) -> None:
     path = site / f"{page}.html"
@@ -180,8 +197,7 @@ def test_a_page_with_all_its_pictures_and_grids_is_light(site: Path, page: str) 
     assert weight(path) < 400_000
 
 
-def test_pictures_move_beside_their_page_and_old_ones_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(book, "SITE", tmp_path)
+def test_pictures_move_beside_their_page_and_old_ones_go(tmp_path: Path) -> None:
     page = tmp_path / "lab" / "noise" / "one.html"
     page.parent.mkdir(parents=True)
     for former in ("one-0.svg", "one-0.webp", "one-grid.js", "other-0.svg"):
@@ -190,7 +206,7 @@ def test_pictures_move_beside_their_page_and_old_ones_go(monkeypatch: pytest.Mon
     shown = f'<img src="data:image/svg+xml;base64,{inside}"><source srcset="data:image/webp;base64,{inside}">'
     page.write_text(shown * 2, encoding="utf-8")
     for _ in range(2):
-        book._pictures()
+        book._pictures(tmp_path)
         text = page.read_text(encoding="utf-8")
         vector, pixels = sorted({*re.findall(r'"(one-[0-9a-f]{12}\.\w+)"', text)})
         assert (vector[-4:], pixels[-5:]) == (".svg", ".webp")
@@ -228,6 +244,7 @@ def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None
 # -------------------------------------------------------------------------------------------------------- in a browser
 
 
+@pytest.mark.sampled
 @pytest.mark.browser
 @pytest.mark.parametrize("page", PAGES)
 def test_page_in_a_browser(site: Path, view: Any, page: str) -> None:
@@ -257,6 +274,7 @@ def test_page_in_a_browser(site: Path, view: Any, page: str) -> None:
     assert not view.problems
 
 
+@pytest.mark.sampled
 @pytest.mark.browser
 @pytest.mark.parametrize("page", PAPER_PAGES)
 def test_a_screen_loads_only_the_form_of_a_picture_that_it_shows(site: Path, view: Any, page: str) -> None:
@@ -288,6 +306,7 @@ def test_search_needs_no_server(site: Path, view: Any) -> None:
     assert not view.problems
 
 
+@pytest.mark.sampled
 @pytest.mark.browser
 @pytest.mark.parametrize("page", PAPER_PAGES)
 def test_solutions_are_folded_and_open_by_click(site: Path, view: Any, page: str) -> None:

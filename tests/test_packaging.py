@@ -124,7 +124,8 @@ def test_every_make_target_of_the_readme_exists(command: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     if command == "make test":
-        assert done.stdout.splitlines()[-1] == ".venv/bin/pytest", "everything, style and types among it"
+        last = done.stdout.splitlines()[-1]
+        assert last == ".venv/bin/pytest -n logical --dist loadgroup", "everything, style and types among it"
 
 
 @needs_venv

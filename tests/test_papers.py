@@ -1,4 +1,8 @@
-"""What every paper of the catalogue keeps to: its files, its card, its experiments, its claims, its notebook."""
+"""What every paper of the catalogue keeps to: its files, its card, its experiments, its claims, its notebook.
+
+Each experiment is run once in single precision and once for each setting that must equal its baseline, in double
+precision; all tests share these runs. Tests that need more of them are deep: they run for one paper at a time.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import math
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +38,38 @@ every_paper = pytest.mark.parametrize("name", NAMES)
 every_experiment = pytest.mark.parametrize("cls", EXPERIMENTS, ids=lambda cls: f"{cls.paper()}:{cls.__name__}")
 
 
+@dataclass
+class Watched:
+    """A run with two seeds at the `smoke` setting, and what was seen on its way.
+
+    How far it was at each frame and tick, how many results were known at each frame, and whether the global states of
+    random numbers are as they were.
+    """
+
+    data: xr.Dataset
+    fractions: list[float]
+    known: list[int]
+    untouched: bool
+
+
 @functools.cache
-def _run(experiment: Experiment, seeds: tuple[int, ...]) -> xr.Dataset:
-    return experiment.run(seeds)
+def watched(cls: type[Experiment]) -> Watched:
+    """Run an experiment at its `smoke` setting, once for all tests."""
+
+    def state() -> tuple[Any, ...]:
+        return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index]
+
+    before, fractions, known = state(), [], []
+    for snapshot in cls.make(cls.smoke).stream((0, 1)):
+        fractions.append(snapshot.fraction)
+        if snapshot.grew:
+            known.append(sum(int(np.isfinite(values).sum()) for values in snapshot.data.data_vars.values()))
+    return Watched(snapshot.data, fractions, known, state() == before)
 
 
-def run(cls: type[Experiment], settings: Mapping[str, Any] | None = None, *seeds: int) -> xr.Dataset:
-    """Run an experiment at its `smoke` setting (with some knobs set otherwise), once for all tests."""
-    return _run(cls.make({**cls.smoke, **(settings or {})}), seeds or (0, 1))
+def run(cls: type[Experiment]) -> xr.Dataset:
+    """Return the results of the run that all tests share."""
+    return watched(cls).data
 
 
 def in_double_precision(experiment: Experiment, seeds: tuple[int, ...]) -> xr.Dataset:
@@ -254,6 +283,7 @@ def test_the_method_differs_from_the_baseline_where_it_should(cls: type[Experime
         assert not all(values.sel(arm=arm).equals(values.sel(arm=baseline)) for values in measured), arm
 
 
+@pytest.mark.deep
 @every_experiment
 def test_some_arms_give_what_the_whole_run_gives(cls: type[Experiment]) -> None:
     """A recording computes arms that do not depend on a knob at its default only; here for every choice of knobs."""
@@ -271,6 +301,7 @@ def test_some_arms_give_what_the_whole_run_gives(cls: type[Experiment]) -> None:
                     assert_same(data[name], expected, name)
 
 
+@pytest.mark.deep
 @every_experiment
 def test_arms_said_not_to_depend_on_a_knob_do_not(cls: type[Experiment]) -> None:
     assert set(cls.unaffected) <= set(cls.grid)
@@ -284,16 +315,17 @@ def test_arms_said_not_to_depend_on_a_knob_do_not(cls: type[Experiment]) -> None
 
 
 @every_experiment
-def test_the_same_seeds_give_the_same_numbers_and_touch_no_global_chance(cls: type[Experiment]) -> None:
-    def state() -> tuple[Any, ...]:
-        return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index]
-
-    before = state()
-    again = cls.make(cls.smoke).run((0, 1))
-    assert state() == before
-    xr.testing.assert_identical(again, run(cls))
+def test_a_run_touches_no_global_random_state(cls: type[Experiment]) -> None:
+    assert watched(cls).untouched
 
 
+@pytest.mark.deep
+@every_experiment
+def test_the_same_seeds_give_the_same_numbers(cls: type[Experiment]) -> None:
+    xr.testing.assert_identical(cls.make(cls.smoke).run((0, 1)), run(cls))
+
+
+@pytest.mark.deep
 @every_experiment
 def test_a_seed_gives_the_same_numbers_whichever_run_beside_it(cls: type[Experiment]) -> None:
     alone, together = precisely(cls, {}, 1), precisely(cls, {}, 0, 1)
@@ -303,11 +335,7 @@ def test_a_seed_gives_the_same_numbers_whichever_run_beside_it(cls: type[Experim
 
 @every_experiment
 def test_progress_grows_and_results_with_it(cls: type[Experiment]) -> None:
-    fractions, known = [], []
-    for snapshot in cls.make(cls.smoke).stream(1):
-        fractions.append(snapshot.fraction)
-        if snapshot.grew:
-            known.append(sum(int(np.isfinite(values).sum()) for values in snapshot.data.data_vars.values()))
+    fractions, known = watched(cls).fractions, watched(cls).known
     assert fractions == sorted(fractions) and fractions[0] >= 0 and fractions[-1] == 1
     assert known == sorted(known) and known[-1] > 0
     assert len(set(fractions)) >= 4
@@ -349,9 +377,25 @@ def test_claims_are_declared_well(name: str) -> None:
 @every_paper
 def test_effects_can_be_computed_from_the_smallest_run(name: str) -> None:
     for claim in catalogue.module(name).CLAIMS:
-        found, verdict = claim.judge([run(claim.of, settings) for settings in claim.at.values()])
-        assert verdict in ("holds", "unclear", "does not hold")
-        assert len(found) == 3
+        _judge(claim, [run(claim.of)] * len(claim.at))
+
+
+@pytest.mark.deep
+@every_paper
+def test_effects_can_be_computed_at_their_own_settings(name: str) -> None:
+    for claim in catalogue.module(name).CLAIMS:
+        _judge(claim, [_smallest(claim.of.make({**claim.of.smoke, **settings})) for settings in claim.at.values()])
+
+
+@functools.cache
+def _smallest(setting: Experiment) -> xr.Dataset:
+    return setting.run((0, 1))
+
+
+def _judge(claim: claims.Claim, datasets: Sequence[xr.Dataset]) -> None:
+    found, verdict = claim.judge(datasets)
+    assert verdict in ("holds", "unclear", "does not hold")
+    assert len(found) == 3
 
 
 def _records(name: str) -> Iterator[tuple[claims.Claim, dict[str, Any]]]:

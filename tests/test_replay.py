@@ -160,11 +160,9 @@ def opened(view: Any, address: str, kind: type[Experiment], fragment: str = "") 
     )
 
 
-def shown_by(kind: type[Experiment]) -> bool:
+def shown_by(site: Path, kind: type[Experiment]) -> bool:
     """Tell whether the page of the paper shows this experiment's replay."""
-    from reglab import book
-
-    return f'data-replay="{replay.key(kind)}"' in (book.SITE / "lab" / f"{kind.paper()}.html").read_text("utf-8")
+    return f'data-replay="{replay.key(kind)}"' in (site / "lab" / f"{kind.paper()}.html").read_text("utf-8")
 
 
 def settled(view: Any, handle: Any) -> dict[str, Any]:
@@ -238,6 +236,7 @@ def _compare_points(panel: Points, chart: Any, data: Any, step: float, off: list
     _close([[row["x"], row["y"]] for row in chart["lines"]], last, step, False)
 
 
+@pytest.mark.deep
 @pytest.mark.browser
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
 @pytest.mark.parametrize("way", ["file", "http"])
@@ -245,7 +244,7 @@ def test_every_control_moves_the_charts_to_the_recorded_numbers(
     site: Path, served: str, view: Any, kind: type[Experiment], way: str
 ) -> None:
     """By keyboard alone: every slider to both ends and one step on, every picture, all runs, one run, every arm."""
-    assert shown_by(kind), f"{kind.__name__} declares a grid, but its page does not explore it"
+    assert shown_by(site, kind), f"{kind.__name__} declares a grid, but its page does not explore it"
     handle = opened(view, site.as_uri() if way == "file" else served, kind)
     compare(view, handle, kind)
     for number, name in enumerate(kind.grid):

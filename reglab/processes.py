@@ -1,0 +1,26 @@
+"""Processes that this one started end together with all that they started themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+
+def end(processes: Sequence[subprocess.Popen[Any]]) -> None:
+    """End processes with everything that they started, and wait until they have; those that have ended may be given."""
+    import psutil
+
+    family: list[psutil.Process] = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.poll() is None:
+                parent = psutil.Process(process.pid)
+                family += [*parent.children(recursive=True), parent]
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(family, timeout=5)
+    for process in processes:
+        process.wait()
