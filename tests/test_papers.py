@@ -40,7 +40,7 @@ every_experiment = pytest.mark.parametrize("cls", EXPERIMENTS, ids=lambda cls: f
 
 @dataclass
 class Watched:
-    """A run with two seeds at the `smoke` setting, and what was seen on its way.
+    """A run with two seeds, and what was seen on its way.
 
     How far it was at each frame and tick, how many results were known at each frame, and whether the global states of
     random numbers are as they were.
@@ -53,23 +53,28 @@ class Watched:
 
 
 @functools.cache
-def watched(cls: type[Experiment]) -> Watched:
-    """Run an experiment at its `smoke` setting, once for all tests."""
+def watched(setting: Experiment) -> Watched:
+    """Run an experiment with two seeds, once for all tests."""
 
     def state() -> tuple[Any, ...]:
         return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index]
 
     before, fractions, known = state(), [], []
-    for snapshot in cls.make(cls.smoke).stream((0, 1)):
+    for snapshot in setting.stream((0, 1)):
         fractions.append(snapshot.fraction)
         if snapshot.grew:
             known.append(sum(int(np.isfinite(values).sum()) for values in snapshot.data.data_vars.values()))
     return Watched(snapshot.data, fractions, known, state() == before)
 
 
+def smallest(cls: type[Experiment]) -> Experiment:
+    """Return an experiment at its `smoke` setting."""
+    return cls.make(cls.smoke)
+
+
 def run(cls: type[Experiment]) -> xr.Dataset:
-    """Return the results of the run that all tests share."""
-    return watched(cls).data
+    """Return the results of the run at the `smoke` setting that all tests share."""
+    return watched(smallest(cls)).data
 
 
 def in_double_precision(experiment: Experiment, seeds: tuple[int, ...]) -> xr.Dataset:
@@ -316,13 +321,13 @@ def test_arms_said_not_to_depend_on_a_knob_do_not(cls: type[Experiment]) -> None
 
 @every_experiment
 def test_a_run_touches_no_global_random_state(cls: type[Experiment]) -> None:
-    assert watched(cls).untouched
+    assert watched(smallest(cls)).untouched
 
 
 @pytest.mark.deep
 @every_experiment
 def test_the_same_seeds_give_the_same_numbers(cls: type[Experiment]) -> None:
-    xr.testing.assert_identical(cls.make(cls.smoke).run((0, 1)), run(cls))
+    xr.testing.assert_identical(smallest(cls).run((0, 1)), run(cls))
 
 
 @pytest.mark.deep
@@ -335,7 +340,7 @@ def test_a_seed_gives_the_same_numbers_whichever_run_beside_it(cls: type[Experim
 
 @every_experiment
 def test_progress_grows_and_results_with_it(cls: type[Experiment]) -> None:
-    fractions, known = watched(cls).fractions, watched(cls).known
+    fractions, known = watched(smallest(cls)).fractions, watched(smallest(cls)).known
     assert fractions == sorted(fractions) and fractions[0] >= 0 and fractions[-1] == 1
     assert known == sorted(known) and known[-1] > 0
     assert len(set(fractions)) >= 4
@@ -384,12 +389,8 @@ def test_effects_can_be_computed_from_the_smallest_run(name: str) -> None:
 @every_paper
 def test_effects_can_be_computed_at_their_own_settings(name: str) -> None:
     for claim in catalogue.module(name).CLAIMS:
-        _judge(claim, [_smallest(claim.of.make({**claim.of.smoke, **settings})) for settings in claim.at.values()])
-
-
-@functools.cache
-def _smallest(setting: Experiment) -> xr.Dataset:
-    return setting.run((0, 1))
+        settings = [claim.of.make({**claim.of.smoke, **knobs}) for knobs in claim.at.values()]
+        _judge(claim, [watched(setting).data for setting in settings])
 
 
 def _judge(claim: claims.Claim, datasets: Sequence[xr.Dataset]) -> None:
