@@ -701,11 +701,20 @@ def _form(figure: Figure) -> Form:
 
 
 def _saved(figure: Figure, kind: str) -> bytes:
-    """Return a figure as a file; the first call finds the layout, which then stays."""
+    """Return a figure as a file; the first call finds the layout, which then stays.
+
+    The canvas writes it at once: `savefig` would draw every figure twice to find out what is already known.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     target = io.BytesIO()
-    metadata: Any = dict.fromkeys(("Date", "Creator", "Format", "Type")) if kind == "svg" else None
     with _look():
-        figure.savefig(target, format=kind, dpi=PAGE_DPI, metadata=metadata)
+        if kind == "svg":
+            FigureCanvasSVG(figure).print_svg(target, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        else:
+            figure.set_dpi(PAGE_DPI)
+            FigureCanvasAgg(figure).print_png(target)
     figure.set_layout_engine("none")
     return target.getvalue()
 

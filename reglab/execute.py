@@ -1,7 +1,7 @@
 """Run notebooks, each in a worker process with a kernel of its own, and keep the executed copies for the website.
 
-A worker is `python -m reglab.execute TASK CORES SECONDS`, with the task as JSON. It writes the executed copy at once or
-not at all, and says on its last line of output what went wrong.
+A worker is `python -m reglab.execute TASKS CORES SECONDS`, with the tasks as JSON. It writes each executed copy at once
+or not at all, and prints a line for each that says what went wrong, if anything.
 
 A notebook can also be run quickly: two seeds, every experiment at its `smoke` setting. That shows that the page runs,
 and nothing else. Such a copy is marked, and the website is never published from it.
@@ -148,9 +148,9 @@ def _source(name: str) -> Path:
 
 @dataclass
 class _Worker:
-    """A running worker process: its task, its deadline, whether it is the second try, what it prints."""
+    """A running worker process: its tasks, its deadline, whether it is the second try, what it prints."""
 
-    task: Task
+    tasks: Sequence[Task]
     process: subprocess.Popen[bytes]
     deadline: float
     again: bool
@@ -167,16 +167,18 @@ def execute(
 ) -> list[Failure]:
     """Run notebooks side by side, at most one for each core, and return those that failed, in the order of `tasks`.
 
-    A lone job leaves all cores to its kernel; several get one thread each. Only a kernel that does not start is
-    tried a second time. `progress` is called with how many are done and which one was the last. However this function
-    is left, no process that it started stays behind.
+    A lone job leaves all cores to its kernel; several get one thread each. Quick notebooks share a kernel, emptied in
+    between. Only a kernel that does not start is tried a second time. `progress` is called with how many are done and
+    which one was the last. However this function is left, no process that it started stays behind.
     """
     cores = os.cpu_count() or 1
     jobs = max(1, min(jobs or cores, cores, len(tasks)))
+    quick = [task for task in tasks if task.quick]
+    piles = [[task] for task in tasks if not task.quick] + [quick[i::jobs] for i in range(jobs) if quick[i::jobs]]
+    waiting = deque((pile, False) for pile in piles)
     failures: dict[str, Failure] = {}
-    waiting = deque((task, False) for task in tasks)
     running: list[_Worker] = []
-    done = 0
+    done: list[str] = []
     with tempfile.TemporaryDirectory(prefix="reglab-") as scratch:
         try:
             while waiting or running:
@@ -185,37 +187,41 @@ def execute(
                 time.sleep(0.05)
                 for worker in list(running):
                     ended, late = worker.process.poll() is not None, time.monotonic() > worker.deadline
-                    if not ended and not late:
-                        continue
-                    limit = Failure(worker.task.name, 0, f"took over {notebook_timeout:g} s in all")
-                    failure, unstarted = _outcome(worker) if ended else (limit, False)
-                    running.remove(worker)
-                    _end([worker])
+                    if ended or late:
+                        running.remove(worker)
+                        _end([worker])
+                    found = _outcomes(worker, ended, late, notebook_timeout)
+                    unstarted = [task for task in worker.tasks if task.name in found and found[task.name][1]]
                     if unstarted and not worker.again:
-                        waiting.appendleft((worker.task, True))
-                        continue
-                    done += 1
-                    if failure is not None:
-                        failures[worker.task.name] = failure
-                    if progress is not None:
-                        progress(done, worker.task.name)
+                        found = {name: outcome for name, outcome in found.items() if not outcome[1]}
+                        if ended:
+                            waiting.appendleft((unstarted, True))
+                    for name in [name for name in found if name not in done]:
+                        failure, _ = found[name]
+                        failures |= {name: failure} if failure else {}
+                        done.append(name)
+                        if progress is not None:
+                            progress(len(done), name)
         finally:
             _end(running)
     return [failures[task.name] for task in tasks if task.name in failures]
 
 
-def _start(task: Task, again: bool, jobs: int, cell_timeout: float, notebook_timeout: float, scratch: Path) -> _Worker:
+def _start(
+    tasks: Sequence[Task], again: bool, jobs: int, cell_timeout: float, notebook_timeout: float, scratch: Path
+) -> _Worker:
     cores = 1 if jobs > 1 or os.environ.get("OMP_NUM_THREADS") == "1" else os.cpu_count() or 1
     settings = {"JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONIOENCODING": "utf-8"}
     settings["JUPYTER_RUNTIME_DIR"] = str(scratch)
     if cores == 1:
         settings["OMP_NUM_THREADS"] = "1"
-    if task.quick:
+    if tasks[0].quick:
         settings[QUICK] = "1"
-    told = dataclasses.asdict(task) | {"source": str(task.source.resolve()), "target": str(task.target.resolve())}
+    paths = [{"source": str(task.source.resolve()), "target": str(task.target.resolve())} for task in tasks]
+    told = [dataclasses.asdict(task) | path for task, path in zip(tasks, paths, strict=True)]
     command = [sys.executable, "-m", "reglab.execute", json.dumps(told), str(cores), str(cell_timeout)]
-    path = scratch / f"{task.name.replace('/', '-')}.log"
-    with path.open("wb") as output:
+    log = scratch / f"{tasks[0].name.replace('/', '-')}.log"
+    with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -224,39 +230,65 @@ def _start(task: Task, again: bool, jobs: int, cell_timeout: float, notebook_tim
             env={**os.environ, **settings},
             start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the worker and its kernel
         )
-    return _Worker(task, process, time.monotonic() + notebook_timeout, again, path)
+    return _Worker(tasks, process, time.monotonic() + notebook_timeout * len(tasks), again, log)
 
 
-def _outcome(worker: _Worker) -> tuple[Failure | None, bool]:
-    """Return how a worker ended, and whether it was only the start of the kernel that failed."""
-    if worker.process.returncode == 0:
-        return None, False
-    text = worker.output.read_text(encoding="utf-8", errors="replace")
-    lines = [line for line in text.splitlines() if line.strip()]
-    try:
-        report = json.loads(lines[-1])
-        return Failure(worker.task.name, report["cell"], report["error"]), bool(report["start"])
-    except (IndexError, ValueError, KeyError, TypeError):
-        last = lines[-1] if lines else "it printed nothing"
-        return Failure(worker.task.name, 0, f"its worker ended with {worker.process.returncode}: {last}"), False
+def _outcomes(
+    worker: _Worker, ended: bool, late: bool, notebook_timeout: float
+) -> dict[str, tuple[Failure | None, bool]]:
+    """Return how notebooks of a worker ended so far: by name the failure, and whether only the kernel's start failed."""
+    lines = [line for line in worker.output.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    found: dict[str, tuple[Failure | None, bool]] = {}
+    for report in [json.loads(line) for line in lines if line.startswith(REPORT) and line.endswith("}")]:
+        name, error = report["notebook"], report["error"]
+        found[name] = Failure(name, report["cell"], error) if error else None, bool(report["start"])
+    if ended or late:
+        said = f"its worker ended with {worker.process.returncode}: {lines[-1] if lines else 'it printed nothing'}"
+        limit = f"took over {notebook_timeout * len(worker.tasks):g} s in all"
+        for task in worker.tasks:
+            found.setdefault(task.name, (Failure(task.name, 0, said if ended else limit), False))
+    return found
 
 
 def _end(workers: Sequence[_Worker]) -> None:
     """End workers with their kernels and all that those started, and remove what they had not finished writing."""
     processes.end([worker.process for worker in workers])
-    for worker in workers:
-        _unfinished(worker.task.target).unlink(missing_ok=True)
+    for task in [task for worker in workers for task in worker.tasks]:
+        _unfinished(task.target).unlink(missing_ok=True)
 
 
 def _unfinished(target: Path) -> Path:
     return target.with_name(target.name + ".tmp")
 
 
-# ------------------------------------------------------------------------------------------ one notebook: the worker
+# ---------------------------------------------------------------------------------------------------- the worker
+
+REPORT = '{"notebook": '
+"""So begins the line that a worker prints for each notebook."""
 
 
-def work(task: Task, cores: int, cell_timeout: float) -> dict[str, Any] | None:
-    """Run one notebook in a new kernel and write the executed copy; returns None, or what went wrong and where."""
+def work(tasks: Sequence[Task], cores: int, cell_timeout: float) -> None:
+    """Run notebooks one after another, write the executed copies, and print a line of JSON for each.
+
+    Each has a kernel of its own; but all that run quickly share one, which is emptied in between.
+    """
+    from jupyter_client.manager import KernelManager
+
+    shared: Any = None
+    for task in tasks:
+        if task.quick and (shared is None or not shared.is_alive()):
+            shared = KernelManager(kernel_name=KERNEL["name"])
+            shared.start_kernel(cwd=str(task.source.parent))
+        problem = _run(task, cores, cell_timeout, shared)
+        report = {"notebook": task.name, "error": "", "cell": 0, "start": False, **(problem or {})}
+        sys.stdout.write("\n" + json.dumps(report) + "\n")
+        sys.stdout.flush()
+    if shared is not None:
+        shared.shutdown_kernel(now=True)
+
+
+def _run(task: Task, cores: int, cell_timeout: float, kernel: Any) -> dict[str, Any] | None:
+    """Run one notebook, in a new kernel if none is given; returns None, or what went wrong and where."""
     import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -271,6 +303,8 @@ def work(task: Task, cores: int, cell_timeout: float) -> dict[str, Any] | None:
 
     begin = time.perf_counter()
     try:
+        if kernel is not None:
+            _empty(kernel, task.source.parent)
         executed = papermill.execute_notebook(
             notebook,
             None,
@@ -282,6 +316,7 @@ def work(task: Task, cores: int, cell_timeout: float) -> dict[str, Any] | None:
             iopub_timeout=OUTPUT_TIMEOUT,
             store_widget_state=False,
             on_cell_start=note,
+            km=kernel,
         )
     except PapermillExecutionError as error:
         said = f"{error.ename}: {error.evalue}"
@@ -298,6 +333,17 @@ def work(task: Task, cores: int, cell_timeout: float) -> dict[str, Any] | None:
     where = f" [the cell begins: {lines[0]}]" if lines else ""
     number = numbers.get(reached[-1].get("id"), 0)  # papermill's own cell of parameters has none
     return {"start": False, "cell": number, "error": _last_line(said) + where}
+
+
+def _empty(kernel: Any, folder: Path) -> None:
+    """Forget what earlier notebooks have left in a running kernel, and go to the folder of the next."""
+    client = kernel.blocking_client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=OUTPUT_TIMEOUT)
+        client.execute(f"%reset -f\n%cd -q {folder}", reply=True, timeout=OUTPUT_TIMEOUT)
+    finally:
+        client.stop_channels()
 
 
 QUICK_NOTE = (
@@ -390,9 +436,5 @@ def paired(source: Path) -> str:
 
 
 if __name__ == "__main__":
-    told = json.loads(sys.argv[1])
-    told |= {"source": Path(told["source"]), "target": Path(told["target"])}
-    problem = work(Task(**told), int(sys.argv[2]), float(sys.argv[3]))
-    if problem is not None:
-        sys.stdout.write("\n" + json.dumps(problem) + "\n")
-        sys.exit(1)
+    told = [one | {"source": Path(one["source"]), "target": Path(one["target"])} for one in json.loads(sys.argv[1])]
+    work([Task(**one) for one in told], int(sys.argv[2]), float(sys.argv[3]))
