@@ -236,7 +236,7 @@ def _start(
 def _outcomes(
     worker: _Worker, ended: bool, late: bool, notebook_timeout: float
 ) -> dict[str, tuple[Failure | None, bool]]:
-    """Return how notebooks of a worker ended so far: by name the failure, and whether only the kernel's start failed."""
+    """Return how a worker's notebooks ended so far: by name the failure, and whether only the kernel did not start."""
     lines = [line for line in worker.output.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     found: dict[str, tuple[Failure | None, bool]] = {}
     for report in [json.loads(line) for line in lines if line.startswith(REPORT) and line.endswith("}")]:
@@ -272,19 +272,20 @@ def work(tasks: Sequence[Task], cores: int, cell_timeout: float) -> None:
 
     Each has a kernel of its own; but all that run quickly share one, which is emptied in between.
     """
-    from jupyter_client.manager import KernelManager
+    from jupyter_client.manager import AsyncKernelManager  # with the other one, nobody notices that a kernel has died
+    from jupyter_core.utils import run_sync
 
     shared: Any = None
     for task in tasks:
-        if task.quick and (shared is None or not shared.is_alive()):
-            shared = KernelManager(kernel_name=KERNEL["name"])
-            shared.start_kernel(cwd=str(task.source.parent))
+        if task.quick and (shared is None or not run_sync(shared.is_alive)()):
+            shared = AsyncKernelManager(kernel_name=KERNEL["name"])
+            run_sync(shared.start_kernel)(cwd=str(task.source.parent))
         problem = _run(task, cores, cell_timeout, shared)
         report = {"notebook": task.name, "error": "", "cell": 0, "start": False, **(problem or {})}
         sys.stdout.write("\n" + json.dumps(report) + "\n")
         sys.stdout.flush()
     if shared is not None:
-        shared.shutdown_kernel(now=True)
+        run_sync(shared.shutdown_kernel)(now=True)
 
 
 def _run(task: Task, cores: int, cell_timeout: float, kernel: Any) -> dict[str, Any] | None:
@@ -361,7 +362,7 @@ def _keep(notebook: Any, task: Task, cores: int, seconds: float) -> None:
     """Write an executed notebook with what the run took, in its metadata and in words at its end."""
     import nbformat
 
-    memory = _peak_memory()
+    memory = None if task.quick else _peak_memory()  # a kernel that several share has not ended
     for part in (notebook, *notebook.cells):
         part.metadata.pop("papermill", None)
     notebook.metadata.pop("widgets", None)

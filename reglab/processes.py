@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def end(processes: Sequence[subprocess.Popen[Any]]) -> None:
-    """End processes with everything that they started, and wait until they have; those that have ended may be given."""
+def end(processes: Sequence[subprocess.Popen[Any]], patience: float = 0) -> None:
+    """End processes with everything that they started, and wait until they have; those that have ended may be given.
+
+    With `patience`, they are asked first, and have so many seconds to clean up behind themselves.
+    """
     import psutil
 
     family: list[psutil.Process] = []
@@ -18,6 +21,12 @@ def end(processes: Sequence[subprocess.Popen[Any]]) -> None:
             if process.poll() is None:
                 parent = psutil.Process(process.pid)
                 family += [*parent.children(recursive=True), parent]
+    if patience:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
     for member in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()

@@ -6,7 +6,6 @@ Some unchanged papers are verified too, in rotation, chosen by the newest commit
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -156,12 +155,7 @@ def run(todo: Sequence[Job], report: Callable[[Outcome, int], None], width: int 
                     ended[one.job] = Outcome(one.job, well, time.monotonic() - one.began, said)
                     report(ended[one.job], len(waiting) + len(running))
         finally:
-            for one in running:
-                one.process.terminate()
-            for one in running:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    one.process.wait(10)  # it ends what it has started, and removes what is half done
-            processes.end([one.process for one in running])
+            processes.end([one.process for one in running], patience=10)
     return [ended[job] for job in todo]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ import pytest
 
 from reglab import catalogue, execute
 from reglab.execute import Failure, Task
+from reglab.experiment import settings_of
 
 pytestmark = pytest.mark.notebook
 
@@ -66,7 +68,7 @@ def test_a_notebook_runs_and_says_what_it_took(tmp_path: Path) -> None:
     assert "widgets" not in copy.metadata and "papermill" not in copy.metadata
     assert "application/vnd.jupyter.widget-view+json" in copy.cells[0].outputs[0].data
     noted = copy.metadata["reglab"]
-    assert set(noted) == {"seconds", "peak_memory_mb", "digest", "cores", "date"}
+    assert set(noted) == {"seconds", "peak_memory_mb", "digest", "quick", "cores", "date"} and noted["quick"] is False
     assert noted["digest"] == "abc" and noted["cores"] == os.cpu_count() and 0.5 < noted["seconds"] < 60
     assert 330 < noted["peak_memory_mb"] < 1000, "the kernel's memory, with the 300 MB that a cell took"
     last = copy.cells[-1]
@@ -161,6 +163,81 @@ def test_stopping_leaves_no_process_and_no_half_file(tmp_path: Path, number: sig
     assert [path for path in (tmp_path / "book").rglob("*") if path.is_file()] == []
 
 
+# ---------------------------------------------------------------------------------------------------------- quickly
+
+
+def quickly(task: Task, **parameters: Any) -> Task:
+    """Return the same task, to be run quickly."""
+    return dataclasses.replace(task, quick=True, parameters=parameters)
+
+
+def test_quick_notebooks_take_parameters_and_share_a_kernel_that_is_emptied(tmp_path: Path) -> None:
+    told = "import os\nprint(os.getpid(), os.getcwd(), 'kept' in dir())\nkept = 1"
+    tasks = [
+        quickly(notebook(tmp_path, name, "# a title", "seeds = 8", told, "print(seeds)"), seeds=2) for name in "ab"
+    ]
+    for task in tasks:
+        made: Any = nbformat.read(task.source, as_version=4)
+        made.cells[1].metadata["tags"] = ["parameters"]
+        nbformat.write(made, task.source)
+    assert execute.execute(tasks, jobs=1) == []
+    copies: list[Any] = [nbformat.read(task.target, as_version=4) for task in tasks]
+    said = [cell.outputs[0].text.strip() for copy in copies for cell in copy.cells if cell.get("outputs")]
+    assert said[1] == said[3] == "2" and said[0] == said[2], "the same process, and nothing kept"
+    assert said[0].split(maxsplit=1)[1] == f"{tmp_path} False"
+    for copy in copies:
+        assert copy.metadata["reglab"]["quick"] is True
+        assert "must not be published" in copy.cells[1].source and "run quickly" in copy.cells[-1].source
+
+
+def test_a_quick_notebook_that_fails_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGLAB_MARKER", str(tmp_path))
+    wrong, dies = (
+        notebook(tmp_path, "wrong", "seeds = 8", "1 / 0"),
+        notebook(tmp_path, "dies", "import os; os._exit(3)"),
+    )
+    made: Any = nbformat.read(wrong.source, as_version=4)
+    made.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(made, wrong.source)
+    tasks = [quickly(wrong, seeds=2), quickly(dies), quickly(notebook(tmp_path, "good", "1"))]
+    said: list[tuple[int, str]] = []
+    failures = execute.execute(tasks, jobs=1, progress=lambda done, name: said.append((done, name)))
+    assert said == [(1, "wrong"), (2, "dies"), (3, "good")]
+    assert [(one.name, one.cell) for one in failures] == [("wrong", 2), ("dies", 1)], "cells of the source are counted"
+    assert "ZeroDivisionError" in failures[0].error and "DeadKernelError" in failures[1].error
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.ipynb"]
+    assert left_behind(str(tmp_path)) == []
+
+
+def test_the_smallest_setting_is_what_a_quick_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from reglab import notebook as page
+
+    found = execute.task("early_learning", quick=True)
+    kind = catalogue.experiment("early_learning")
+    assert found.quick and found.parameters == {"seeds": execute.QUICK_SEEDS, **kind.smoke}
+    assert execute.task(execute.INDEX, quick=True).parameters == {} and not execute.task("early_learning").quick
+    stopping = catalogue.experiment("early_learning", "StoppingTime")
+    whole = page.run(stopping.make({**stopping.smoke, "noise": 0.3}), 3)
+    monkeypatch.setenv(execute.QUICK, "1")
+    small = page.run(stopping.make({"noise": 0.3}), 3)
+    assert small.seed.values.tolist() == [0, 1] and settings_of(small) == settings_of(whole)
+
+
+def test_a_quick_copy_counts_only_where_quick_ones_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy.ipynb"
+    monkeypatch.setattr(execute, "copy_of", lambda name: copy)
+    digest = execute.digest(execute.INDEX)
+    for noted, stale, stale_quick in (
+        ({"digest": digest, "quick": True}, True, False),
+        ({"digest": digest, "quick": False}, False, False),
+        ({"digest": "0" * 16, "quick": True}, True, True),
+    ):
+        copy.write_text(json.dumps({"metadata": {"reglab": noted}}))
+        assert (execute.stale(execute.INDEX), execute.stale(execute.INDEX, quick=True)) == (stale, stale_quick)
+
+
 # ------------------------------------------------------------------------------------------------ pairs and digests
 
 
@@ -250,6 +327,5 @@ def test_a_copy_is_stale_when_what_it_shows_has_changed(tmp_path: Path, monkeypa
     assert stale() == [name]
 
 
-def test_all_notebooks_of_the_lab_run_through() -> None:
-    execute.execute_stale()
-    assert [name for name in execute.names() if execute.stale(name)] == []
+def test_all_notebooks_of_the_lab_run_through(site: Path) -> None:
+    assert [name for name in execute.names() if execute.stale(name, quick=True)] == []
