@@ -51,7 +51,8 @@ def left_behind(marker: str) -> list[int]:
         time.sleep(0.1)
 
 
-def test_a_notebook_runs_and_says_what_it_took(tmp_path: Path) -> None:
+def test_a_notebook_runs_and_says_what_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
     task = notebook(
         tmp_path,
         "good",
