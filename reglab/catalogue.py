@@ -115,8 +115,11 @@ def find(name: str) -> str:
 
 
 def select(names: Iterable[str]) -> list[str]:
-    """Return the full names of papers named by slug, full name or part; raises `KeyError` as `find` does."""
-    return [full for name in names for full in ([one for one in SLUGS if one.startswith(f"{name}/")] or [find(name)])]
+    """Return the full names of papers, each named by slug or full name or with its part; raises `KeyError` as `find`."""
+    found: list[str] = []
+    for name in names:
+        found += [full for full in SLUGS if full.startswith(f"{name}/")] if name in PARTS else [find(name)]
+    return found
 
 
 def module(name: str) -> ModuleType:

@@ -501,7 +501,9 @@ def verify(
         bool, typer.Option("--changed", help="Papers changed since $CI_BASE, or else since a day ago.")
     ] = False,
     rotate: Annotated[int, typer.Option(min=0, metavar="N", help="So many more, chosen by the newest commit.")] = 0,
-    everything: Annotated[bool, typer.Option("--all", help="All papers, and all their claims.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All papers (or all that are named), and all their claims.")
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.md", help="Write a table of what was checked and what it said.")
     ] = None,
@@ -514,8 +516,8 @@ def verify(
 
     with _explained():
         names = catalogue.select(papers or [])
-        if everything:
-            names = names or list(catalogue.SLUGS)
+        if everything and not papers:
+            names = list(catalogue.SLUGS)
         if changed:
             names += engine.changed()
         names += engine.rotation(rotate, names)

@@ -117,3 +117,12 @@ def test_the_digest_is_the_same_in_every_process() -> None:
     code = f"from reglab import catalogue; print(catalogue.digest({NAME!r}))"
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert again.stdout.strip() == found
+
+
+def test_papers_are_selected_by_name_or_part() -> None:
+    slug = catalogue.SLUGS[0].split("/")[1]
+    assert catalogue.select([slug, catalogue.SLUGS[1]]) == list(catalogue.SLUGS[:2])
+    for part in catalogue.PARTS:
+        assert catalogue.select([part]) == [name for name in catalogue.SLUGS if name.startswith(f"{part}/")]
+    with pytest.raises(KeyError, match="did you mean"):
+        catalogue.select(["early_lerning"])
