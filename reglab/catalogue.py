@@ -115,7 +115,7 @@ def find(name: str) -> str:
 
 
 def select(names: Iterable[str]) -> list[str]:
-    """Return the full names of papers, each named by slug or full name or with its part; raises `KeyError` as `find`."""
+    """Return the full names of papers named by slug, by full name or with their part; raises `KeyError` as `find`."""
     found: list[str] = []
     for name in names:
         found += [full for full in SLUGS if full.startswith(f"{name}/")] if name in PARTS else [find(name)]
