@@ -96,7 +96,6 @@ def page(browser: Any, server: Server, notebook: str) -> Iterator[Any]:
 
     Where the server or the kernel dies, `processes.watched` tells of it.
     """
-    others = server.process.children()
     with processes.needs("JupyterLab", server.process, server.log), ExitStack() as needed:
         context = browser.new_context(viewport={"width": 1280, "height": 1000})
         try:
@@ -106,8 +105,7 @@ def page(browser: Any, server: Server, notebook: str) -> Iterator[Any]:
             tab.goto(f"{server.address}/lab/workspaces/{Path(notebook).stem}/tree/{notebook}?token=test")
             tab.wait_for_selector(".jp-Notebook .jp-CodeCell")
             tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-            (kernel,) = [child for child in server.process.children() if child not in others]
-            needed.enter_context(processes.needs(f"The kernel of {notebook}", kernel, server.log))
+            needed.enter_context(processes.needs(f"The kernel of {notebook}", kernel(server, notebook), server.log))
             tab.get_by_role("menuitem", name="Run", exact=True).click()
             tab.get_by_text("Run All Cells", exact=True).click()
             tab.wait_for_selector(".jp-OutputArea img[decoding=sync]")
@@ -115,6 +113,14 @@ def page(browser: Any, server: Server, notebook: str) -> Iterator[Any]:
         finally:
             if browser.is_connected():
                 context.close()
+
+
+def kernel(server: Server, notebook: str) -> psutil.Process:
+    """Return the process in which the cells of an open notebook run."""
+    with urllib.request.urlopen(f"{server.address}/api/sessions?token=test", timeout=processes.GUARD) as answer:
+        (name,) = [one["kernel"]["id"] for one in json.load(answer) if one["path"] == notebook]
+    (process,) = [child for child in server.process.children() if name in " ".join(child.cmdline())]
+    return process
 
 
 def slider(tab: Any, label: str) -> Any:

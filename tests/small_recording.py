@@ -45,21 +45,21 @@ def start(folder: Path, *arguments: str, how: str = "through") -> subprocess.Pop
     return processes.start([sys.executable, __file__, str(folder), how, *arguments], env=environment)
 
 
-def halt_once() -> None:
-    """Halt this process, all its threads, when the first point has been kept."""
+def halt_once(patch: Any) -> None:
+    """Let `patch(object, name, value)` make this process halt, all its threads, when the first point has been kept."""
     keep = sweep._keep
 
-    def halting(one: sweep.Sweep, place: tuple[int, ...], data: Any) -> None:
-        keep(one, place, data)
-        sweep._keep = keep
+    def halting(*arguments: Any) -> None:
+        keep(*arguments)
+        patch(sweep, "_keep", keep)
         os.kill(os.getpid(), signal.SIGSTOP)
 
-    sweep._keep = halting
+    patch(sweep, "_keep", halting)
 
 
 if __name__ == "__main__":
     plan(setattr, Path(sys.argv[1]), grid=MANY if sys.argv[2] == "many" else None)
     if sys.argv[2] == "halt":
-        halt_once()
+        halt_once(setattr)
     sys.argv = ["reglab", *sys.argv[3:]]
     cli.main()
