@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -58,6 +59,18 @@ def test_a_wait_for_a_page_ends_when_a_process_dies_and_the_next_browser_is_new(
         tab = second.new_page()
         tab.set_content("<p>a new one</p>")
         assert tab.inner_text("p") == "a new one"
+        tab.close()
+
+
+@needs_browser
+@pytest.mark.browser
+def test_one_browser_is_lent_again_and_leaves_others_their_own_loops(_one_browser: None) -> None:
+    with browser.lent() as first:
+        pass
+    assert asyncio.run(asyncio.sleep(0, "ran")) == "ran"
+    with browser.lent() as second:
+        tab = second.new_page()
+        assert second is first and tab.evaluate("1 + 1") == 2
         tab.close()
 
 
