@@ -238,6 +238,7 @@ def _open(browser: Any, lab: tuple[lab_browser.Server, Path], kind: type[Experim
 
 
 @pytest.mark.browser
+@pytest.mark.xdist_group("jupyterlab")
 def test_in_jupyterlab_the_keyboard_moves_a_slider_and_the_figure_trains(
     browser: Any, lab: tuple[lab_browser.Server, Path]
 ) -> None:
@@ -261,6 +262,7 @@ def test_in_jupyterlab_the_keyboard_moves_a_slider_and_the_figure_trains(
 
 
 @pytest.mark.browser
+@pytest.mark.xdist_group("jupyterlab")
 def test_in_jupyterlab_every_control_is_reached_by_keyboard_and_an_error_is_seen(
     browser: Any, lab: tuple[lab_browser.Server, Path]
 ) -> None:
