@@ -148,10 +148,14 @@ class Explorer:
     def wait(self, timeout: float = 60) -> None:
         """Wait until no run is on its way or wanted; raises `TimeoutError` after `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        while self._busy or self._wanted is not None:
+        while self._working():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the run has not ended within {timeout:g} s")
             time.sleep(0.005)
+
+    def _working(self) -> bool:
+        with self._condition:  # or a note could be taken between the two questions
+            return self._busy or self._wanted is not None
 
     def _moved(self, change: dict[str, Any]) -> None:
         if not self._quiet:

@@ -7,13 +7,14 @@ Tests of a paper marked `deep` are for `pytest --deep --papers=NAME,...`, which 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import browser as chromium
+import processes
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is imported, here and in every process that a test starts
@@ -28,7 +29,7 @@ Reglab = Callable[..., "subprocess.CompletedProcess[str]"]
 def reglab() -> Reglab:
     """Return a function that runs the real command `reglab` in a process of its own, on a wide terminal."""
 
-    def run(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, timeout: float = processes.GUARD) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "reglab", *map(str, arguments)]
         environment = {**os.environ, "COLUMNS": "200", "PYTHONIOENCODING": "utf-8"}
         return subprocess.run(
@@ -123,19 +124,28 @@ def site() -> Path:
     return book.PREVIEW if preview else book.SITE
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Let a test fail, instead of wait, when a process that it needs dies."""
+    with processes.watched():
+        return (yield)
+
+
+@pytest.fixture(scope="session")
+def _one_browser() -> Iterator[None]:
+    """End the browser, which all tests of this process share, after the last of them."""
+    yield
+    chromium.stop()
+
+
+@pytest.fixture
+def browser(_one_browser: None) -> Iterator[Any]:
     """Return a running Chromium; skips where none is installed."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
-    if not found:
+    pytest.importorskip("playwright.sync_api")
+    if chromium.CHROMIUM is None:
         pytest.skip("no Chromium is installed; the website is not looked at")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(
-            executable_path=found[0], args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield started
-        started.close()
+    with chromium.lent() as running:
+        yield running
 
 
 @pytest.fixture
@@ -144,6 +154,7 @@ def view(browser: Any) -> Iterator[Any]:
     context = browser.new_context(
         viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
     )
+    context.set_default_timeout(1000 * processes.GUARD)
     tab = context.new_page()
     tab.problems = []
 
@@ -160,4 +171,5 @@ def view(browser: Any) -> Iterator[Any]:
     tab.on("pageerror", lambda error: tab.problems.append(str(error)))
     tab.on("requestfailed", lambda request: tab.problems.append(f"cannot load {request.url}"))
     yield tab
-    context.close()
+    if not processes.dead():
+        context.close()

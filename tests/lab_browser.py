@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-"""The system's browser, or None where there is none."""
+import processes
+import psutil
 
 WATCH = """
 () => {
@@ -49,57 +45,82 @@ def write_notebook(path: Path, *cells: str) -> None:
     path.write_text(json.dumps({"cells": code, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
 
 
+@dataclass
+class Server:
+    """A running JupyterLab: its address on 127.0.0.1, its process, and the file that its output goes to."""
+
+    address: str
+    process: psutil.Process
+    log: Path
+
+
 @contextmanager
-def jupyterlab(folder: Path) -> Iterator[str]:
-    """Serve a folder with JupyterLab on 127.0.0.1; yields the address of `/lab` with a place for the token."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def jupyterlab(folder: Path) -> Iterator[Server]:
+    """Serve a folder with JupyterLab; the token is `test`."""
     home = folder / "home"
     home.mkdir()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-         "--IdentityProvider.token=test", f"--ServerApp.root_dir={folder}", "--LabApp.check_for_updates_class="
-         "jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"],
-        env={**os.environ, "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home), "JUPYTER_DATA_DIR": str(home / "data"),
-             "JUPYTER_PREFER_ENV_PATH": "1"},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
+    log = home / "jupyterlab.log"
+    with log.open("wb") as output:
+        process = processes.start(
+            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+             f"--port={processes.free_port()}", "--IdentityProvider.token=test", f"--ServerApp.root_dir={folder}",
+             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"],
+            env={**os.environ, "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home), "JUPYTER_RUNTIME_DIR": str(home),
+                 "JUPYTER_DATA_DIR": str(home / "data"), "JUPYTER_PREFER_ENV_PATH": "1"},
+            stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    server = psutil.Process(process.pid)
+    told = home / f"jpserver-{process.pid}.json"  # where it serves; another port than wanted if that was taken since
+
+    def ready() -> str:
+        try:
+            address = f"http://127.0.0.1:{json.loads(told.read_text())['port']}"
+            urllib.request.urlopen(f"{address}/api/status?token=test", timeout=processes.GUARD)
+        except (OSError, ValueError):
+            return ""
+        return address
+
     try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{address}/api/status?token=test", timeout=2)
-                break
-            except OSError:
-                assert server.poll() is None, "JupyterLab stopped at its start"
-                time.sleep(0.25)
-        yield address
+        yield Server(processes.wait_for(ready, process, log), server, log)
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
+        members = processes.family(process)
+        process.terminate()
+        psutil.wait_procs(members, timeout=20)  # it ends its kernels
+        processes.end(members)
+        process.wait()
 
 
 @contextmanager
-def page(address: str, notebook: str) -> Iterator[Any]:
-    """Open a notebook in JupyterLab and run all its cells; yields the Playwright page with the widget in it."""
-    from playwright.sync_api import sync_playwright
+def page(browser: Any, server: Server, notebook: str) -> Iterator[Any]:
+    """Open a notebook in JupyterLab and run all its cells; yields the Playwright page with the widget in it.
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        tab = browser.new_page(viewport={"width": 1280, "height": 1000})
-        tab.set_default_timeout(60_000)
-        # a workspace of its own, so that no other notebook comes back with it
-        tab.goto(f"{address}/lab/workspaces/{Path(notebook).stem}/tree/{notebook}?token=test")
-        tab.wait_for_selector(".jp-Notebook .jp-CodeCell")
-        tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-        tab.get_by_role("menuitem", name="Run", exact=True).click()
-        tab.get_by_text("Run All Cells", exact=True).click()
-        tab.wait_for_selector(".jp-OutputArea img[decoding=sync]")
-        yield tab
-        browser.close()
+    Where the server or the kernel dies, `processes.watched` tells of it.
+    """
+    with processes.needs("JupyterLab", server.process, server.log), ExitStack() as needed:
+        context = browser.new_context(viewport={"width": 1280, "height": 1000})
+        try:
+            context.set_default_timeout(1000 * processes.GUARD)
+            tab = context.new_page()
+            # a workspace of its own, so that no other notebook comes back with it
+            tab.goto(f"{server.address}/lab/workspaces/{Path(notebook).stem}/tree/{notebook}?token=test")
+            tab.wait_for_selector(".jp-Notebook .jp-CodeCell")
+            tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+            needed.enter_context(processes.needs(f"The kernel of {notebook}", kernel(server, notebook), server.log))
+            tab.get_by_role("menuitem", name="Run", exact=True).click()
+            tab.get_by_text("Run All Cells", exact=True).click()
+            tab.wait_for_selector(".jp-OutputArea img[decoding=sync]")
+            yield tab
+        finally:
+            if browser.is_connected():
+                context.close()
+
+
+def kernel(server: Server, notebook: str) -> psutil.Process:
+    """Return the process in which the cells of an open notebook run."""
+    with urllib.request.urlopen(f"{server.address}/api/sessions?token=test", timeout=processes.GUARD) as answer:
+        (name,) = [one["kernel"]["id"] for one in json.load(answer) if one["path"] == notebook]
+    (process,) = [child for child in server.process.children() if name in " ".join(child.cmdline())]
+    return process
 
 
 def slider(tab: Any, label: str) -> Any:

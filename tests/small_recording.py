@@ -1,21 +1,26 @@
-"""The real command `reglab` with a small plan: `python small_recording.py FOLDER ARGUMENT...`.
+"""The real command `reglab` with a small plan: `python small_recording.py FOLDER HOW ARGUMENT...`.
 
-It records two by three settings of `LinearTheory`, few steps each, in a folder of its own.
+It records two by three settings of `LinearTheory`, few steps each, in a folder of its own. HOW is `through`, or `many`
+for a grid that takes far longer than any test, or `halt` to halt (SIGSTOP) once, when the first point is kept.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import processes
 
 from reglab import catalogue, cli, recorded, sweep
 from reglab.experiment import Experiment
 
 PAPER = "early_learning"
 GRID = {"spread": (0.1, 0.2), "ratio": (0.3, 0.5, 0.9)}
+MANY = {"spread": tuple(i / 1000 for i in range(100, 200)), "ratio": (0.3, 0.5, 0.9)}
 SETTINGS = {"steps": 500}
 SEEDS = 3
 
@@ -34,17 +39,27 @@ def plan(patch: Any, folder: Path, cls: type[Experiment] | None = None, grid: An
     patch(sweep, "planned", lambda name: [sweep.Sweep(cls, settings or SETTINGS, SEEDS)])
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the command `reglab ARGUMENT...` with the small plan in a process of its own, and of its own group."""
-    command = [sys.executable, __file__, str(folder), *arguments]
-    pipe, environment = (
-        subprocess.PIPE,
-        {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-    )
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+def start(folder: Path, *arguments: str, how: str = "through") -> subprocess.Popen[str]:
+    """Start the command `reglab ARGUMENT...` with the small plan in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return processes.start([sys.executable, __file__, str(folder), how, *arguments], env=environment)
+
+
+def halt_once(patch: Any) -> None:
+    """Let `patch(object, name, value)` make this process halt, all its threads, when the first point has been kept."""
+    keep = sweep._keep
+
+    def halting(*arguments: Any) -> None:
+        keep(*arguments)
+        patch(sweep, "_keep", keep)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    patch(sweep, "_keep", halting)
 
 
 if __name__ == "__main__":
-    plan(setattr, Path(sys.argv[1]))
-    sys.argv = ["reglab", *sys.argv[2:]]
+    plan(setattr, Path(sys.argv[1]), grid=MANY if sys.argv[2] == "many" else None)
+    if sys.argv[2] == "halt":
+        halt_once(setattr)
+    sys.argv = ["reglab", *sys.argv[3:]]
     cli.main()

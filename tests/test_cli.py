@@ -9,11 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 
 from reglab import catalogue, claims, cli, experiment
@@ -52,14 +52,17 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_help_is_quick_and_complete(reglab: Reglab) -> None:
-    begin = time.monotonic()
     done = reglab("--help")
-    assert done.returncode == 0 and time.monotonic() - begin < 5
+    assert done.returncode == 0
     for command in ("list", "run", "check", "record", "pretrain", "execute", "pair", "book", "lab"):
         assert command in done.stdout
         assert "Usage: " in reglab(command, "--help").stdout
-    loaded = "import sys, reglab.cli; print([m for m in ('torch', 'xarray', 'scipy', 'papermill') if m in sys.modules])"
-    assert subprocess.check_output([sys.executable, "-c", loaded], text=True).strip() == "[]"
+    heavy = {"torch", "xarray", "scipy", "papermill", "matplotlib", "IPython"}
+    asked = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "reglab", "--help"], capture_output=True, text=True, check=True
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in asked.stderr.splitlines()}
+    assert "reglab.cli" in loaded and not heavy & loaded
 
 
 def test_without_a_command_it_shows_the_help(reglab: Reglab) -> None:
@@ -146,7 +149,7 @@ def test_a_terminal_shows_the_time_left() -> None:
         except OSError:
             break
     assert process.communicate()[0].startswith("At epoch 10")
-    assert re.search(rb"\d+%.*0:00:\d\d", shown)
+    assert re.search(rb"\d+%.*\d:\d\d:\d\d", shown)
 
 
 # ------------------------------------------------------------------------------------------------- bad command lines
@@ -193,7 +196,9 @@ def test_an_error_in_a_process_of_its_own_looks_the_same(reglab: Reglab) -> None
     assert done.stderr == "Error: noise = 1.7: the knob 'noise' takes a number from 0 to 0.8\n"
 
 
-def test_a_place_that_cannot_be_written_is_refused_before_the_run(inside: Reglab, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_refused_before_the_run(
+    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a_file, other, binary = tmp_path / "file", tmp_path / "other.nc", tmp_path / "half.nc"
     a_file.write_text("text")
     stopping = catalogue.experiment(PAPER, "StoppingTime").make({"ratio": 0.3})
@@ -211,11 +216,10 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_run(inside: Reglab
     }
     if sys.platform == "linux":
         refused |= {Path("/proc/x.nc"): "cannot write", Path("/dev/null"): "not an ordinary file"}
+    monkeypatch.setattr(experiment.Experiment, "stream", lambda *_: pytest.fail("the run was started"))
     for path, why in refused.items():
-        begin = time.monotonic()
         done = inside("run", PAPER, "--set", "epochs=200", "--seeds", "50", "--out", path)
         assert done.returncode == 2 and why in done.stderr, path
-        assert time.monotonic() - begin < 10, "refused before the run, which would take minutes"
         assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -228,12 +232,32 @@ def test_a_read_only_folder_is_refused_before_the_run(tmp_path: Path) -> None:
             pytest.skip("root may write everywhere, and there is no setpriv")
         command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
     tmp_path.chmod(0o555)
-    done = subprocess.run(command, capture_output=True, text=True, cwd=catalogue.ROOT, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=catalogue.ROOT, timeout=processes.GUARD)
     tmp_path.chmod(0o755)
     assert done.returncode == 2 and "ermission denied" in done.stderr and done.stdout == ""
 
 
 # ------------------------------------------------------------------------------------------------------------- Ctrl-C
+
+
+UNDER_WAY = """
+import pathlib, sys
+from reglab import cli
+from reglab.experiment import Experiment
+
+stream, marker, arguments = Experiment.stream, pathlib.Path(sys.argv[1]), sys.argv[2:]
+
+def marked(*arguments):
+    for number, snapshot in enumerate(stream(*arguments)):
+        if number == 20:
+            marker.touch()
+        yield snapshot
+
+Experiment.stream = marked
+sys.argv = ["reglab", *arguments]
+cli.main()
+"""
+"""The command, `python -c UNDER_WAY MARKER ARGUMENT...`; it makes the file MARKER when a run has come to step 20."""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
@@ -243,16 +267,16 @@ def test_a_read_only_folder_is_refused_before_the_run(tmp_path: Path) -> None:
     ids=" ".join,
 )
 def test_ctrl_c_in_the_middle_leaves_nothing_half_done(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    out = tmp_path / "out.nc"
+    folder, under_way = tmp_path / "folder", tmp_path / "under way"
+    folder.mkdir()
     kept = stored()
-    command = [sys.executable, "-m", "reglab", *(str(out) if piece == "OUT" else piece for piece in arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=catalogue.ROOT)
-    time.sleep(7)
-    assert process.poll() is None, "it should still be running"
+    chosen = [str(folder / "out.nc") if piece == "OUT" else piece for piece in arguments]
+    process = processes.start([sys.executable, "-c", UNDER_WAY, str(under_way), *chosen], cwd=catalogue.ROOT)
+    processes.wait_for(under_way.exists, process)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=processes.GUARD)
     assert (process.returncode, output, errors) == (130, "", "Stopped.\n")
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
     assert stored() == kept
     assert list(claims.path(NAME).parent.glob("*.tmp")) == []
 
@@ -283,8 +307,9 @@ cli.main()
 def test_a_stop_while_a_finalizer_runs_is_not_lost(number: int, status: int, said: str) -> None:
     """Python cannot raise there; with libraries that keep weak references this is not rare."""
     code = FINALIZER.replace("NUMBER", str(int(number)))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (status, "", said)
+    process = processes.start([sys.executable, "-c", code])
+    output, errors = process.communicate(timeout=processes.GUARD)
+    assert (process.returncode, output, errors) == (status, "", said)
 
 
 # -------------------------------------------------------------------------------------------------------------- check

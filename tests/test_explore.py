@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lab_browser
 import numpy as np
+import processes
 import pytest
 from PIL import Image
 
@@ -22,9 +24,11 @@ from reglab.explore import Explorer, explore
 from reglab.papers.labels.early_learning import Memorization
 from reglab.views import Curves, View
 
-needs_browser = pytest.mark.skipif(
-    lab_browser.CHROMIUM is None, reason="no chromium or google-chrome is installed on this machine"
-)
+halt = threading.Event()
+"""While it is set, runs of `Steps` come to their middle and stay there; they can still be stopped."""
+
+begun: list[float] = []
+"""The scale of every run of `Steps` that was begun."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +53,17 @@ class Steps(Experiment):
         return {"time": Axis(range(self.length), label="time")}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
+        begun.append(self.scale)
         for i in range(self.length):
             time.sleep(0.01)
+            while halt.is_set() and i == self.length // 2:
+                time.sleep(0.01)
+                yield Tick(0.5)
             if self.fails and i == 2:
                 raise RuntimeError("the third step <broke>")
             steps = np.array(seeds) + i * self.scale
             yield Frame({"time": i}, {"height": [steps, 2 * steps]})
             yield Tick((i + 1) / self.length)
-
-
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not true after {seconds:g} s"
-        time.sleep(0.01)
 
 
 def test_every_kind_of_knob_becomes_the_control_that_suits_it() -> None:
@@ -100,29 +100,39 @@ def test_the_figure_moves_while_it_trains_and_ends_with_numbers_in_its_alt_text(
     assert Image.open(io.BytesIO(png)).width == 1520
 
 
-def test_many_moves_leave_no_queue_of_stale_runs() -> None:
-    widget = explore(Steps(length=300), seeds=2)
-    started = time.perf_counter()
-    for value in (0.5, 1.0, 1.5, 2.0, 0.0):
-        widget.controls["scale"].value = value
-        time.sleep(0.05)
-    while float(widget.results.height.sel(arm="plain", seed=0).isel(time=1)) != 0.0:
-        assert time.perf_counter() - started < 9, "five runs of three seconds each were not given up"
-        time.sleep(0.01)
-    widget.stop()
-    widget.wait()
-    assert "stopped" in widget.status.value
+@pytest.fixture
+def halted() -> Iterator[Explorer]:
+    """A widget whose runs come to their middle and stay there until they are stopped."""
+    widget = explore(Steps(length=20), seeds=2)
+    begun.clear()
+    halt.set()
+    yield widget
+    halt.clear()
 
 
-def test_stop_keeps_what_was_drawn() -> None:
-    widget = explore(Steps(length=500), seeds=2)
-    widget.run()
-    time.sleep(0.3)
-    widget.stop()
-    widget.wait()
-    filled = np.isfinite(widget.results.height.values).all(axis=(0, 1)).sum()
-    assert 0 < filled < 500
-    assert widget.stop_button.disabled
+def test_many_moves_leave_no_queue_of_stale_runs(halted: Explorer) -> None:
+    for value in (0.5, 1.5, 2.0):
+        halted.controls["scale"].value = value
+        processes.wait_for(lambda: begun and begun[-1] == halted.settings()["scale"])
+    for value in (0.5, 1.5, 0.0):
+        halted.controls["scale"].value = value
+    processes.wait_for(lambda: settings_of(halted.results)["scale"] == 0.0)  # no run before it ended by itself
+    halted.stop()
+    halted.wait()
+    assert "stopped" in halted.status.value
+    assert begun[:3] == [0.5, 1.5, 2.0] and begun[-1] == 0.0 and len(begun) <= 6, "a stale run waited in a queue"
+
+
+def test_stop_keeps_what_was_drawn(halted: Explorer) -> None:
+    def filled() -> int:
+        return int(np.isfinite(halted.results.height.values).all(axis=(0, 1)).sum())
+
+    halted.run()
+    processes.wait_for(lambda: filled() == 10)
+    halted.stop()
+    halted.wait()
+    assert filled() == 10 and "stopped" in halted.status.value
+    assert halted.stop_button.disabled
 
 
 def test_an_error_is_shown_with_its_message_and_the_next_run_clears_it() -> None:
@@ -198,39 +208,41 @@ def test_a_recorded_setting_appears_at_once_and_a_run_starts_on_top_of_it() -> N
     assert expected is not None and widget.results.identical(expected)
     assert widget.status.value.startswith("recorded: 8 seeds")
     widget.run()
-    until(lambda: not widget.results.identical(expected))
+    processes.wait_for(lambda: not widget.results.identical(expected))
     widget.stop()
     widget.wait()
     assert "Dotted: what was recorded here (8 seeds)" in widget.sentence.value
     widget.controls["strength"].value = 6.0
-    until(lambda: settings_of(widget.results)["strength"] == 6.0)
+    processes.wait_for(lambda: settings_of(widget.results)["strength"] == 6.0)
     widget.stop()
     widget.wait()
     assert "recorded" not in widget.sentence.value, "nothing is recorded beside the grid"
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[lab_browser.Server, Path]]:
     """A JupyterLab that serves a temporary folder."""
     folder = tmp_path_factory.mktemp("lab")
-    with lab_browser.jupyterlab(folder) as address:
-        yield address, folder
+    with lab_browser.jupyterlab(folder) as server:
+        yield server, folder
 
 
-def _open(lab: tuple[str, Path], kind: type[Experiment], **settings: Any) -> Any:
-    address, folder = lab
+def _open(browser: Any, lab: tuple[lab_browser.Server, Path], kind: type[Experiment], **settings: Any) -> Any:
+    server, folder = lab
     cell = (
         f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         f"from reglab.explore import explore\nfrom {kind.__module__} import {kind.__name__}\n"
     )
     lab_browser.write_notebook(folder / f"{kind.__name__}.ipynb", f"{cell}explore({kind.__name__}(**{settings!r}))")
-    return lab_browser.page(address, f"{kind.__name__}.ipynb")
+    return lab_browser.page(browser, server, f"{kind.__name__}.ipynb")
 
 
-@needs_browser
 @pytest.mark.browser
-def test_in_jupyterlab_the_keyboard_moves_a_slider_and_the_figure_trains(lab: tuple[str, Path]) -> None:
-    with _open(lab, Memorization, epochs=30) as page:
+@pytest.mark.xdist_group("jupyterlab")
+def test_in_jupyterlab_the_keyboard_moves_a_slider_and_the_figure_trains(
+    browser: Any, lab: tuple[lab_browser.Server, Path]
+) -> None:
+    with _open(browser, lab, Memorization, epochs=30) as page:
         page.evaluate(lab_browser.WATCH)
         handle = lab_browser.slider(page, "noise r")
         handle.focus()
@@ -241,16 +253,20 @@ def test_in_jupyterlab_the_keyboard_moves_a_slider_and_the_figure_trains(lab: tu
         page.get_by_text("stopped; shown").wait_for()
         page.locator('.jp-OutputArea img[decoding=sync]:not([alt*="is being drawn"])').wait_for()  # the last frame
         seen = page.evaluate("window.frames_seen.length")
-        page.wait_for_timeout(700)
-        assert page.evaluate("window.frames_seen.length") == seen, "it went on after Stop"
+        page.locator("button:disabled", has_text="Stop").wait_for()
+        page.get_by_role("button", name="Pin").press("Enter")
+        page.get_by_text("Dotted: the pinned run").wait_for()  # whatever was sent before is there by now
+        assert page.evaluate("window.frames_seen.length") <= seen + 1, "it went on after Stop"
         figure = page.locator(".jp-OutputArea img[decoding=sync]")
         assert "cross-entropy starts at" in figure.get_attribute("alt")
 
 
-@needs_browser
 @pytest.mark.browser
-def test_in_jupyterlab_every_control_is_reached_by_keyboard_and_an_error_is_seen(lab: tuple[str, Path]) -> None:
-    with _open(lab, Steps, length=5) as page:
+@pytest.mark.xdist_group("jupyterlab")
+def test_in_jupyterlab_every_control_is_reached_by_keyboard_and_an_error_is_seen(
+    browser: Any, lab: tuple[lab_browser.Server, Path]
+) -> None:
+    with _open(browser, lab, Steps, length=5) as page:
         for label in ("length", "scale", "stop", "seeds"):
             assert lab_browser.slider(page, label).get_attribute("tabindex") == "0", f"{label} cannot be reached by Tab"
         page.get_by_label("fails").press("Space")

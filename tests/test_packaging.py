@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import processes
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -110,7 +111,7 @@ def test_the_readme_begins_with_the_two_commands() -> None:
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith(".venv/bin/reglab")])
 def test_the_commands_of_the_readme_work(command: str, tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
-    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=processes.GUARD)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert (tmp_path / "run.nc").is_file() == ("--out run.nc" in command)
@@ -167,36 +168,39 @@ def test_an_old_python_is_refused_in_words(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
+def read(address: str) -> bytes:
+    """Return a page; nothing while nobody listens, as for a moment after JupyterLab has told its address."""
+    try:
+        with urllib.request.urlopen(address, timeout=processes.GUARD) as page:
+            assert page.status == 200
+            return page.read()
+    except urllib.error.HTTPError:
+        raise
+    except OSError:
+        return b""
+
+
 @needs_venv
 @pytest.mark.skipif(os.name == "nt", reason="make lab is for Linux and macOS")
 def test_make_lab_opens_the_lab_on_this_computer_with_a_token(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = processes.free_port()
     log = tmp_path / "log"
     environment = {**os.environ, "JUPYTER_PORT": str(port), "BROWSER": "true", "JUPYTER_CONFIG_DIR": str(tmp_path)}
     with log.open("w") as output:
-        process = subprocess.Popen(
-            "make lab", shell=True, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+        process = processes.start(
+            ["make", "lab"], cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
         )
+    said = rf"http://127\.0\.0\.1:{port}/lab/tree/lab/index\.ipynb\?token=\w{{20,}}"
     try:
-        deadline = time.monotonic() + 60
-        found = None
-        while found is None:
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
-            found = re.search(
-                rf"http://127\.0\.0\.1:{port}/lab/tree/lab/index\.ipynb\?token=\w{{20,}}", log.read_text()
-            )
-        with urllib.request.urlopen(found[0], timeout=20) as page:
-            assert page.status == 200 and b"JupyterLab" in page.read()
+        found = processes.wait_for(lambda: re.search(said, log.read_text()), process, log)
+        assert b"JupyterLab" in processes.wait_for(lambda: read(found[0]), process, log)
         contents = f"http://127.0.0.1:{port}/api/contents/lab"
         token = found[0].split("token=")[1]
         for name in execute.names():
-            with urllib.request.urlopen(f"{contents}/{name}.ipynb?token={token}", timeout=20) as answer:
+            with urllib.request.urlopen(f"{contents}/{name}.ipynb?token={token}", timeout=processes.GUARD) as answer:
                 assert b'"cells"' in answer.read(), f"JupyterLab cannot open {name}"
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(f"{contents}/index.ipynb", timeout=20)
+            urllib.request.urlopen(f"{contents}/index.ipynb", timeout=processes.GUARD)
         every = [
             (family, address)
             for family, _, _, _, address in socket.getaddrinfo(socket.gethostname(), port, type=socket.SOCK_STREAM)

@@ -6,12 +6,12 @@ import os
 import random
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import processes
 import psutil
 import pytest
 import small_recording
@@ -68,20 +68,9 @@ def kept(folder: Path) -> list[Path]:
     return sorted(folder.glob("cache/**/*.nc"))
 
 
-def wait_for(condition: Callable[[], Any], process: Any, seconds: float = 120) -> Any:
-    """Wait until something is true; fails when the process has ended before that."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    raise AssertionError("it did not happen in time")
-
-
 def finish(process: Any, folder: Path) -> bytes:
     """Wait for the end of a command that must succeed, and return what it recorded."""
-    _, messages = process.communicate(timeout=240)
+    _, messages = process.communicate(timeout=processes.GUARD)
     assert process.returncode == 0, messages
     assert [path.name for path in (folder / FILE).parent.iterdir()] == [Path(FILE).name]
     assert not kept(folder), "what was recorded needs no cache"
@@ -110,36 +99,51 @@ def test_one_thread_computes_whatever_this_process_has(small: sweep.Sweep, whole
         torch.set_num_threads(before)
 
 
-def test_killed_at_any_moment_it_goes_on(tmp_path: Path, whole: bytes) -> None:
-    chance, seen = random.Random(), set()
-    process = small_recording.start(tmp_path, "record", PAPER, "--jobs", "2")
-    began = time.monotonic()
-    wait_for(lambda: kept(tmp_path), process)
-    usual = time.monotonic() - began  # from the start to the first finished point
+def spent(process: Any) -> float:
+    """Return the seconds that processors have worked for a command and its workers."""
+    return sum(sum(one.cpu_times()[:2]) for one in processes.family(process) if processes.alive(one))
+
+
+def wait_until_spent(process: Any, seconds: float) -> None:
+    """Wait until so much work was done for a command, or until it has ended."""
+    processes.wait_for(lambda: process.poll() is not None or spent(process) > seconds)
+
+
+def kill(process: Any) -> None:
+    """Kill a command alone, and wait until the workers that it leaves have ended, which they do by themselves."""
+    members = processes.family(process)
     process.kill()
     process.communicate()
+    assert not psutil.wait_procs(members, timeout=processes.GUARD)[1], "no worker outlives the command for long"
+
+
+def test_killed_at_any_moment_it_goes_on(tmp_path: Path, whole: bytes) -> None:
+    """A moment is how much computing, by the command and its workers, there has been since the start."""
+    chance = random.Random()
+    process = small_recording.start(tmp_path, "record", PAPER, "--jobs", "2")
+    processes.wait_for(lambda: kept(tmp_path), process)
+    usual = spent(process)  # from the start to the first finished point
+    kill(process)
     for _ in range(3):
+        before = len(kept(tmp_path))
+        assert before or (tmp_path / FILE).exists(), "points were kept"
         process = small_recording.start(tmp_path, "record", PAPER, "--jobs", "2")
-        time.sleep(chance.uniform(0.2, 1.2) * usual)
-        family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert not psutil.wait_procs(family, timeout=60)[1], "no worker outlives the command for long"
-        seen.add(len(kept(tmp_path)))
-    assert seen, "points were kept"
+        wait_until_spent(process, chance.uniform(0.2, 1.2) * usual)
+        kill(process)
+        assert len(kept(tmp_path)) >= before or (tmp_path / FILE).exists(), "what was kept stays"
     assert finish(small_recording.start(tmp_path, "record", PAPER, "--jobs", "1"), tmp_path) == whole
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_it_ends_at_once_and_keeps_what_is_finished(tmp_path: Path, number: int, status: int) -> None:
-    process = small_recording.start(tmp_path, "record", PAPER, "--jobs", "2")
-    wait_for(lambda: kept(tmp_path), process)
-    family = psutil.Process(process.pid).children(recursive=True)
+    process = small_recording.start(tmp_path, "record", PAPER, "--jobs", "2", how="many")
+    processes.wait_for(lambda: kept(tmp_path), process)
+    members = processes.family(process)
     process.send_signal(number)
-    output, messages = process.communicate(timeout=60)
+    output, messages = process.communicate(timeout=processes.GUARD)
     assert (process.returncode, output) == (status, "")
     assert messages.endswith("Stopped.\n") == (number == signal.SIGINT) and "Warning" not in messages
-    assert kept(tmp_path) and not psutil.wait_procs(family, timeout=60)[1]
+    assert kept(tmp_path) and not psutil.wait_procs(members, timeout=processes.GUARD)[1]
 
 
 def test_finished_points_are_not_computed_again(small: sweep.Sweep, whole: bytes, tmp_path: Path) -> None:
@@ -180,12 +184,18 @@ def test_points_of_other_code_or_settings_are_not_taken(small: sweep.Sweep, monk
 # -------------------------------------------------------------------------------------------------------- lost workers
 
 
+def wait_for_halt(process: Any) -> None:
+    """Wait until a command has halted itself, with one point kept and others on their way."""
+    processes.wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, process)
+
+
 def test_a_killed_process_loses_nothing(tmp_path: Path, whole: bytes) -> None:
-    process = small_recording.start(tmp_path, "record", PAPER, "--jobs", "2")
-    wait_for(lambda: kept(tmp_path), process)
+    process = small_recording.start(tmp_path, "record", PAPER, "--jobs", "2", how="halt")
+    wait_for_halt(process)
     workers = [one for one in psutil.Process(process.pid).children() if "LokyProcess" in " ".join(one.cmdline())]
-    assert len(workers) == 2
+    assert len(workers) == 2 and kept(tmp_path)
     workers[0].send_signal(signal.SIGKILL)
+    process.send_signal(signal.SIGCONT)
     assert finish(process, tmp_path) == whole
 
 
@@ -195,9 +205,11 @@ def test_a_killed_dask_worker_loses_nothing(tmp_path: Path, whole: bytes) -> Non
         with distributed.Client(cluster) as client:
             workers = list(client.run(os.getpid).values())
         assert len(workers) == 2
-        process = small_recording.start(tmp_path, "record", PAPER, "--cluster", cluster.scheduler_address)
-        wait_for(lambda: kept(tmp_path), process)
+        process = small_recording.start(tmp_path, "record", PAPER, "--cluster", cluster.scheduler_address, how="halt")
+        wait_for_halt(process)
+        assert kept(tmp_path)
         os.kill(workers[0], signal.SIGKILL)
+        process.send_signal(signal.SIGCONT)
         assert finish(process, tmp_path) == whole
 
 

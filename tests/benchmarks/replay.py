@@ -9,9 +9,8 @@ import gzip
 import statistics
 from typing import Any
 
-import lab_browser
+import browser
 from page_weight import weight
-from playwright.sync_api import sync_playwright
 
 from reglab import book, catalogue
 
@@ -37,19 +36,15 @@ MOVES = """async (one) => {
 def main() -> None:
     shared = book.SITE / "_static" / "charts" / "vega.js"
     print(f"the script that draws charts: {len(gzip.compress(shared.read_bytes())) / 1000:.0f} KB compressed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=lab_browser.CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
+    with browser.lent() as chromium:
         for name in catalogue.SLUGS:
-            measure(browser, name)
-        browser.close()
+            measure(chromium, name)
+    browser.stop()
 
 
-def measure(browser: Any, name: str) -> None:
+def measure(chromium: Any, name: str) -> None:
     page = book.SITE / "lab" / f"{name}.html"
-    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab = chromium.new_page(viewport={"width": 1280, "height": 900})
     tab.goto(page.as_uri())
     key = tab.evaluate("reglabReplays[0]?.key ?? ''")
     tab.goto("about:blank")

@@ -8,7 +8,9 @@ from __future__ import annotations
 import itertools
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import browser
 import lab_browser
 
 from reglab import catalogue
@@ -18,21 +20,24 @@ def main() -> None:
     """Measure and print one line for each experiment and the worst of all."""
     folder = Path(tempfile.mkdtemp())
     rows = []
-    with lab_browser.jupyterlab(folder) as address:
+    with lab_browser.jupyterlab(folder) as server, browser.lent() as chromium:
         for name in catalogue.SLUGS:
             for kind in catalogue.module(name).EXPERIMENTS:
-                rows.append(measure(address, folder, kind.__module__, kind.__name__))
+                rows.append(measure(chromium, server, folder, kind.__module__, kind.__name__))
+    browser.stop()
     print(f"{'experiment':16s} {'first frame':>12s} {'frames/s':>9s} {'longest gap':>12s} {'stop':>8s}")
     for label, first, rate, gap, stop in rows:
         print(f"{label:16s} {first:9.0f} ms {rate:9.1f} {gap:9.0f} ms {stop:5.0f} ms")
 
 
-def measure(address: str, folder: Path, module: str, name: str) -> tuple[str, float, float, float, float]:
+def measure(
+    chromium: Any, server: lab_browser.Server, folder: Path, module: str, name: str
+) -> tuple[str, float, float, float, float]:
     """Return the worst first frame of five moves, frames per second, longest gap and worst stop, in milliseconds."""
     cell = f"from reglab.explore import explore\nfrom {module} import {name}\nexplore({name}())"
     lab_browser.write_notebook(folder / f"{name}.ipynb", cell)
     firsts, stops, rates, gaps = [], [], [], []
-    with lab_browser.page(address, f"{name}.ipynb") as page:
+    with lab_browser.page(chromium, server, f"{name}.ipynb") as page:
         page.evaluate(lab_browser.WATCH)
         handle = page.locator(".noUi-handle").first
         handle.focus()
