@@ -223,9 +223,9 @@ def changed(name: str) -> list[str]:
         if record["verdict"] != before["verdict"]:
             found.append(
                 f"{slug}: {record['key']!r} was stored as {before['verdict']!r} ({before['effect']} against "
-                f"{before['bound']}) and is now {record['verdict']!r} ({record['effect']}). By luck this happens once in "
-                f"ten million runs at most. If the change is meant, measure again: `reglab check {slug}`; if not, this "
-                f"repeats it alone: `reglab check {slug} --robust`"
+                f"{before['bound']}) and is now {record['verdict']!r} ({record['effect']}). By luck this happens once "
+                f"in ten million runs at most. If the change is meant, measure again: `reglab check {slug}`; if not, "
+                f"this repeats it alone: `reglab check {slug} --robust`"
             )
     return found
 

@@ -357,8 +357,8 @@ def spot(name: str, text: str) -> str:
     raise DiffersError(
         f"{where} differs from the recording: {worst} is {'higher' if first[worst] > 0 else 'lower'} by "
         f"{100 * abs(first[worst]):.2g} % of its span over the grid, beyond luck ({100 * kind.leeway:g} % are "
-        f"allowed); so it is at {' and at '.join(map(sweep.label, others[1:]))}. By luck this happens to a paper once in "
-        f"{1 / alarms.SPOT:,.0f} runs at most. {_advice(kind, text)}"
+        f"allowed); so it is at {' and at '.join(map(sweep.label, others[1:]))}. By luck this happens to a paper once "
+        f"in {1 / alarms.SPOT:,.0f} runs at most. {_advice(kind, text)}"
     )
 
 
