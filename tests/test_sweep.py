@@ -390,7 +390,7 @@ def test_a_difference_at_one_point_only_is_told_and_counts_as_luck(small: sweep.
 
 def test_what_has_no_seeds_must_agree_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, inside: Inside) -> None:
     kind = catalogue.experiment("neural_collapse", "TiedFeatures")
-    small_recording.plan(monkeypatch.setattr, tmp_path, kind, {"beta": (0.3, 1), "lambda_H": (0.05, 0.1)}, kind.smoke)
+    small_recording.plan(monkeypatch.setattr, tmp_path, kind, {"beta": (0.1, 1), "lambda_H": (0.05, 0.2)}, kind.smoke)
     (plan,) = sweep.planned("neural_collapse")
     sweep.compute([(plan, place) for place in plan.places], jobs=1)
     grid = sweep.gather(plan)

@@ -244,6 +244,7 @@ def test_a_rate_of_its_own_for_each_rule_is_that_rate() -> None:
         torch.testing.assert_close(together[name][1:], score, atol=1e-9, rtol=0)
 
 
+@pytest.mark.usefixtures("double_precision")
 def test_frozen_tensors_stay_and_all_scores_move() -> None:
     task = mt.new_task((0,), 0, 2, 10)
     before = {name: value.clone() for name, value in task.weights.items()}
@@ -313,12 +314,14 @@ def test_every_moment_is_measured_also_when_steps_are_odd() -> None:
     assert results.rotated.notnull().all() and results.query_mask.notnull().all()
 
 
+@pytest.mark.usefixtures("double_precision")
 def test_the_mlp_is_masked_on_demand() -> None:
     results = mt.Masks.make({**mt.Masks.smoke, "mask_mlp": True}).run(1)
     assert list(results.matrix.values) == [*mt.ATTENTION, *mt.MLP]
     assert (results.by_matrix.sel(matrix=list(mt.MLP)) > 0).all()
 
 
+@pytest.mark.usefixtures("double_precision")
 def test_the_shares_by_matrix_add_up() -> None:
     results = SMALL.run(2)
     sizes = np.array([16 * 48] + [48 * 48] * 8)
