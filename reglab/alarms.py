@@ -135,10 +135,11 @@ def other_verdict(claim: Claim, effect: float, low: float, high: float, seeds: i
     """Return the probability that a claim that holds is measured again as not holding, if every seed is another draw.
 
     The arguments are what was measured. The effect of a seed is normal with the measured mean and spread: for the rule
-    "interval" this is the noncentral t distribution, for "every seed" the chance of the outermost of `seeds` draws,
+    "interval" this is the noncentral t distribution, for "every seed" the probability of the outermost of `seeds` draws,
     with the spread that their range suggests. That is more than rounding does, which leaves data and first weights as
-    they are. The rule "exact" is for closed forms and knows rounding only: 0 if the bound is further off than
-    that. Raises `ValueError` for the rule "bootstrap", whose distribution is not known.
+    they are. What was measured without spread (always so for the rule "exact", which is for closed forms) knows
+    rounding only: 0 if the bound is further off than that. Raises `ValueError` for the rule "bootstrap", whose
+    distribution is not known.
     """
     from scipy import stats
     from scipy.special import ndtr
@@ -148,14 +149,12 @@ def other_verdict(claim: Claim, effect: float, low: float, high: float, seeds: i
         np.inf if claim.below is None else claim.below,
     )
     gaps = [gap for gap in (effect - ends[0], ends[1] - effect) if np.isfinite(gap)]
-    if claim.rule == "exact":
-        return float(min(gaps) < 1e-3 * abs(effect))
     if claim.rule == "bootstrap":
         raise ValueError(
             f"claim {claim.key!r}: how often a bootstrap interval moves is not known; choose another claim"
         )
     if low == high:
-        return float(min(gaps) < 0)
+        return float(min(gaps) < 1e-3 * abs(effect))
     if claim.rule == "every seed":
         normal = stats.norm.rvs(size=(100_000, seeds), random_state=0)
         spread = (high - low) / float(np.ptp(normal, 1).mean())

@@ -358,7 +358,7 @@ def test_spot_finds_what_has_changed(small: sweep.Sweep, inside: Inside) -> None
         recorded.write(PAPER, {small.kind: grid.assign(test_accuracy=grid.test_accuracy - change * span)})
         found, _, message = inside("record", PAPER, "--spot", "a b")
         assert found == status and "test_accuracy of" in message
-        assert ("2 % are allowed" in message) == ("is higher by" in message) == bool(status)
+        assert ("0.5 % are allowed" in message) == ("is higher by" in message) == bool(status)
         assert ("`reglab record early_learning --spot 'a b'`" in message) == bool(status)
     recorded.write(PAPER, {small.kind: grid.assign(cosine=grid.cosine.where(grid.time > 3))})
     status, _, message = inside("record", PAPER, "--spot", "a")
