@@ -70,7 +70,8 @@ class Claim:
     `text` is our statement and `reported` the paper's, with its number; `of` is the experiment and `at` names the
     settings it is run at (everything else default). `effect` takes those data sets in that order and returns one
     number per seed (rules "interval", "every seed") or one number ("exact", "bootstrap"). Exactly one of `above`,
-    `below`, `within` is the bound. `why` explains a claim that fails.
+    `below`, `within` is the bound. `why` explains a claim that fails. A `robust` one gets the same verdict from another
+    draw of all its seeds, too (`reglab.alarms` says how likely), and takes seconds.
     """
 
     key: str
@@ -86,6 +87,7 @@ class Claim:
     essential: bool = False
     seeds: int = 8
     why: str = ""
+    robust: bool = False
 
     def __post_init__(self) -> None:
         if sum(bound is not None for bound in (self.above, self.below, self.within)) != 1:
@@ -203,6 +205,29 @@ def measure(
             }
         )
     return records
+
+
+def changed(name: str) -> list[str]:
+    """Measure the robust claims of a paper again; return a sentence for each whose verdict is not the stored one.
+
+    Raises `ValueError` when a robust claim was never measured.
+    """
+    keys = [claim.key for claim in catalogue.module(name).CLAIMS if claim.robust]
+    stored = {record["key"]: record for record in (read(name) or {"claims": []})["claims"]}
+    slug = catalogue.find(name).split("/")[1]
+    if missing := [key for key in keys if key not in stored]:
+        raise ValueError(f"{slug}: {missing[0]!r} was never measured; run `reglab check {slug}`")
+    found = []
+    for record in measure(name, keys=keys):
+        before = stored[record["key"]]
+        if record["verdict"] != before["verdict"]:
+            found.append(
+                f"{slug}: {record['key']!r} was stored as {before['verdict']!r} ({before['effect']} against "
+                f"{before['bound']}) and is now {record['verdict']!r} ({record['effect']}). By luck this happens once "
+                f"in ten million runs at most. If the change is meant, measure again: `reglab check {slug}`; if not, "
+                f"this repeats it alone: `reglab check {slug} --robust`"
+            )
+    return found
 
 
 def _number(value: float) -> float | None:

@@ -104,6 +104,16 @@ def _paper(item: pytest.Item) -> str:
     return ""
 
 
+@pytest.fixture
+def double_precision() -> Iterator[None]:
+    """Compute with twice the digits, so that rounding turns no ReLU, no class, no sign and no neighbor."""
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.fixture(scope="session")
 def site() -> Path:
     """Return the folder of a website that is newer than everything it shows; builds it where needed.
