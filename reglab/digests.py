@@ -13,8 +13,8 @@ import copy
 import functools
 import hashlib
 import importlib.util
-import sys
 import symtable
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -38,21 +38,18 @@ _PARSING = threading.RLock()
 """Python 3.11 parses in one thread at a time, or fails."""
 
 
-@functools.cache
 def of_experiment(kind: type[Experiment]) -> str:
     """Return the digest of what an experiment computes, "" for one outside the papers.
 
     Beside the code these count: knobs with their defaults, names of arms, names and axes of outputs. Ranges, labels,
-    units, helps, views and all else that an experiment declares do not. It is remembered for the life of the process.
+    units, helps, views and all else that an experiment declares do not. The code is that of this process: it is read
+    once and remembered.
     """
-    if not kind.__module__.startswith(PAPERS):
-        return ""
-    with _PARSING:
-        return _digest(_closure([(kind.__module__, kind.__name__)]))
+    return _computed(kind.__module__, kind.__name__) if kind.__module__.startswith(PAPERS) else ""
 
 
 def of_claim(claim: Claim) -> str:
-    """Return the digest of how a claim is measured: experiment, settings, seeds, effect, bound and rule, but no words."""
+    """Return the digest of how a claim is measured: experiment, settings, seeds, effect, bound and rule, no words."""
     settings = [sorted(values.items()) for values in claim.at.values()]
     bounds = (claim.above, claim.below, claim.within)
     with _PARSING:
@@ -63,6 +60,12 @@ def of_code(text: str) -> str:
     """Return the digest of some code: of its syntax tree without comments, docstrings, annotations and imports."""
     with _PARSING:
         return _digest(_canonical(_Plain().visit(ast.parse(text))))
+
+
+@functools.cache
+def _computed(module: str, name: str) -> str:
+    with _PARSING:
+        return _digest(_closure([(module, name)]))
 
 
 def _digest(content: Any) -> str:
@@ -90,19 +93,20 @@ def _module(name: str) -> _Module | None:
     if spec is None or not spec.origin:
         return None
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    functions, definitions, imports = {}, {}, {}
+    found = _Module({}, {}, {})
     for statement in tree.body:
         for defined in _defined(statement):
-            definitions.setdefault(defined, []).append(statement)
+            found.definitions.setdefault(defined, []).append(statement)
     for node in ast.walk(tree):
         if isinstance(node, ast.Lambda | ast.FunctionDef):
-            functions.setdefault(node.lineno, []).append(node)
+            first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
+            found.functions.setdefault(first, []).append(node)
         elif isinstance(node, ast.Import):
-            imports |= {alias.asname: (alias.name, "") for alias in node.names if alias.asname}
+            found.imports.update({alias.asname: (alias.name, "") for alias in node.names if alias.asname})
         elif isinstance(node, ast.ImportFrom):
             source = importlib.util.resolve_name("." * node.level + (node.module or ""), spec.parent)
-            imports |= {alias.asname or alias.name: (source, alias.name) for alias in node.names}
-    return _Module(functions, definitions, imports)
+            found.imports.update({alias.asname or alias.name: (source, alias.name) for alias in node.names})
+    return found
 
 
 def _defined(statement: ast.stmt) -> set[str]:
@@ -149,15 +153,17 @@ def _read(module: str, name: str) -> tuple[set[tuple[str, str]], set[Definition]
     """Return the forms of a definition and what it names."""
     here, kind = _module(module), getattr(sys.modules.get(module), name, None)
     assert here is not None
-    parts: Iterable[tuple[str, ast.AST]] = [(name, statement) for statement in here.definitions[name]]
-    forms, named = set(), set()
-    if isinstance(kind, type) and hasattr(kind, "knobs"):  # an experiment
-        forms.add((name, _values(kind)))
-        parts = [part for _, statement in parts for part in _counted(kind, statement)]
-    for label, part in parts:
-        form, others = _form(module, part)
-        forms.add((label, form))
-        named |= others
+    forms: set[tuple[str, str]] = set()
+    named: set[Definition] = set()
+    for statement in here.definitions[name]:
+        parts: Iterable[tuple[str, ast.AST]] = [(name, statement)]
+        if isinstance(statement, ast.ClassDef) and kind is not None and hasattr(kind, "knobs"):  # an experiment
+            forms.add((name, _values(kind)))
+            parts = _counted(kind, statement)
+        for label, part in parts:
+            form, others = _form(module, part)
+            forms.add((label, form))
+            named |= others
     return forms, named
 
 
@@ -167,16 +173,17 @@ def _values(kind: type[Experiment]) -> str:
     return repr((knobs, list(kind.arms), sorted((name, var.dims) for name, var in kind.outputs.items())))
 
 
-def _counted(kind: type[Experiment], declared: ast.stmt) -> Iterator[tuple[str, ast.AST]]:
-    """Yield the parts of an experiment that count as code: bases, methods, and constants of its own that they use."""
-    assert isinstance(declared, ast.ClassDef)
+def _counted(kind: type[Experiment], declared: ast.ClassDef) -> Iterator[tuple[str, ast.AST]]:
+    """Yield the parts of an experiment that count as code: bases, methods, constants of its own (private if used)."""
     core = {name for base in kind.__mro__ if not base.__module__.startswith(PAPERS) for name in vars(base)}
     methods = [part for part in declared.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)]
     used = {node.attr for method in methods for node in ast.walk(method) if isinstance(node, ast.Attribute)}
     yield kind.__name__, ast.Tuple(declared.bases, ast.Load())
-    for part in declared.body:
-        for name in _defined(part) - ({*core, *kind.knobs()} if part not in methods else set()):
-            if not name.startswith("_") or name in used or part in methods:
+    for method in methods:
+        yield f"{kind.__name__}.{method.name}", method
+    for part in [part for part in declared.body if part not in methods]:
+        for name in _defined(part) - {*core, *kind.knobs()}:
+            if not name.startswith("_") or name in used:
                 yield f"{kind.__name__}.{name}", part
 
 
@@ -194,17 +201,18 @@ def _meaning(value: Any) -> Any:
     if node is None:
         return f"{module}.{value.__qualname__}"
     form, named = _form(module, node, code.co_freevars)
-    kept = [cell.cell_contents for cell in value.__closure__ or ()]
-    return form, _closure(named), [_meaning(one) for one in (*kept, *(value.__defaults__ or ()))]
+    made_with = [cell.cell_contents for cell in value.__closure__ or ()]
+    made_with += [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+    return form, _closure(named), [_meaning(one) for one in made_with]
 
 
 def _node(function: FunctionType) -> ast.AST | None:
     """Return the tree of a function or lambda that is no definition of its module; None if it is not of the papers."""
     here, code = _module(function.__module__), function.__code__
     found = here.functions.get(code.co_firstlineno, []) if here else []
-    # several in one line: the last one that begins before what the function returns
-    line, _, column, _ = list(code.co_positions())[-1]
-    before = [node for node in found if (node.lineno, node.col_offset) < (line or 0, column or 0)]
+    # several in one line: the last one that begins before the code does
+    begin = min(((line, column) for line, _, column, end in code.co_positions() if line and column and end), default=())
+    before = [node for node in found if (node.lineno, node.col_offset) < begin]
     return max(before or found, key=lambda node: node.col_offset, default=None)
 
 
@@ -230,7 +238,7 @@ class _Plain(ast.NodeTransformer):
 
     visit_ImportFrom = visit_Import
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def visit_FunctionDef(self, node: Any) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
 

@@ -82,20 +82,19 @@ def _kept(kind: type[Experiment]) -> xr.Dataset | None:
     return _read(*_state(kind)) if path(kind.paper()).is_file() else None
 
 
-def _state(kind: type[Experiment]) -> tuple[Path, type[Experiment], tuple[int, ...]]:
+def _state(kind: type[Experiment]) -> tuple[Path, str, str, tuple[int, ...]]:
     """Return what the contents of an experiment's recording are remembered by."""
     source = path(kind.paper())
     status = source.stat()
-    return source, kind, (status.st_mtime_ns, status.st_size, status.st_ino)
+    return source, kind.paper(), kind.__name__, (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 @functools.lru_cache(maxsize=16)
-def _read(source: Path, kind: type[Experiment], stamp: tuple[int, ...]) -> xr.Dataset | None:
+def _read(source: Path, paper: str, name: str, stamp: tuple[int, ...]) -> xr.Dataset | None:
     """Read one group; `stamp` tells one state of the file from another."""
     import h5py
     import xarray as xr
 
-    paper, name = kind.paper(), kind.__name__
     anew = f"make it anew with `reglab record {paper.split('/')[1]}`"
     try:
         with h5py.File(source) as file:
@@ -105,7 +104,7 @@ def _read(source: Path, kind: type[Experiment], stamp: tuple[int, ...]) -> xr.Da
                 return None
             coded = xr.load_dataset(source, engine="h5netcdf", group=name, mask_and_scale=False)
             if coded.attrs.pop("checksum", "") == _checksum(coded):
-                return _described(_decode(coded), kind)
+                return _described(_decode(coded), catalogue.experiment(paper, name))
             raise ValueError("the checksum differs")
     except Exception as error:  # whatever the libraries say about bytes that make no sense
         raise ValueError(f"{source}: a recording that is cut short or damaged; {anew}") from error
@@ -193,26 +192,32 @@ def _outdated(kind: type[Experiment], grid: xr.Dataset) -> str:
         return "the code of the paper has changed"
     if grid.attrs["digest"] != digest(kind):
         return "its grid has changed"
-    held = _held(*_state(kind))
-    for name, use in uses(kind).items():
-        arms, whole = held.get(name, (set(), False))
+    held, needed = _held(*_state(kind)), uses(kind)
+    for name, use in needed.items():
         partly = name in kind.may_be_nan
-        if name not in held or not (partly or ((whole or not use.whole) and arms >= use.arms)):
+        if name not in held or not (partly or (held[name].arms >= use.arms and held[name].whole >= use.whole)):
             return "a picture shows what was not recorded"
     return ""
 
 
+class Held(NamedTuple):
+    """What a recording has of a variable: the arms with numbers, and whether curves go beyond one position."""
+
+    arms: set[str]
+    whole: bool
+
+
 @functools.lru_cache(maxsize=16)
-def _held(source: Path, kind: type[Experiment], stamp: tuple[int, ...]) -> dict[str, tuple[set[str], bool]]:
-    """Return of each recorded variable which arms have numbers, and whether curves have them beyond one position."""
-    grid, found = _read(source, kind, stamp), {}
+def _held(source: Path, paper: str, name: str, stamp: tuple[int, ...]) -> dict[str, Held]:
+    """Return what was recorded of each variable."""
+    grid, kind, found = _read(source, paper, name, stamp), catalogue.experiment(paper, name), {}
     assert grid is not None
-    for name, values in grid.data_vars.items():
+    for variable, values in grid.data_vars.items():
         known = values.notnull()
         along = [dim for dim in values.dims if dim not in ("arm", "seed", *kind.grid) and values.sizes[dim] > 1]
         whole = all(int(known.any([one for one in values.dims if one != dim]).sum()) != 1 for dim in along)
         arms = known.any([dim for dim in values.dims if dim != "arm"]) if "arm" in values.dims else None
-        found[str(name)] = (set(kind.arms if arms is None else grid.arm.values[arms.values].tolist()), whole)
+        found[str(variable)] = Held(set(kind.arms if arms is None else grid.arm.values[arms.values].tolist()), whole)
     return found
 
 
