@@ -271,7 +271,7 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of tables.")] = False,
     stale: Annotated[
-        bool, typer.Option("--stale", help="Only papers whose code changed since they were measured.")
+        bool, typer.Option("--stale", help="Only claims whose code changed since they were measured.")
     ] = False,
     keys: Annotated[
         list[str] | None,
@@ -283,8 +283,8 @@ def check(
 ) -> None:
     """Measure the claims of papers, write them to data/claims/, and fail when an essential one does not hold.
 
-    The exit status is 1 when the verdict of an essential claim is not "holds", and with --robust when a verdict is not
-    the stored one.
+    With --stale the other claims stay as they were measured. The exit status is 1 when the verdict of an essential
+    claim is not "holds", and with --robust when a verdict is not the stored one.
     """
     if robust:
         _check_robust(papers, bool(seeds or as_json or stale or keys))
@@ -293,15 +293,17 @@ def check(
         names = list(dict.fromkeys(catalogue.find(name) for name in papers or catalogue.SLUGS))
         from reglab import claims
 
-        fresh = [name for name in names if stale and not claims.stale(name)]
-        names = [name for name in names if name not in fresh]
+        looked = names if stale else []
+        outdated = {name: claims.outdated(name) for name in looked}
+        kept = [record for name in looked for record in (claims.read(name) or {"claims": []})["claims"]]
+        bad = [record for record in kept if _bad(record) and record["key"] not in outdated[record["paper"]]]
+        names = [name for name in names if not stale or claims.stale(name)]
         wanted = _wanted(names, keys) if keys and names else None
         for name in names:
             folder = claims.path(name).parent
             folder.mkdir(parents=True, exist_ok=True)
             _can_make_files(folder, claims.path(name).name)
     records: list[dict[str, Any]] = []
-    bad = [record for name in fresh for record in (claims.read(name) or {})["claims"] if _bad(record)]
     for record in bad:
         _say(f"{record['paper']}: the essential claim {record['key']!r} was measured as: {record['verdict']}")
     if stale and not names:
@@ -315,7 +317,7 @@ def check(
 
             if wanted is not None and not wanted[name]:
                 continue
-            measured = claims.measure(name, seeds, wanted[name] if wanted else None, progress=report)
+            measured = claims.measure(name, seeds, wanted[name] if wanted else outdated.get(name), progress=report)
             records += measured
             own = all(claim.seeds == (seeds or claim.seeds) for claim in catalogue.module(name).CLAIMS)
             if own and wanted is None:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reglab import alarms, catalogue, experiment, recorded
+from reglab import alarms, catalogue, digests, experiment, recorded
 from reglab.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Sweep:
         """Where finished grid points are kept: another folder for other code (the core's too), settings or versions."""
         core = sorted(Path(experiment.__file__).parent.glob("*.py"))
         depends = [recorded.digest(self.kind), self.kind.make(self.settings).settings(), self.seeds, _versions()]
-        depends += [catalogue.code_digest(file.read_text(encoding="utf-8")) for file in core]
+        depends += [digests.of_code(file.read_text(encoding="utf-8")) for file in core]
         key = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
         return CACHE / self.kind.paper() / self.kind.__name__ / key
 
@@ -243,7 +243,7 @@ def _threads_as_before() -> Iterator[None]:
 
 def _keep(sweep: Sweep, place: tuple[int, ...], data: xr.Dataset) -> None:
     """Keep a finished grid point, at once; raises `RuntimeError` when its worker has other code or versions."""
-    own = [experiment.code_digest(sweep.kind.paper()), _versions()]
+    own = [digests.of_experiment(sweep.kind), _versions()]
     if [data.attrs["digest"], json.loads(data.attrs["versions"])] != own:
         raise RuntimeError(f"a worker has other code or versions than this computer: {data.attrs['versions']}")
     file = sweep.file(place)

@@ -18,7 +18,7 @@ import small_recording
 import torch
 import xarray as xr
 
-from reglab import catalogue, cli, experiment, recorded, sweep
+from reglab import catalogue, cli, digests, experiment, recorded, sweep
 from reglab.data import Seeds
 from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob
 
@@ -170,13 +170,13 @@ def test_points_of_other_code_or_settings_are_not_taken(small: sweep.Sweep, monk
         patch.setattr(small.kind, "grid", {"spread": (0.1, 0.3), "ratio": (0.3, 0.9)})
         folders.add(other())
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "code_digest", lambda name: "0" * 16)
+        patch.setattr(digests, "of_experiment", lambda kind: "0" * 16)
         folders.add(other())
     with monkeypatch.context() as patch:
         patch.setattr(torch, "__version__", "1.0")
         folders.add(other())
     with monkeypatch.context() as patch:
-        patch.setattr(catalogue, "code_digest", lambda text: "0" * 16)
+        patch.setattr(digests, "of_code", lambda text: "0" * 16)
         folders.add(other())
     assert len(folders) == 7
 
@@ -337,15 +337,15 @@ def test_check_tells_what_is_stale(small: sweep.Sweep, inside: Inside, monkeypat
     status, table, message = inside("record", PAPER, "--check")
     assert status == 0 and "current" in table and not message
     with monkeypatch.context() as patch:
-        patch.setattr(catalogue, "code_digest", lambda text: "0" * 16)  # of the core: no grid is stale by that
+        patch.setattr(digests, "of_code", lambda text: "0" * 16)  # of the core: no grid is stale by that
         assert inside("record", PAPER, "--check")[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "code_digest", lambda name: "0" * 16)
+        patch.setattr(digests, "of_experiment", lambda kind: "0" * 16)
         status, table, _ = inside("record", PAPER, "--check")
         assert status == 1 and "the code of the paper has changed" in table
     monkeypatch.setattr(small.kind, "grid", {"spread": (0.1, 0.3), "ratio": (0.3, 0.9)})
     status, table, _ = inside("record", PAPER, "--check")
-    assert status == 1 and "its knobs or its grid have changed" in table
+    assert status == 1 and "its grid has changed" in table
     recorded.path(PAPER).write_bytes(b"nothing")
     status, table, _ = inside("record", PAPER, "--check")
     assert status == 1 and "cut short or damaged" in table
