@@ -343,14 +343,17 @@ def _check_robust(papers: Sequence[str] | None, more: bool) -> None:
         if more:
             raise ValueError("--robust compares with what is stored; it takes no other option")
         names = list(dict.fromkeys(catalogue.find(name) for name in papers or catalogue.SLUGS))
-    changed = []
+    bad = False
     with _progress() as bar:
         for name in bar.track(names, description="robust claims"):
             with _explained(Failed):
-                changed += claims.changed(name)
-    for sentence in changed:
-        _error(sentence)
-    if changed:
+                changed = claims.changed(name)
+            bad = bad or bool(changed)
+            for sentence in changed:
+                _error(sentence)
+            if not changed:
+                _say(f"{name}: the robust claims get their stored verdicts.")
+    if bad:
         raise typer.Exit(1)
 
 

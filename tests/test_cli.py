@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -358,3 +359,25 @@ def test_check_writes_what_it_measured(inside: Reglab, tmp_path: Path, monkeypat
     claims.path(NAME).parent.write_text("a file where the folder should be")
     refused = inside("check", PAPER)
     assert refused.returncode == 2 and refused.stderr.startswith("Error: ") and "labels" in refused.stderr
+
+
+def test_robust_claims_are_compared_with_what_is_stored(
+    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = catalogue.module(NAME)
+    (quick,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
+    (record,) = (record for record in (claims.read(NAME) or {})["claims"] if record["key"] == "time scales")
+    monkeypatch.setattr(module, "CLAIMS", (dataclasses.replace(quick, robust=True), *module.CLAIMS[:2]))
+    before = stored()
+    same = inside("check", PAPER, "--robust")
+    assert same.returncode == 0 and "robust claims get their stored verdicts" in same.stderr and stored() == before
+    wrong = inside("check", PAPER, "--robust", "--seeds", "2")
+    assert wrong.returncode == 2 and "--robust compares with what is stored" in wrong.stderr
+
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    missing = inside("check", PAPER, "--robust")
+    assert missing.returncode == 1 and "run `reglab check early_learning`" in missing.stderr
+    claims.write(NAME, [record | {"verdict": "does not hold"}])
+    other = inside("check", PAPER, "--robust")
+    assert other.returncode == 1 and "'time scales' was stored as 'does not hold'" in other.stderr
+    assert "`reglab check early_learning --robust`" in other.stderr
