@@ -135,8 +135,8 @@ def other_verdict(claim: Claim, effect: float, low: float, high: float, seeds: i
     """Return the probability that a claim that holds is measured again as not holding, if every seed is another draw.
 
     The arguments are what was measured. The effect of a seed is normal with the measured mean and spread: for the rule
-    "interval" this is the noncentral t distribution, for "every seed" the probability of the outermost of `seeds`
-    draws, with the spread that their range suggests. That is more than rounding does, which leaves data and first weights as
+    "interval" this is the noncentral t distribution, for "every seed" the probability of the outermost of `seeds`,
+    with the spread that their range suggests. That is more than rounding does, which leaves data and first weights as
     they are. What was measured without spread (always so for the rule "exact", which is for closed forms) knows
     rounding only: 0 if the bound is further off than that. Raises `ValueError` for the rule "bootstrap", whose
     distribution is not known.

@@ -191,27 +191,17 @@ def measure(
     return records
 
 
-def changed(name: str) -> list[str]:
-    """Measure the robust claims of a paper again; return a sentence for each whose verdict is not the stored one.
+def again(name: str, robust: bool = False) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Measure the claims of a paper again, or its robust ones; return of each the stored and the new record.
 
-    Raises `ValueError` when a robust claim was never measured.
+    Raises `ValueError` when a claim was never measured.
     """
-    keys = [claim.key for claim in catalogue.module(name).CLAIMS if claim.robust]
+    keys = [claim.key for claim in catalogue.module(name).CLAIMS if claim.robust or not robust]
     stored = {record["key"]: record for record in (read(name) or {"claims": []})["claims"]}
     slug = catalogue.find(name).split("/")[1]
     if missing := [key for key in keys if key not in stored]:
         raise ValueError(f"{slug}: {missing[0]!r} was never measured; run `reglab check {slug}`")
-    found = []
-    for record in measure(name, keys=keys):
-        before = stored[record["key"]]
-        if record["verdict"] != before["verdict"]:
-            found.append(
-                f"{slug}: {record['key']!r} was stored as {before['verdict']!r} ({before['effect']} against "
-                f"{before['bound']}) and is now {record['verdict']!r} ({record['effect']}). By luck this happens once "
-                f"in ten million runs at most. If the change is meant, measure again: `reglab check {slug}`; if not, "
-                f"this repeats it alone: `reglab check {slug} --robust`"
-            )
-    return found
+    return [(stored[record["key"]], record) for record in measure(name, keys=keys)]
 
 
 KEPT = ("key", "digest", "date", "effect", "low", "high", "verdict")

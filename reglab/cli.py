@@ -277,8 +277,11 @@ def check(
         list[str] | None,
         typer.Option("--claim", metavar="KEY", help="Only this claim; may be repeated; then nothing is written."),
     ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Say what differs from what is stored; nothing is written.")
+    ] = False,
     robust: Annotated[
-        bool, typer.Option(help="Only claims that luck does not change; then nothing is written.")
+        bool, typer.Option("--robust", help="The same for the claims that luck does not change.")
     ] = False,
 ) -> None:
     """Measure the claims of papers, write them to data/claims/, and fail when an essential one does not hold.
@@ -286,8 +289,11 @@ def check(
     With --stale the other claims stay as they were measured. The exit status is 1 when the verdict of an essential
     claim is not "holds", and with --robust when a verdict is not the stored one.
     """
-    if robust:
-        _check_robust(papers, bool(seeds or as_json or stale or keys))
+    if robust or compare:
+        with _explained():
+            if seeds or as_json or stale or keys:
+                raise ValueError("--robust and --compare measure as it was stored; they take no other option")
+        _check_again(papers, robust)
         return
     with _explained():
         names = list(dict.fromkeys(catalogue.find(name) for name in papers or catalogue.SLUGS))
@@ -337,23 +343,40 @@ def check(
         raise typer.Exit(1)
 
 
-def _check_robust(papers: Sequence[str] | None, more: bool) -> None:
-    """Measure the robust claims again; ends with status 1 when a verdict is not the stored one."""
+def _check_again(papers: Sequence[str] | None, robust: bool) -> None:
+    """Measure claims again and say what differs from what is stored.
+
+    Ends with status 1 when a robust claim has another verdict, or an essential one does not hold.
+    """
     from reglab import claims
 
     with _explained():
-        if more:
-            raise ValueError("--robust compares with what is stored; it takes no other option")
         names = list(dict.fromkeys(catalogue.find(name) for name in papers or catalogue.SLUGS))
-    changed = []
+    failed = False
     with _progress() as bar:
-        for name in bar.track(names, description="robust claims"):
+        for name in bar.track(names, description="robust claims" if robust else "all claims"):
             with _explained(Failed):
-                changed += claims.changed(name)
-    for sentence in changed:
-        _error(sentence)
-    if changed:
+                found = claims.again(name, robust)
+            for before, now in found:
+                if _told(before) != _told(now):
+                    _say(f"Differs: {name}, {now['key']!r}: stored {_told(before)}, now {_told(now)}")
+                if (robust and now["verdict"] != before["verdict"]) or _bad(now):
+                    failed = True
+                    _error(
+                        f"{name}: {now['key']!r} {now['verdict']}: {now['effect']} against {now['bound']}; it was "
+                        f"stored as {before['verdict']!r}. If the change is meant, measure again: `reglab check "
+                        f"{name.split('/')[1]}`" + (". By luck this happens once in ten million runs" if robust else "")
+                    )
+            same = sum(before["verdict"] == now["verdict"] for before, now in found)
+            _say(f"{name}: {same} of {len(found)} {'robust ' if robust else ''}claims get their stored verdicts")
+    if failed:
         raise typer.Exit(1)
+
+
+def _told(record: dict[str, Any]) -> str:
+    """Return what was measured of a claim, with the digits that a page shows."""
+    numbers = ["none" if record[key] is None else f"{record[key]:.3g}" for key in ("effect", "low", "high")]
+    return f"{numbers[0]} [{numbers[1]}, {numbers[2]}] {record['verdict']}"
 
 
 def _bad(record: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -407,3 +408,42 @@ def test_check_writes_what_it_measured(inside: Reglab, tmp_path: Path, monkeypat
     claims.path(NAME).parent.write_text("a file where the folder should be")
     refused = inside("check", PAPER)
     assert refused.returncode == 2 and refused.stderr.startswith("Error: ") and "labels" in refused.stderr
+
+
+def test_robust_claims_are_compared_with_what_is_stored(
+    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = catalogue.module(NAME)
+    (quick,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
+    (record,) = (record for record in (claims.read(NAME) or {})["claims"] if record["key"] == "time scales")
+    monkeypatch.setattr(module, "CLAIMS", (dataclasses.replace(quick, robust=True), *module.CLAIMS[:2]))
+    before = stored()
+    same = inside("check", PAPER, "--robust")
+    assert same.returncode == 0 and "1 of 1 robust claims get their stored verdicts" in same.stderr
+    assert stored() == before
+    wrong = inside("check", PAPER, "--robust", "--seeds", "2")
+    assert wrong.returncode == 2 and "they take no other option" in wrong.stderr
+
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    missing = inside("check", PAPER, "--robust")
+    assert missing.returncode == 1 and "run `reglab check early_learning`" in missing.stderr
+    claims.write(NAME, [record | {"verdict": "does not hold"}])
+    other = inside("check", PAPER, "--robust")
+    assert other.returncode == 1 and "it was stored as 'does not hold'" in other.stderr
+    assert "`reglab check early_learning`" in other.stderr
+
+
+def test_all_claims_are_compared_and_what_differs_is_told(
+    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = catalogue.module(NAME)
+    quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "Separability"))
+    monkeypatch.setattr(module, "CLAIMS", quick)
+    records = [one for one in (claims.read(NAME) or {})["claims"] if one["key"] in [claim.key for claim in quick]]
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    claims.write(NAME, [records[0] | {"effect": 0.5, "verdict": "unclear"}, *records[1:]])
+    before = claims.path(NAME).read_bytes()
+    done = inside("check", PAPER, "--compare")
+    assert done.returncode == 0 and claims.path(NAME).read_bytes() == before, "all hold, whatever was stored"
+    assert f"Differs: {NAME}, {records[0]['key']!r}: stored 0.5 [" in done.stderr and "holds" in done.stderr
+    assert f"{len(quick) - 1} of {len(quick)} claims get their stored verdicts" in done.stderr
