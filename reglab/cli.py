@@ -430,7 +430,7 @@ def record(
     """Compute the grids that the website replays, and write them to data/recorded/.
 
     What was finished before a stop is kept; the same command goes on from there. With --check the exit status is 1 when
-    a grid is stale: the code of its paper, its knobs or its grid have changed. With --spot it is 1 when a point comes
+    a grid is stale: what it computes or its values have changed. With --spot it is 1 when a point comes
     out otherwise than recorded.
     """
     with _explained():

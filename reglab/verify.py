@@ -176,7 +176,7 @@ def _start(job: Job, log: Path) -> _Running:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Return a table in Markdown of what was checked, and of what differs from what is stored, or what was said last."""
+    """Return a table in Markdown of what was checked: what differs from what is stored, or else what was said last."""
     rows = ["| Paper | Check | | Seconds | It said |", "|---|---|---|---|---|"]
     for one in outcomes:
         lines = one.said.splitlines() or [""]
