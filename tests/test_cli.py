@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,24 +30,6 @@ def stored() -> bytes | None:
     """Return the lab's own file of measured claims, which these tests never change."""
     path = claims.path(NAME)
     return path.read_bytes() if path.exists() else None
-
-
-@pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Reglab]:
-    """Return a function that runs the command inside this process, which saves the two seconds of a start."""
-
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["reglab", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        code = stopped.value.code
-        assert isinstance(code, int)
-        return subprocess.CompletedProcess([], code, *capsys.readouterr())
-
-    before = signal.getsignal(signal.SIGTERM)
-    yield run
-    signal.signal(signal.SIGTERM, before)
 
 
 # ------------------------------------------------------------------------------------------------------ help and list
