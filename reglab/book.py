@@ -141,6 +141,7 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
     for name, content in measured.items():
         paper = catalogue.paper(name)
         scaled = {claim["experiment"]: claim["scaled"] for claim in content["claims"] if claim["scaled"]}
+        last = ", the last" if " to " in content["date"] else ""
         versions = ", ".join(f"{package} {version}" for package, version in content["versions"].items())
         pieces.append(
             f"(claims-{paper.slug})=\n## {_plain(paper.short)}: {_plain(paper.title)}\n\n"
@@ -150,12 +151,12 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
             + "".join(_row(claim) for claim in content["claims"])
             + "```\n\n"
             + "".join(f"What was scaled down in {kind}: {_plain(text)}.\n\n" for kind, text in scaled.items())
-            + f"Measured on {content['date']} with {_plain(versions)}; code digest `{content['digest']}`.\n"
+            + f"Measured on {content['date']}{last} with {_plain(versions)}.\n"
         )
-        if content["digest"] != catalogue.digest(name):
+        if content["stale"]:
             pieces.append(
                 ":::{attention}\nThe code of this paper has changed since these claims were measured. "
-                f"`reglab check {name.split('/')[1]}` measures them anew.\n:::\n"
+                f"`reglab check --stale {name.split('/')[1]}` measures anew what it changes.\n:::\n"
             )
     missing = [_plain(catalogue.paper(name).short) for name in catalogue.SLUGS if name not in measured]
     if measured and missing:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
-import hashlib
 import importlib
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -151,45 +148,3 @@ def experiment(name: str, label: str = "") -> type[Any]:
     near = difflib.get_close_matches(label, known, n=1, cutoff=0.4)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise KeyError(f"paper {find(name)!r} has no experiment {label!r}{hint} (it has: {', '.join(known)})")
-
-
-def digest(name: str) -> str:
-    """Return the digest of what a paper computes: its syntax tree without comments, docstrings and formatting.
-
-    The tree of the part's `_shared.py` belongs to it when the paper imports it. 16 hexadecimal digits.
-    """
-    part, slug = find(name).split("/")
-    folder = Path(__file__).parent / "papers" / part
-    text = (folder / f"{slug}.py").read_text(encoding="utf-8")
-    if "_shared" in text:
-        text += (folder / "_shared.py").read_text(encoding="utf-8")
-    return code_digest(text)
-
-
-_PARSING = threading.Lock()
-"""Python 3.11 parses in one thread at a time, or fails."""
-
-
-def code_digest(text: str) -> str:
-    """Return the digest of some code: of its syntax tree without comments, docstrings and formatting."""
-    with _PARSING:
-        tree = ast.parse(text)
-    return hashlib.sha256(repr(list(_canonical(tree))).encode()).hexdigest()[:16]
-
-
-def _canonical(node: ast.AST) -> Iterator[Any]:
-    """Walk a syntax tree as plain values that do not depend on the Python version (empty fields are left out)."""
-    yield type(node).__name__
-    for field, value in ast.iter_fields(node):
-        if field == "body" and isinstance(value, list):
-            value = [child for child in value if not _is_docstring(child)]
-        children = value if isinstance(value, list) else [value]
-        for child in children:
-            if isinstance(child, ast.AST):
-                yield field, tuple(_canonical(child))
-            elif child is not None or isinstance(value, list):
-                yield field, repr(child)
-
-
-def _is_docstring(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 import reglab
-from reglab import catalogue, files
+from reglab import catalogue, digests, files
 from reglab.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ class Claim:
     `text` is our statement and `reported` the paper's, with its number; `of` is the experiment and `at` names the
     settings it is run at (everything else default). `effect` takes those data sets in that order and returns one
     number per seed (rules "interval", "every seed") or one number ("exact", "bootstrap"). Exactly one of `above`,
-    `below`, `within` is the bound. `why` explains a claim that fails.
+    `below`, `within` is the bound. `why` explains a claim that fails. A `robust` one gets the same verdict from another
+    draw of all its seeds, too (`reglab.alarms` says how likely), and takes seconds.
     """
 
     key: str
@@ -86,6 +87,7 @@ class Claim:
     essential: bool = False
     seeds: int = 8
     why: str = ""
+    robust: bool = False
 
     def __post_init__(self) -> None:
         if sum(bound is not None for bound in (self.above, self.below, self.within)) != 1:
@@ -164,6 +166,7 @@ def measure(
         if unknown:
             raise KeyError(f"{name!r} has no claim {sorted(unknown)[0]!r}; it has: {', '.join(c.key for c in claims)}")
         claims = [claim for claim in claims if claim.key in wanted]
+    measured = {claim.key: digests.of_claim(claim) for claim in claims}  # of the code that is measured
 
     def needed(claim: Claim) -> list[tuple[Experiment, int]]:
         count = claim.seeds if seeds is None else seeds
@@ -179,30 +182,48 @@ def measure(
 
         results[experiment, count] = experiment.run(count, progress=report)
 
-    records = []
+    records, today = [], datetime.date.today().isoformat()
     for claim in claims:
         found, verdict = claim.judge([results[run] for run in needed(claim)])
-        records.append(
-            {
-                "key": claim.key,
-                "paper": catalogue.find(name),
-                "experiment": claim.of.__name__,
-                "claim": claim.text,
-                "essential": claim.essential,
-                "effect": _number(found.mean),
-                "low": _number(found.low),
-                "high": _number(found.high),
-                "bound": claim.bound,
-                "rule": claim.rule,
-                "verdict": verdict,
-                "seeds": claim.seeds if seeds is None else seeds,
-                "settings": {label: dict(settings) for label, settings in claim.at.items()},
-                "reported": claim.reported,
-                "scaled": claim.of.scaled,
-                "why": claim.why if verdict != "holds" else "",
-            }
-        )
+        numbers = {key: _number(value) for key, value in zip(("effect", "low", "high"), found, strict=True)}
+        kept = {"key": claim.key, "digest": measured[claim.key], "date": today, **numbers, "verdict": verdict}
+        records.append(_described(name, claim, kept) | {"seeds": claim.seeds if seeds is None else seeds})
     return records
+
+
+def again(name: str, robust: bool = False) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Measure the claims of a paper again, or its robust ones; return of each the stored and the new record.
+
+    Raises `ValueError` when a claim was never measured.
+    """
+    keys = [claim.key for claim in catalogue.module(name).CLAIMS if claim.robust or not robust]
+    stored = {record["key"]: record for record in (read(name) or {"claims": []})["claims"]}
+    slug = catalogue.find(name).split("/")[1]
+    if missing := [key for key in keys if key not in stored]:
+        raise ValueError(f"{slug}: {missing[0]!r} was never measured; run `reglab check {slug}`")
+    return [(stored[record["key"]], record) for record in measure(name, keys=keys)]
+
+
+KEPT = ("key", "digest", "date", "effect", "low", "high", "verdict")
+"""What is kept of a measured claim; everything else is said by the code."""
+
+
+def _described(name: str, claim: Claim, measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a claim: what was measured, and what the code says of it."""
+    return {
+        **{key: measured[key] for key in KEPT},
+        "paper": catalogue.find(name),
+        "experiment": claim.of.__name__,
+        "claim": claim.text,
+        "essential": claim.essential,
+        "bound": claim.bound,
+        "rule": claim.rule,
+        "seeds": claim.seeds,
+        "settings": {label: dict(settings) for label, settings in claim.at.items()},
+        "reported": claim.reported,
+        "scaled": claim.of.scaled,
+        "why": claim.why if measured["verdict"] != "holds" else "",
+    }
 
 
 def _number(value: float) -> float | None:
@@ -216,20 +237,25 @@ def path(name: str) -> Path:
 
 
 def write(name: str, records: Sequence[Mapping[str, Any]]) -> Path:
-    """Write measured claims with versions, digest and date, atomically; returns the path."""
+    """Write measured claims with versions, atomically; returns the path.
+
+    What was measured before of other claims of the paper stays. Raises `ValueError` as `read` does.
+    """
     import torch
 
+    declared = [claim.key for claim in catalogue.module(name).CLAIMS]
+    measured = {record["key"]: {key: record[key] for key in KEPT} for record in records}
+    before = {} if set(declared) <= set(measured) else _kept(name)["claims"]
+    kept = {**before, **measured}
     content = {
         "paper": catalogue.find(name),
-        "digest": catalogue.digest(name),
-        "date": datetime.date.today().isoformat(),
         "versions": {
             "reglab": reglab.__version__,
             "python": platform.python_version(),
             "numpy": np.__version__,
             "torch": torch.__version__,
         },
-        "claims": list(records),
+        "claims": [kept[key] for key in declared if key in kept],
     }
     target = path(name)
     with files.at_once(target) as temporary:
@@ -238,19 +264,48 @@ def write(name: str, records: Sequence[Mapping[str, Any]]) -> Path:
     return target
 
 
-def read(name: str) -> dict[str, Any] | None:
-    """Return what `write` kept, or None when nothing was measured yet; raises `ValueError` for a damaged file."""
+def _kept(name: str) -> dict[str, Any]:
+    """Return what the file of a paper holds, its records by key; `ValueError` for a damaged file."""
     source = path(name)
     if not source.is_file():
-        return None
+        return {"versions": {}, "claims": {}}
     try:
         content = json.loads(source.read_text(encoding="utf-8"))
-        return {"claims": content["claims"], **content}
+        records = [{key: record[key] for key in KEPT} for record in content["claims"]]
+        return {"versions": content["versions"], "claims": {record["key"]: record for record in records}}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{source}: not a readable claims file; make it anew with `reglab check {name}`") from error
 
 
+def read(name: str) -> dict[str, Any] | None:
+    """Return what was measured of a paper, or None when nothing was; raises `ValueError` for a damaged file.
+
+    `claims` has one record for each claim that the paper declares and that was measured: numbers and verdict from the
+    file, words from the code. `date` tells when (the first and the last day, where they differ), `versions` with what
+    the last one was measured, `stale` whether any must be measured again.
+    """
+    kept = _kept(name)
+    measured = [claim for claim in catalogue.module(name).CLAIMS if claim.key in kept["claims"]]
+    if not measured:
+        return None
+    records = [_described(name, claim, kept["claims"][claim.key]) for claim in measured]
+    days = sorted(record["date"] for record in records)
+    return {
+        "paper": catalogue.find(name),
+        "date": days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}",
+        "versions": kept["versions"],
+        "stale": stale(name),
+        "claims": records,
+    }
+
+
+def outdated(name: str) -> list[str]:
+    """Return which claims of a paper must be measured: never measured, or what they depend on has changed since."""
+    kept = {key: record["digest"] for key, record in _kept(name)["claims"].items()}
+    return [claim.key for claim in catalogue.module(name).CLAIMS if kept.get(claim.key) != digests.of_claim(claim)]
+
+
 def stale(name: str) -> bool:
-    """Tell whether the claims of a paper must be measured anew: never measured, or its code has changed since."""
-    content = read(name)
-    return content is None or content.get("digest") != catalogue.digest(name)
+    """Tell whether what was measured of a paper is not what it claims: some claims are outdated, or there no longer."""
+    declared = {claim.key for claim in catalogue.module(name).CLAIMS}
+    return bool(outdated(name)) or not declared.issuperset(_kept(name)["claims"])

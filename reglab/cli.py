@@ -271,30 +271,45 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of tables.")] = False,
     stale: Annotated[
-        bool, typer.Option("--stale", help="Only papers whose code changed since they were measured.")
+        bool, typer.Option("--stale", help="Only claims whose code changed since they were measured.")
     ] = False,
     keys: Annotated[
         list[str] | None,
         typer.Option("--claim", metavar="KEY", help="Only this claim; may be repeated; then nothing is written."),
     ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Say what differs from what is stored; nothing is written.")
+    ] = False,
+    robust: Annotated[
+        bool, typer.Option("--robust", help="The same for the claims that luck does not change.")
+    ] = False,
 ) -> None:
     """Measure the claims of papers, write them to data/claims/, and fail when an essential one does not hold.
 
-    The exit status is 1 when the verdict of an essential claim is not "holds".
+    With --stale the other claims stay as they were measured. The exit status is 1 when the verdict of an essential
+    claim is not "holds", and with --robust when a verdict is not the stored one.
     """
+    if robust or compare:
+        with _explained():
+            if seeds or as_json or stale or keys:
+                raise ValueError("--robust and --compare measure as it was stored; they take no other option")
+        _check_again(papers, robust)
+        return
     with _explained():
         names = list(dict.fromkeys(catalogue.find(name) for name in papers or catalogue.SLUGS))
         from reglab import claims
 
-        fresh = [name for name in names if stale and not claims.stale(name)]
-        names = [name for name in names if name not in fresh]
+        looked = names if stale else []
+        outdated = {name: claims.outdated(name) for name in looked}
+        kept = [record for name in looked for record in (claims.read(name) or {"claims": []})["claims"]]
+        bad = [record for record in kept if _bad(record) and record["key"] not in outdated[record["paper"]]]
+        names = [name for name in names if not stale or claims.stale(name)]
         wanted = _wanted(names, keys) if keys and names else None
         for name in names:
             folder = claims.path(name).parent
             folder.mkdir(parents=True, exist_ok=True)
             _can_make_files(folder, claims.path(name).name)
     records: list[dict[str, Any]] = []
-    bad = [record for name in fresh for record in (claims.read(name) or {})["claims"] if _bad(record)]
     for record in bad:
         _say(f"{record['paper']}: the essential claim {record['key']!r} was measured as: {record['verdict']}")
     if stale and not names:
@@ -308,7 +323,7 @@ def check(
 
             if wanted is not None and not wanted[name]:
                 continue
-            measured = claims.measure(name, seeds, wanted[name] if wanted else None, progress=report)
+            measured = claims.measure(name, seeds, wanted[name] if wanted else outdated.get(name), progress=report)
             records += measured
             own = all(claim.seeds == (seeds or claim.seeds) for claim in catalogue.module(name).CLAIMS)
             if own and wanted is None:
@@ -326,6 +341,42 @@ def check(
     if bad:
         _say(f"Essential claims that do not hold: {', '.join(repr(record['key']) for record in bad)}")
         raise typer.Exit(1)
+
+
+def _check_again(papers: Sequence[str] | None, robust: bool) -> None:
+    """Measure claims again and say what differs from what is stored.
+
+    Ends with status 1 when a robust claim has another verdict, or an essential one does not hold.
+    """
+    from reglab import claims
+
+    with _explained():
+        names = list(dict.fromkeys(catalogue.find(name) for name in papers or catalogue.SLUGS))
+    failed = False
+    with _progress() as bar:
+        for name in bar.track(names, description="robust claims" if robust else "all claims"):
+            with _explained(Failed):
+                found = claims.again(name, robust)
+            for before, now in found:
+                if _told(before) != _told(now):
+                    _say(f"Differs: {name}, {now['key']!r}: stored {_told(before)}, now {_told(now)}")
+                if (robust and now["verdict"] != before["verdict"]) or _bad(now):
+                    failed = True
+                    _error(
+                        f"{name}: {now['key']!r} {now['verdict']}: {now['effect']} against {now['bound']}; it was "
+                        f"stored as {before['verdict']!r}. If the change is meant, measure again: `reglab check "
+                        f"{name.split('/')[1]}`" + (". By luck this happens once in ten million runs" if robust else "")
+                    )
+            same = sum(before["verdict"] == now["verdict"] for before, now in found)
+            _say(f"{name}: {same} of {len(found)} {'robust ' if robust else ''}claims get their stored verdicts")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _told(record: dict[str, Any]) -> str:
+    """Return what was measured of a claim, with the digits that a page shows."""
+    numbers = ["none" if record[key] is None else f"{record[key]:.3g}" for key in ("effect", "low", "high")]
+    return f"{numbers[0]} [{numbers[1]}, {numbers[2]}] {record['verdict']}"
 
 
 def _bad(record: dict[str, Any]) -> bool:
@@ -379,7 +430,7 @@ def record(
     """Compute the grids that the website replays, and write them to data/recorded/.
 
     What was finished before a stop is kept; the same command goes on from there. With --check the exit status is 1 when
-    a grid is stale: the code of its paper, its knobs or its grid have changed. With --spot it is 1 when a point comes
+    a grid is stale: what it computes or its values have changed. With --spot it is 1 when a point comes
     out otherwise than recorded.
     """
     with _explained():
@@ -434,7 +485,7 @@ def _spot(names: Sequence[str], text: str) -> None:
             try:
                 with _explained(Failed):
                     _say(sweep.spot(name, text))
-            except (Failed, sweep.Differs) as error:
+            except (Failed, sweep.DiffersError) as error:
                 bad += 1
                 _error(str(error))
     if bad:

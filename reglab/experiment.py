@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import functools
 import json
 import math
 import platform
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 import reglab
-from reglab import catalogue, files
+from reglab import digests, files
 from reglab.data import Seeds, as_seeds
 
 if TYPE_CHECKING:
@@ -140,6 +139,12 @@ class Var:
         """The axes one by one."""
         return tuple(self.axes.split())
 
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What results say about it: unit, names, and the ends of its range."""
+        ends = {key: bound for key, bound in (("low", self.low), ("high", self.high)) if bound is not None}
+        return {"units": self.unit, "long_name": self.label, "description": self.help, **ends}
+
 
 def share(axes: str, label: str, help: str) -> Var:
     """Declare a quantity that always lies between 0 and 1."""
@@ -154,6 +159,10 @@ class Axis:
     unit: str = "1"
     label: str = ""
     log: bool = False
+
+    def attributes(self, name: str) -> dict[str, Any]:
+        """Return what results say about an axis of this name."""
+        return {"long_name": self.label or name, "units": self.unit, "log": int(self.log)}
 
 
 @dataclass(frozen=True)
@@ -188,7 +197,7 @@ class Experiment:
     `scaled` (what was scaled down from the paper), `smoke` (a setting that runs in under a second), `grid` (what the
     website replays), `unaffected` (a knob of the grid -> arms that do not depend on it, which a recording computes
     once for all its values), `leeway` (by what share of its span over the grid a variable's mean over seeds may differ,
-    beyond chance, when a recorded point is computed anew), `equals_baseline` (settings and arms that must equal the
+    beyond luck, when a recorded point is computed anew), `equals_baseline` (settings and arms that must equal the
     baseline exactly) and `may_be_nan` (outputs that may be partly NaN where all is computed), and implement `axes` and
     `frames`.
     """
@@ -201,7 +210,7 @@ class Experiment:
     smoke: ClassVar[Mapping[str, Any]] = {}
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
     unaffected: ClassVar[Mapping[str, Sequence[str]]] = {}
-    leeway: ClassVar[float] = 0.02
+    leeway: ClassVar[float] = 0.005
     equals_baseline: ClassVar[Sequence[tuple[Mapping[str, Any], str]]] = ()
     may_be_nan: ClassVar[Sequence[str]] = ()
 
@@ -292,17 +301,11 @@ class Experiment:
         for name, axis in axes.items():
             values = np.array(axis.values)
             values = values.astype(object) if values.dtype.kind == "U" else values
-            coordinates[name] = (
-                name,
-                values,
-                {"long_name": axis.label or name, "units": axis.unit, "log": int(axis.log)},
-            )
+            coordinates[name] = (name, values, axis.attributes(name))
         sizes = {name: len(coordinate[1]) for name, coordinate in coordinates.items()}
         variables = {}
         for name, var in self.outputs.items():
-            attributes: dict[str, Any] = {"units": var.unit, "long_name": var.label, "description": var.help}
-            attributes |= {key: bound for key, bound in (("low", var.low), ("high", var.high)) if bound is not None}
-            variables[name] = (var.dims, np.full([sizes[dim] for dim in var.dims], np.nan), attributes)
+            variables[name] = (var.dims, np.full([sizes[dim] for dim in var.dims], np.nan), var.attributes)
         versions = {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__}
         provenance = {
             "paper": self.paper(),
@@ -310,7 +313,7 @@ class Experiment:
             "knobs": json.dumps(self.settings()),
             "reglab": reglab.__version__,
             "versions": json.dumps(versions),
-            "digest": code_digest(self.paper()),
+            "digest": digests.of_experiment(type(self)),
             "threads": torch.get_num_threads(),
         }
         return xr.Dataset(variables, coordinates, provenance)
@@ -328,15 +331,6 @@ class Experiment:
         for name, values in frame.values.items():
             target = data[name]
             target[{dim: at[dim] for dim in target.dims if dim in at}] = np.asarray(values, dtype=float)
-
-
-@functools.cache
-def code_digest(name: str) -> str:
-    """Return the digest of a paper's code that this process has loaded, "" for what is not in the catalogue.
-
-    It is remembered, since to compute it takes longer than a short run.
-    """
-    return catalogue.digest(name) if name in catalogue.SLUGS else ""
 
 
 def settings_of(data: xr.Dataset) -> dict[str, Any]:

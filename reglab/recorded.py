@@ -6,19 +6,18 @@ numbers are rounded to about 1/2000 of what they span over the grid (see `write`
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from reglab import catalogue, experiment, files
+from reglab import catalogue, digests, experiment, files
 from reglab.experiment import Experiment
 from reglab.views import Curves, Dots, Points, Shares
 
@@ -47,18 +46,17 @@ def path(name: str) -> Path:
     return FOLDER / f"{catalogue.find(name)}.nc"
 
 
-def digest(kind: type[Experiment], grid: Mapping[str, Any] | None = None) -> str:
-    """Return the digest of what a recording depends on: the paper's code, the knobs and the grid. 16 hex digits.
+def digest(kind: type[Experiment]) -> str:
+    """Return the digest of what a recording depends on: what the experiment computes, and where. 16 hex digits.
 
-    Comments and docstrings do not count, nor does the core of the lab.
+    Words and pictures do not count, nor does the core of the lab.
     """
-    knobs = {name: dataclasses.astuple(knob) for name, knob in kind.knobs().items()}
-    depends = [FORMAT, experiment.code_digest(kind.paper()), knobs, _plain(kind.grid if grid is None else grid)]
+    depends = [FORMAT, digests.of_experiment(kind), _plain(kind.grid), _plain(kind.unaffected)]
     return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
 
 
-def _plain(grid: Mapping[str, Any]) -> dict[str, list[Any]]:
-    return {name: list(values) for name, values in grid.items()}
+def _plain(values: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    return {name: list(several) for name, several in values.items()}
 
 
 # ---------------------------------------------------------------------------------------------------------- reading
@@ -71,6 +69,7 @@ def read(kind: type[Experiment]) -> xr.Dataset | None:
     not recorded is NaN. The attributes tell `paper`, `experiment`, `knobs` (the settings of all knobs, as JSON, with
     the defaults of the grid's knobs), `grid`, `digest`, `code`, `versions`, `tolerance` and `threads`; those of a
     variable also tell its `accuracy` (the most that rounding changed; `accuracy_log10` where logarithms were rounded).
+    Labels, units and descriptions are those of today's code.
     A recording of other code than today's is returned all the same: ask `stale`. Raises `ValueError` that names the
     path and says how to make it anew when the file is cut short, damaged or no recording of this paper.
     """
@@ -80,11 +79,14 @@ def read(kind: type[Experiment]) -> xr.Dataset | None:
 
 def _kept(kind: type[Experiment]) -> xr.Dataset | None:
     """Return what `read` does, but not as a copy: it must not be changed."""
+    return _read(*_state(kind)) if path(kind.paper()).is_file() else None
+
+
+def _state(kind: type[Experiment]) -> tuple[Path, str, str, tuple[int, ...]]:
+    """Return what the contents of an experiment's recording are remembered by."""
     source = path(kind.paper())
-    if not source.is_file():
-        return None
     status = source.stat()
-    return _read(source, kind.paper(), kind.__name__, (status.st_mtime_ns, status.st_size, status.st_ino))
+    return source, kind.paper(), kind.__name__, (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 @functools.lru_cache(maxsize=16)
@@ -102,11 +104,22 @@ def _read(source: Path, paper: str, name: str, stamp: tuple[int, ...]) -> xr.Dat
                 return None
             coded = xr.load_dataset(source, engine="h5netcdf", group=name, mask_and_scale=False)
             if coded.attrs.pop("checksum", "") == _checksum(coded):
-                return _decode(coded)
+                return _described(_decode(coded), catalogue.experiment(paper, name))
             raise ValueError("the checksum differs")
     except Exception as error:  # whatever the libraries say about bytes that make no sense
         raise ValueError(f"{source}: a recording that is cut short or damaged; {anew}") from error
     raise ValueError(f"{source}: not a recording of {paper} that this version of the lab can read; {anew}")
+
+
+def _described(data: xr.Dataset, kind: type[Experiment]) -> xr.Dataset:
+    """Let labels, units and descriptions be those that the experiment declares today."""
+    declared = {name: var.attributes for name, var in kind.outputs.items()}
+    declared |= {name: axis.attributes(name) for name, axis in kind().axes().items()}
+    for name, today in declared.items():
+        if name in data.variables:
+            kept = {key: value for key, value in data[name].attrs.items() if key not in _DESCRIBED or key in today}
+            data[name].attrs = kept | today
+    return data
 
 
 def has(setting: Experiment) -> bool:
@@ -140,7 +153,7 @@ def _place(setting: Experiment) -> dict[str, int] | None:
     """Return the position of a setting along the knobs of its recorded grid; None beside the grid or without one."""
     kind = type(setting)
     grid = _kept(kind) if kind.grid else None
-    if grid is None or grid.attrs["digest"] != digest(kind):
+    if grid is None or _outdated(kind, grid):
         return None
     base, place = experiment.settings_of(grid), {}
     for name, value in setting.settings().items():
@@ -170,9 +183,42 @@ def stale(kind: type[Experiment]) -> str:
         return str(error)
     if grid is None:
         return "not recorded"
-    if grid.attrs["code"] != experiment.code_digest(kind.paper()):
+    return _outdated(kind, grid)
+
+
+def _outdated(kind: type[Experiment], grid: xr.Dataset) -> str:
+    """Say what has changed since a grid was recorded; "" for nothing that matters."""
+    if grid.attrs["code"] != digests.of_experiment(kind):
         return "the code of the paper has changed"
-    return "" if grid.attrs["digest"] == digest(kind) else "its knobs or its grid have changed"
+    if grid.attrs["digest"] != digest(kind):
+        return "its grid has changed"
+    held, needed = _held(*_state(kind)), uses(kind)
+    for name, use in needed.items():
+        partly = name in kind.may_be_nan
+        if name not in held or not (partly or (held[name].arms >= use.arms and held[name].whole >= use.whole)):
+            return "a picture shows what was not recorded"
+    return ""
+
+
+class Held(NamedTuple):
+    """What a recording has of a variable: the arms with numbers, and whether curves go beyond one position."""
+
+    arms: set[str]
+    whole: bool
+
+
+@functools.lru_cache(maxsize=16)
+def _held(source: Path, paper: str, name: str, stamp: tuple[int, ...]) -> dict[str, Held]:
+    """Return what was recorded of each variable."""
+    grid, kind, found = _read(source, paper, name, stamp), catalogue.experiment(paper, name), {}
+    assert grid is not None
+    for variable, values in grid.data_vars.items():
+        known = values.notnull()
+        along = [dim for dim in values.dims if dim not in ("arm", "seed", *kind.grid) and values.sizes[dim] > 1]
+        whole = all(int(known.any([one for one in values.dims if one != dim]).sum()) != 1 for dim in along)
+        arms = known.any([dim for dim in values.dims if dim != "arm"]) if "arm" in values.dims else None
+        found[str(variable)] = Held(set(kind.arms if arms is None else grid.arm.values[arms.values].tolist()), whole)
+    return found
 
 
 # --------------------------------------------------------------------------------------------------------- thinning

@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import platform
+import shlex
 import shutil
 import threading
 import time
@@ -25,8 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reglab import catalogue, experiment, recorded
-from reglab.claims import quantile
+from reglab import alarms, catalogue, digests, experiment, recorded
 from reglab.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Sweep:
         """Where finished grid points are kept: another folder for other code (the core's too), settings or versions."""
         core = sorted(Path(experiment.__file__).parent.glob("*.py"))
         depends = [recorded.digest(self.kind), self.kind.make(self.settings).settings(), self.seeds, _versions()]
-        depends += [catalogue.code_digest(file.read_text(encoding="utf-8")) for file in core]
+        depends += [digests.of_code(file.read_text(encoding="utf-8")) for file in core]
         key = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
         return CACHE / self.kind.paper() / self.kind.__name__ / key
 
@@ -243,7 +243,7 @@ def _threads_as_before() -> Iterator[None]:
 
 def _keep(sweep: Sweep, place: tuple[int, ...], data: xr.Dataset) -> None:
     """Keep a finished grid point, at once; raises `RuntimeError` when its worker has other code or versions."""
-    own = [experiment.code_digest(sweep.kind.paper()), _versions()]
+    own = [digests.of_experiment(sweep.kind), _versions()]
     if [data.attrs["digest"], json.loads(data.attrs["versions"])] != own:
         raise RuntimeError(f"a worker has other code or versions than this computer: {data.attrs['versions']}")
     file = sweep.file(place)
@@ -320,70 +320,106 @@ def _described(kind: type[Experiment], knob: str) -> dict[str, str]:
 
 
 def spot(name: str, text: str) -> str:
-    """Compute one recorded grid point of a paper anew, chosen by a text, and compare it with the recording.
+    """Compute one recorded grid point of a paper again, chosen by a text, and compare it with the recording.
 
-    Returns what was compared, in words. The mean over seeds of each variable may differ, beyond what chance explains
-    (`_apart`), by the experiment's `leeway`, a share of its span over the grid. For a curve this is the average along
-    the curve of each arm: a single peak, which rounding on another computer moves in time, does not count much. Clouds
-    of points, which show one seed, are not compared.
-    Raises `ValueError` when there is no recording, `Differs` when the results are others.
+    Returns what was compared, in words. The mean over seeds of each variable and arm, along either half of a curve, may
+    differ beyond luck by the experiment's `leeway`, a share of its span over the grid. A point that differs is followed
+    by two others, chosen by the same text: a change that is real is seen there in the same way, luck is not
+    (`reglab.alarms` says how likely), and is only told. What has no seeds must agree at once.
+    Raises `ValueError` when there is no recording, `DiffersError` when the results are others.
     """
-    sweeps = planned(name)
-    tasks = [(sweep, place) for sweep in sweeps for place in sweep.places]
+    tasks = [(sweep, place) for sweep in planned(name) for place in sweep.places]
     if not tasks:
         return f"{catalogue.find(name)}: no grid is declared"
-    number = int.from_bytes(hashlib.sha256(f"{text}/{catalogue.find(name)}".encode()).digest()[:6], "big")
-    sweep, place = tasks[number % len(tasks)]
+    sweep, place = tasks[_drawn(text, catalogue.find(name)) % len(tasks)]
     kind = sweep.kind
     if why := recorded.stale(kind):
         raise ValueError(f"{kind.paper()}:{kind.__name__}: {why}")
+    where = f"{kind.paper()}:{kind.__name__} at {sweep.label(place)}"
+    first = _beyond_luck(sweep, place, text)
+    worst = max(first, key=lambda row: abs(first[row]), default=None)
+    told = f"{where}: largest difference beyond luck "
+    told += f"{100 * abs(first[worst]):.2g} % of the span over the grid ({worst})" if worst else "none"
+    differing = {row for row, share in first.items() if abs(share) > kind.leeway}
+    if not differing:
+        return told
+    others = [place]
+    for other in _further(sweep, place, {row.arm for row in differing}, text):
+        others.append(other)
+        again = _beyond_luck(sweep, other, text)
+        same = {row for row in differing if abs(again.get(row, 0)) > kind.leeway and first[row] * again[row] > 0}
+        if not same:
+            return f"{told}; {sweep.label(other)} does not differ in this way, so it counts as luck"
+        differing = same
+    if len(others) <= alarms.FURTHER:
+        return f"{told}; too few other points have this arm to tell it from luck"
+    worst = max(differing, key=lambda row: abs(first[row]))
+    raise DiffersError(
+        f"{where} differs from the recording: {worst} is {'higher' if first[worst] > 0 else 'lower'} by "
+        f"{100 * abs(first[worst]):.2g} % of its span over the grid, beyond luck ({100 * kind.leeway:g} % are "
+        f"allowed); so it is at {' and at '.join(map(sweep.label, others[1:]))}. By luck this happens to a paper once "
+        f"in {1 / alarms.SPOT:,.0f} runs at most. {_advice(kind, text)}"
+    )
+
+
+class DiffersError(Exception):
+    """Recorded results come out otherwise when they are computed again."""
+
+
+def _drawn(*words: object) -> int:
+    """Return a number that texts choose."""
+    return int.from_bytes(hashlib.sha256("/".join(map(str, words)).encode()).digest()[:6], "big")
+
+
+def _further(sweep: Sweep, place: tuple[int, ...], arms: set[str], text: str) -> list[tuple[int, ...]]:
+    """Return two other points, chosen by a text among those at which most of the arms that differ are computed."""
+
+    def computed(other: tuple[int, ...]) -> int:
+        return len(arms & {"", *sweep.point(other).arms})
+
+    others = [other for other in sweep.places if other != place and computed(other)]
+    return sorted(others, key=lambda other: (-computed(other), _drawn(text, *other)))[: alarms.FURTHER]
+
+
+def _beyond_luck(sweep: Sweep, place: tuple[int, ...], text: str) -> dict[alarms.Row, float]:
+    """Compute a grid point again; return how far each comparison is beyond luck, as a share of the span over the grid.
+
+    Raises `DiffersError` for what luck does not change: where there are results, and what has no seeds.
+    """
+    kind, setting, label = sweep.kind, sweep.point(place), f"{sweep.kind.__name__} at {sweep.label(place)}"
     grid = recorded.read(kind)
     assert grid is not None
-    setting, label = sweep.point(place), f"{kind.paper()}:{kind.__name__} at {sweep.label(place)}"
     with _threads_as_before():
-        _, anew = _one(0, setting, sweep.seeds, sweep.label(place))
-    before = grid.isel(dict(zip(kind.grid, place, strict=True)))
-    worst, where = 0.0, ""
-    for variable, use in recorded.uses(kind).items():
-        if use.cloud:
-            continue
-        whole = _mean(grid[variable])
-        old, new = before[variable], anew[variable]
-        if "arm" in old.dims:
-            old, new = old.sel(arm=list(setting.arms)), new.sel(arm=list(setting.arms))
-        if old.shape != new.shape or (_mean(old).isnull() != _mean(new).isnull()).any():
-            raise Differs(f"{label}: {variable} has results elsewhere than the recording; record it anew")
-        span = float(whole.max() - whole.min())
-        apart = _apart(old, new)
-        apart = apart.mean([dim for dim in apart.dims if dim != "arm"])
-        distance = float(apart.max()) if apart.notnull().any() else 0.0
-        share = distance / span if span else float(distance > 0)
-        if share > worst:
-            worst, where = share, variable
-    found = f"{label}: largest difference beyond chance {100 * worst:.2g} % of the span over the grid"
-    found += where and f" ({where})"
-    if worst > kind.leeway:
-        raise Differs(f"{found}; {100 * kind.leeway:g} % are allowed. If the change is meant, record it anew")
-    return found
+        _, again = _one(0, setting, sweep.seeds, sweep.label(place))
+    new, whole = alarms.scaled(again, grid, kind), alarms.scaled(grid, grid, kind)
+    old, spans = whole.isel(dict(zip(kind.grid, place, strict=True))), alarms.spans(whole)
+    if kind.arms:
+        old, new = old.sel(arm=list(setting.arms)), new.sel(arm=list(setting.arms))
+    for variable, values in old.items():
+        other, span = new[variable], spans[str(variable)]
+        if values.shape != other.shape or (_mean(values).isnull() != _mean(other).isnull()).any():
+            raise DiffersError(f"{label}: {variable} has results elsewhere than the recording. {_advice(kind, text)}")
+        if "seed" not in values.dims:
+            attributes, distance = grid[variable].attrs, float(abs(other - values).max())
+            accuracy = attributes["accuracy_log10" if "accuracy_log10" in attributes else "accuracy"]
+            if distance > accuracy + alarms.ROUNDING * span:
+                raise DiffersError(
+                    f"{label}: {variable}, which has no seeds and no luck, differs from the recording by "
+                    f"{100 * distance / span:.2g} % of its span over the grid. {_advice(kind, text)}"
+                )
+    before, now = alarms.rows(old), alarms.rows(new)
+    return {
+        row: float(alarms.excess(now[row] - before[row], alarms.POINT / len(before))) / (spans[row.variable] or 1)
+        for row in before
+    }
 
 
-class Differs(Exception):
-    """A grid point that was computed anew is another than the recorded one."""
-
-
-def _apart(old: xr.DataArray, new: xr.DataArray) -> xr.DataArray:
-    """Return by how much the means over seeds differ beyond what chance explains.
-
-    Long training can amplify the rounding of another computer until each seed ends as another draw of the same chance.
-    Then the seeds differ to either side, while a change of the method moves them together. So as much is forgiven as
-    the interval around the mean difference, at 99.9 %, reaches to either side; where all seeds agree, this is nothing.
-    """
-    change = new - old
-    if "seed" not in change.dims:
-        return abs(change)
-    error = change.std("seed", ddof=1) / change.notnull().sum("seed") ** 0.5
-    chance = (quantile(change.sizes["seed"], 0.999) * error).fillna(0)  # one seed has no scatter
-    return (abs(change.mean("seed")) - chance).clip(0)
+def _advice(kind: type[Experiment], text: str) -> str:
+    slug = kind.paper().split("/")[1]
+    return (
+        f"If the change is meant, record it again: `reglab record {slug}`; "
+        f"if not, this repeats the comparison alone: `reglab record {slug} --spot {shlex.quote(text)}`"
+    )
 
 
 def _mean(values: xr.DataArray) -> xr.DataArray:

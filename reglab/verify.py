@@ -176,10 +176,11 @@ def _start(job: Job, log: Path) -> _Running:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Return a table in Markdown of what was checked and what each check said last."""
+    """Return a table in Markdown of what was checked: what differs from what is stored, or else what was said last."""
     rows = ["| Paper | Check | | Seconds | It said |", "|---|---|---|---|---|"]
     for one in outcomes:
-        last = (one.said.splitlines() or [""])[-1].strip().replace("|", "\\|")
-        mark = "✓" if one.well else "✗"
-        rows.append(f"| {one.job.paper} | {one.job.check} | {mark} | {one.seconds:.0f} | {last} |")
+        lines = one.said.splitlines() or [""]
+        differs = [line for line in lines if line.startswith("Differs: ")]
+        said = "<br>".join(differs or lines[-1:]).replace("|", "\\|")
+        rows.append(f"| {one.job.paper} | {one.job.check} | {'✓' if one.well else '✗'} | {one.seconds:.0f} | {said} |")
     return "\n".join(rows) + "\n"

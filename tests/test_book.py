@@ -71,21 +71,22 @@ def test_every_paper_is_in_the_bibliography(name: str) -> None:
 
 
 def test_a_claim_is_shown_as_it_was_measured() -> None:
-    content = {"claims": [RECORD], "digest": "0" * 16, "date": "2026-01-01", "versions": {"torch": "2.9"}}
+    content = {"claims": [RECORD], "stale": True, "date": "2026-01-01", "versions": {"torch": "2.9"}}
     page = book.claims_page({catalogue.SLUGS[0]: content})
     for text in ("the \\*gap\\* of \\`a\\_b\\` is \\<null\\> at \\$5", "**−0.0123**", "−0.02 to 0.0004", "? unclear"):
         assert text in page
     for text in ("few seeds", "base: defaults", "clean: noise = 0", "8 seeds", "essential", "digits", "torch 2.9"):
         assert text in page.replace("\\", "")
     assert "**1 claim of 1 paper measured:** ? unclear: 1" in page
-    assert "has changed since" in page
+    assert "has changed since" in page and "Measured on 2026-01-01 with torch 2.9." in page.replace("\\", "")
+    page = book.claims_page({catalogue.SLUGS[0]: {**content, "date": "2026-01-01 to 2026-02-03"}})
+    assert "Measured on 2026-01-01 to 2026-02-03, the last with torch 2.9." in page.replace("\\", "")
 
 
 def test_several_papers_have_a_list_that_leads_to_each(monkeypatch: pytest.MonkeyPatch) -> None:
     first = catalogue.paper(catalogue.SLUGS[0])
     monkeypatch.setattr(catalogue, "paper", lambda name: replace(first, slug=name.split("/")[1]))
-    monkeypatch.setattr(catalogue, "digest", lambda name: "0" * 16)
-    content = {"claims": [RECORD], "digest": "0" * 16, "date": "2026-01-01", "versions": {"torch": "2.9"}}
+    content = {"claims": [RECORD], "stale": False, "date": "2026-01-01", "versions": {"torch": "2.9"}}
     page = book.claims_page({"labels/one": content, "noise/two": content})
     assert "**2 claims of 2 papers measured:** ? unclear: 2" in page
     for slug in ("one", "two"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -9,14 +10,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import processes
 import pytest
 
-from reglab import catalogue, claims, cli, experiment
+from reglab import catalogue, claims, cli, digests, experiment
 
 Reglab = Callable[..., "subprocess.CompletedProcess[str]"]
 PAPER = "early_learning"
@@ -28,24 +30,6 @@ def stored() -> bytes | None:
     """Return the lab's own file of measured claims, which these tests never change."""
     path = claims.path(NAME)
     return path.read_bytes() if path.exists() else None
-
-
-@pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Reglab]:
-    """Return a function that runs the command inside this process, which saves the two seconds of a start."""
-
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["reglab", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        code = stopped.value.code
-        assert isinstance(code, int)
-        return subprocess.CompletedProcess([], code, *capsys.readouterr())
-
-    before = signal.getsignal(signal.SIGTERM)
-    yield run
-    signal.signal(signal.SIGTERM, before)
 
 
 # ------------------------------------------------------------------------------------------------------ help and list
@@ -341,29 +325,52 @@ def test_an_essential_claim_that_does_not_hold_fails(inside: Reglab, monkeypatch
     assert stored() == kept
 
 
+def measured(claim: claims.Claim, verdict: str = "holds") -> dict[str, Any]:
+    kept = {"key": claim.key, "digest": digests.of_claim(claim), "date": "2026-01-02", "verdict": verdict}
+    return {**kept, "effect": 0.25, "low": 0.0, "high": 0.5}
+
+
 def test_stale_looks_at_what_was_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
-    claims_file = claims.path(NAME)
-    record = {"paper": NAME, "key": "k", "essential": True, "verdict": "holds"}
-    claims.write(NAME, [record])
+    claims_file, module = claims.path(NAME), catalogue.module(NAME)
+    first, *others = [claim for claim in module.CLAIMS if claim.key in ("separable", "time scales", "memory helps")]
+    monkeypatch.setattr(module, "CLAIMS", [first, *others])
+    assert [claim.essential for claim in module.CLAIMS] == [False, True, False]
+    records = [measured(claim) for claim in (first, *others)]
+    claims.write(NAME, records)
     fresh = inside("check", PAPER, "--stale")
     assert fresh.returncode == 0 and "No claims are stale" in fresh.stderr and fresh.stdout == ""
     assert json.loads(inside("check", PAPER, "--stale", "--json").stdout) == []
     for verdict in ("unclear", "does not hold"):
-        claims.write(NAME, [record | {"verdict": verdict}])
+        claims.write(NAME, [measured(others[0], verdict)])
         failed = inside("check", PAPER, "--stale")
-        assert failed.returncode == 1 and f"'k' was measured as: {verdict}" in failed.stderr
-    claims.write(NAME, [record | {"verdict": "unclear", "essential": False}])
+        assert failed.returncode == 1 and f"'time scales' was measured as: {verdict}" in failed.stderr
+    claims.write(NAME, [records[1], measured(first, "unclear")])
     assert inside("check", PAPER, "--stale").returncode == 0
     claims_file.write_text("{half")
     damaged = inside("check", PAPER, "--stale")
     assert damaged.returncode == 2 and "not a readable claims file" in damaged.stderr
-    claims.write(NAME, [record])
-    changed = claims_file.read_text().replace(catalogue.digest(NAME), "0" * 16)
+    claims.write(NAME, records)
+    changed = claims_file.read_text().replace(records[2]["digest"], "0" * 16)
     claims_file.write_text(changed)
-    again = inside("check", "--stale", "--claim", "separable")
+    again = inside("check", PAPER, "--stale", "--claim", "separable")
     assert again.returncode == 0 and "separable" in again.stdout
     assert claims_file.read_text() == changed, "only some claims were measured"
+
+
+def test_stale_measures_the_stale_claims_only(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    module = catalogue.module(NAME)
+    scales, separable = (claim for claim in module.CLAIMS if claim.key in ("time scales", "separable"))
+    monkeypatch.setattr(module, "CLAIMS", [separable, scales])
+    claims.write(NAME, [measured(scales, "unclear"), measured(separable) | {"digest": "0" * 16}])
+    done = inside("check", PAPER, "--stale", "--json")
+    assert [record["key"] for record in json.loads(done.stdout)] == ["separable"]
+    assert done.returncode == 1 and "'time scales' was measured as: unclear" in done.stderr, "what stays counts, too"
+    content = claims.read(NAME)
+    assert content is not None and not content["stale"]
+    assert [record["effect"] for record in content["claims"]] == [1.0, 0.25]
+    assert content["date"].startswith("2026-01-02 to ")
 
 
 def test_check_writes_what_it_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,3 +390,42 @@ def test_check_writes_what_it_measured(inside: Reglab, tmp_path: Path, monkeypat
     claims.path(NAME).parent.write_text("a file where the folder should be")
     refused = inside("check", PAPER)
     assert refused.returncode == 2 and refused.stderr.startswith("Error: ") and "labels" in refused.stderr
+
+
+def test_robust_claims_are_compared_with_what_is_stored(
+    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = catalogue.module(NAME)
+    (quick,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
+    (record,) = (record for record in (claims.read(NAME) or {})["claims"] if record["key"] == "time scales")
+    monkeypatch.setattr(module, "CLAIMS", (dataclasses.replace(quick, robust=True), *module.CLAIMS[:2]))
+    before = stored()
+    same = inside("check", PAPER, "--robust")
+    assert same.returncode == 0 and "1 of 1 robust claims get their stored verdicts" in same.stderr
+    assert stored() == before
+    wrong = inside("check", PAPER, "--robust", "--seeds", "2")
+    assert wrong.returncode == 2 and "they take no other option" in wrong.stderr
+
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    missing = inside("check", PAPER, "--robust")
+    assert missing.returncode == 1 and "run `reglab check early_learning`" in missing.stderr
+    claims.write(NAME, [record | {"verdict": "does not hold"}])
+    other = inside("check", PAPER, "--robust")
+    assert other.returncode == 1 and "it was stored as 'does not hold'" in other.stderr
+    assert "`reglab check early_learning`" in other.stderr
+
+
+def test_all_claims_are_compared_and_what_differs_is_told(
+    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = catalogue.module(NAME)
+    quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "Separability"))
+    monkeypatch.setattr(module, "CLAIMS", quick)
+    records = [one for one in (claims.read(NAME) or {})["claims"] if one["key"] in [claim.key for claim in quick]]
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    claims.write(NAME, [records[0] | {"effect": 0.5, "verdict": "unclear"}, *records[1:]])
+    before = claims.path(NAME).read_bytes()
+    done = inside("check", PAPER, "--compare")
+    assert done.returncode == 0 and claims.path(NAME).read_bytes() == before, "all hold, whatever was stored"
+    assert f"Differs: {NAME}, {records[0]['key']!r}: stored 0.5 [" in done.stderr and "holds" in done.stderr
+    assert f"{len(quick) - 1} of {len(quick)} claims get their stored verdicts" in done.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from reglab import catalogue, experiment, recorded, sweep, views
+from reglab import catalogue, digests, experiment, recorded, sweep, views
 from reglab.drawing import Chart
 from reglab.experiment import Experiment
 from reglab.recorded import Use
@@ -369,15 +369,17 @@ def changed(curves: Small, words: str) -> None:
 def test_results_of_other_code_are_known_as_such(curves: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     assert recorded.stale(curves.kind) == "" and recorded.at(curves.at((0, 0))) is not None
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "code_digest", lambda name: "0" * 16)
+        patch.setattr(digests, "of_experiment", lambda kind: "0" * 16)
         changed(curves, "the code of the paper has changed")
     with monkeypatch.context() as patch:
         patch.setattr(curves.kind, "grid", {**small_recording.GRID, "spread": (0.1, 0.2, 0.3)})
-        changed(curves, "its knobs or its grid have changed")
-    knobs: Mapping[str, Any] = curves.kind.knobs()
+        changed(curves, "its grid has changed")
     with monkeypatch.context() as patch:
-        patch.setattr(curves.kind, "knobs", lambda: {**knobs, "noise": knobs["spread"]})
-        assert "its knobs or its grid have changed" in recorded.stale(curves.kind)
+        patch.setattr(curves.kind, "unaffected", {"ratio": ("ELR",)})
+        changed(curves, "its grid has changed")
+    with monkeypatch.context() as patch:
+        patch.setattr(curves.kind, "views", (views.View("More", (views.Curves("How?", ["clean_true"]),)),))
+        changed(curves, "a picture shows what was not recorded")
 
 
 def test_a_recording_is_written_at_once(curves: Small, monkeypatch: pytest.MonkeyPatch) -> None:

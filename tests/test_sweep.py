@@ -18,7 +18,7 @@ import small_recording
 import torch
 import xarray as xr
 
-from reglab import catalogue, cli, experiment, recorded, sweep
+from reglab import catalogue, cli, digests, experiment, recorded, sweep
 from reglab.data import Seeds
 from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob
 
@@ -170,13 +170,13 @@ def test_points_of_other_code_or_settings_are_not_taken(small: sweep.Sweep, monk
         patch.setattr(small.kind, "grid", {"spread": (0.1, 0.3), "ratio": (0.3, 0.9)})
         folders.add(other())
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "code_digest", lambda name: "0" * 16)
+        patch.setattr(digests, "of_experiment", lambda kind: "0" * 16)
         folders.add(other())
     with monkeypatch.context() as patch:
         patch.setattr(torch, "__version__", "1.0")
         folders.add(other())
     with monkeypatch.context() as patch:
-        patch.setattr(catalogue, "code_digest", lambda text: "0" * 16)
+        patch.setattr(digests, "of_code", lambda text: "0" * 16)
         folders.add(other())
     assert len(folders) == 7
 
@@ -337,15 +337,15 @@ def test_check_tells_what_is_stale(small: sweep.Sweep, inside: Inside, monkeypat
     status, table, message = inside("record", PAPER, "--check")
     assert status == 0 and "current" in table and not message
     with monkeypatch.context() as patch:
-        patch.setattr(catalogue, "code_digest", lambda text: "0" * 16)  # of the core: no grid is stale by that
+        patch.setattr(digests, "of_code", lambda text: "0" * 16)  # of the core: no grid is stale by that
         assert inside("record", PAPER, "--check")[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "code_digest", lambda name: "0" * 16)
+        patch.setattr(digests, "of_experiment", lambda kind: "0" * 16)
         status, table, _ = inside("record", PAPER, "--check")
         assert status == 1 and "the code of the paper has changed" in table
     monkeypatch.setattr(small.kind, "grid", {"spread": (0.1, 0.3), "ratio": (0.3, 0.9)})
     status, table, _ = inside("record", PAPER, "--check")
-    assert status == 1 and "its knobs or its grid have changed" in table
+    assert status == 1 and "its grid has changed" in table
     recorded.path(PAPER).write_bytes(b"nothing")
     status, table, _ = inside("record", PAPER, "--check")
     assert status == 1 and "cut short or damaged" in table
@@ -365,12 +365,13 @@ def test_spot_computes_one_point_anew(small: sweep.Sweep, inside: Inside) -> Non
 def test_spot_finds_what_has_changed(small: sweep.Sweep, inside: Inside) -> None:
     sweep.compute([(small, place) for place in small.places], jobs=1)
     grid = sweep.gather(small)
+    span = float(grid.test_accuracy.mean("seed").max() - grid.test_accuracy.mean("seed").min())
     for change, status in ((0.2 * small.kind.leeway, 0), (5 * small.kind.leeway, 1)):
-        span = float(grid.test_accuracy.mean("seed").max() - grid.test_accuracy.mean("seed").min())
-        recorded.write(PAPER, {small.kind: grid.assign(test_accuracy=grid.test_accuracy + change * span)})
-        found, _, message = inside("record", PAPER, "--spot", "a")
-        assert found == status and "(test_accuracy)" in message
-        assert ("2 % are allowed" in message) == bool(status)
+        recorded.write(PAPER, {small.kind: grid.assign(test_accuracy=grid.test_accuracy - change * span)})
+        found, _, message = inside("record", PAPER, "--spot", "a b")
+        assert found == status and "test_accuracy of" in message
+        assert ("0.5 % are allowed" in message) == ("is higher by" in message) == bool(status)
+        assert ("`reglab record early_learning --spot 'a b'`" in message) == bool(status)
     recorded.write(PAPER, {small.kind: grid.assign(cosine=grid.cosine.where(grid.time > 3))})
     status, _, message = inside("record", PAPER, "--spot", "a")
     assert status == 1 and "cosine has results elsewhere" in message
@@ -379,20 +380,36 @@ def test_spot_finds_what_has_changed(small: sweep.Sweep, inside: Inside) -> None
     assert status == 1 and "not recorded" in message
 
 
-def test_a_change_of_all_seeds_is_told_from_other_chance() -> None:
-    source = np.random.default_rng(0)
+def test_a_difference_at_one_point_only_is_told_and_counts_as_luck(small: sweep.Sweep, inside: Inside) -> None:
+    sweep.compute([(small, place) for place in small.places], jobs=1)
+    grid = sweep.gather(small)
+    recorded.write(PAPER, {small.kind: grid})
+    label = inside("record", PAPER, "--spot", "a")[2].split(" at ")[1].split(":")[0]
+    (place,) = [place for place in small.places if small.label(place) == label]
+    moved = grid.copy(deep=True)
+    moved.test_accuracy[dict(zip(small.kind.grid, place, strict=True))] -= 0.1
+    recorded.write(PAPER, {small.kind: moved})
+    status, _, message = inside("record", PAPER, "--spot", "a")
+    assert status == 0 and "does not differ in this way, so it counts as luck" in message
+    # elsewhere the other way: luck goes to either side, a change to one
+    moved = grid.copy(deep=True)
+    moved["test_accuracy"] = grid.test_accuracy + 0.1
+    moved.test_accuracy[dict(zip(small.kind.grid, place, strict=True))] -= 0.2
+    recorded.write(PAPER, {small.kind: moved})
+    status, _, message = inside("record", PAPER, "--spot", "a")
+    assert status == 0 and "counts as luck" in message
 
-    def draws(mean: float, seeds: int = 8) -> xr.DataArray:
-        return xr.DataArray(source.normal(mean, 0.1, (seeds, 2000)), dims=("seed", "time"))
 
-    other = sweep._apart(draws(1), draws(1))
-    assert 0 < (other > 0).mean() < 0.005 and other.min() == 0, "one in a thousand of the differences by chance is seen"
-    assert (sweep._apart(draws(1), draws(2)) > 0.5).mean() > 0.95
-    old = draws(1)
-    np.testing.assert_allclose(sweep._apart(old, old + 0.001), 0.001)
-    np.testing.assert_allclose(sweep._apart(old[:1], old[:1] - 0.25), 0.25)
-    np.testing.assert_allclose(sweep._apart(old[0], old[0] - 0.25), 0.25)
-    assert sweep._apart(old.where(old.time > 0), old)[0].isnull()
+def test_what_has_no_seeds_must_agree_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, inside: Inside) -> None:
+    kind = catalogue.experiment("neural_collapse", "TiedFeatures")
+    small_recording.plan(monkeypatch.setattr, tmp_path, kind, {"beta": (0.1, 1), "lambda_H": (0.05, 0.2)}, kind.smoke)
+    (plan,) = sweep.planned("neural_collapse")
+    sweep.compute([(plan, place) for place in plan.places], jobs=1)
+    grid = sweep.gather(plan)
+    for change, status in ((0, 0), (1e-3, 1)):
+        recorded.write("neural_collapse", {kind: grid.assign(bound=grid.bound + change)})
+        found, _, message = inside("record", "neural_collapse", "--spot", "a")
+        assert found == status and ("bound, which has no seeds" in message) == bool(status)
 
 
 def test_wrong_words_are_one_line(small: sweep.Sweep, inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,6 +202,8 @@ def test_the_report_is_a_table(tmp_path: Path) -> None:
     outcomes = [
         Outcome(verify.jobs([FIRST])[0], True, 12.3, "first line\n9 | 9"),
         Outcome(verify.jobs([FIRST])[1], False, 0.4, ""),
+        Outcome(verify.jobs([FIRST])[2], True, 1, "Differs: a\nsame\nDiffers: b\nend"),
     ]
     rows = verify.table(outcomes).splitlines()
-    assert rows[2] == f"| {FIRST} | notebook | ✓ | 12 | 9 \\| 9 |" and "✗ | 0 |  |" in rows[3]
+    assert rows[2] == f"| {FIRST} | notebook | ✓ | 12 | 9 \\| 9 |" and rows[3].endswith("✗ | 0 |  |")
+    assert rows[4].endswith("| ✓ | 1 | Differs: a<br>Differs: b |")

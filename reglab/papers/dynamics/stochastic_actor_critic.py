@@ -929,7 +929,7 @@ CLAIMS = (
     Claim("σ follows the exact one", Actors,
           "The σ of the critic of STAC follows the exact one of its target: correlation over the line",
           "The critic models temporal aleatoric uncertainty (abstract)",
-          agreement, above=0.8, essential=True),
+          agreement, above=0.8, essential=True, robust=True),
     Claim("risk aversion", Pessimism,
           "The agent avoids the noisy hill as β grows: share of time there late in training at β = 0.5 minus that at "
           "β = 0",

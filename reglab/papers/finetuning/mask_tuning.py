@@ -692,7 +692,7 @@ CLAIMS = (
     Claim("conflicts come later", Masks,
           "In the last eighth of the steps the old model contradicts, and more is dropped: share of elements",
           "Gradients that conflict with general knowledge are dropped",
-          lambda r: eighth(r, last=True), above=0.1, essential=True),
+          lambda r: eighth(r, last=True), above=0.1, essential=True, robust=True),
     Claim("dropout helps", Masks,
           "Gradient dropout makes the result better: accuracy on rotated digits, R-AMT minus MT",
           "Said to help; the table of this ablation was not read",

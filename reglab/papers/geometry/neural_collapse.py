@@ -1005,7 +1005,7 @@ CLAIMS = (
     Claim("doubling λ_W", Strengths,
           "Near collapse, doubling λ_W leaves more scatter within classes: log ratio",
           "λ_W does not contract them; √(λ_H/λ_W) falls (Theorem 4.2)",
-          lambda r: doubled(r, "vary λ_W"), above=0, essential=True),
+          lambda r: doubled(r, "vary λ_W"), above=0, essential=True, robust=True),
     Claim("closed form near collapse", Strengths,
           "The scatter left is K/d a² + (d − K)/d b²: largest relative distance over arms and factors",
           "Not reported; derived from Equation 2",

@@ -292,11 +292,11 @@ def some(models: int, seed: int = 0) -> tuple[ac.Batch, Tensor]:
     """Return transitions and action noise that all models share."""
 
     def drawn(number: int, *shape: int) -> Tensor:
-        return normal(seed + number, *shape).float().expand(models, *shape).clone()
+        return normal(seed + number, *shape).expand(models, *shape).clone()
 
     size = ac.BATCH
     batch = ac.Batch(
-        drawn(0, size, 2), drawn(1, size, 1).tanh(), drawn(2, size), drawn(3, size, 2), (drawn(4, size) > 1).float()
+        drawn(0, size, 2), drawn(1, size, 1).tanh(), drawn(2, size), drawn(3, size, 2), (drawn(4, size) > 1).double()
     )
     return batch, torch.stack([drawn(5, size, 1), drawn(6, size, 1)])
 
@@ -336,6 +336,7 @@ AGENTS = {
 
 
 @pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.usefixtures("double_precision")
 def test_two_updates_equal_those_of_a_plain_agent(name: str) -> None:
     agents, agent = list(AGENTS.values()), AGENTS[name]
     batched = learner(agents)
@@ -379,15 +380,16 @@ def test_two_updates_equal_those_of_a_plain_agent(name: str) -> None:
         batched.update(batch, noise, [None] * 5, goal=-1.0)
         alpha *= math.exp(3e-3 * alpha * (-1.0 + float(log_density.mean())))
 
-    assert float(batched.alpha[model]) == pytest.approx(alpha, rel=1e-5)
+    assert float(batched.alpha[model]) == pytest.approx(alpha, rel=1e-9)
     second = model + 4 * agent.twin
     pairs = [(policy, batched.policy, model), (critics[0], batched.critic, model), (targets[0], batched.target, model)]
     pairs += [(critics[-1], batched.critic, second), (targets[-1], batched.target, second)]
     for net, source, number in pairs:
         inputs = batch.state[model] if net is policy else torch.cat([batch.state, batch.action], -1)[model]
-        torch.testing.assert_close(net.net(inputs), Plain(source, number).net(inputs), atol=2e-4, rtol=1e-4)
+        torch.testing.assert_close(net.net(inputs), Plain(source, number).net(inputs), atol=1e-8, rtol=1e-7)
 
 
+@pytest.mark.usefixtures("double_precision")
 def test_the_target_never_receives_gradients_and_the_actor_leaves_the_critic_alone() -> None:
     one = learner([ac.Agent(0.5, 0.5)])
     batch, noise = some(2)
@@ -400,6 +402,7 @@ def test_the_target_never_receives_gradients_and_the_actor_leaves_the_critic_alo
     assert any(not torch.equal(p, q) for p, q in zip(one.policy.parameters(), alone.policy.parameters(), strict=True))
 
 
+@pytest.mark.usefixtures("double_precision")
 def test_seeds_and_agents_beside_it_change_nothing() -> None:
     agents = [ac.Agent(0.25, 0.25), ac.Agent(twin=True)]
     together, alone = learner(agents, (0, 1, 2)), learner(agents[:1], (2,))
@@ -409,7 +412,7 @@ def test_seeds_and_agents_beside_it_change_nothing() -> None:
         batch, noise = some(1, 10 * round)
         alone.update(batch, noise, [None] * 5)
     for p, q in zip(together.critic.parameters(), alone.critic.parameters(), strict=True):
-        torch.testing.assert_close(p[2], q[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(p[2], q[0], atol=1e-9, rtol=1e-7)
     with pytest.raises(ValueError, match="two critics come last"):
         learner(agents[::-1])
 
@@ -426,18 +429,19 @@ def test_dropout_is_off_at_zero_and_scales_what_it_keeps() -> None:
     assert beside is not None and kept[0] is not None and torch.equal(beside[:, 0], kept[0][:, 1])
 
 
+@pytest.mark.usefixtures("double_precision")
 def test_dropout_acts_before_the_normalization() -> None:
     net = learner([ac.Agent()]).policy
     keep = ac.Chance((0, 1), 1, 2, 0.25)(0)[-1][0]
     assert keep is not None
-    x = normal(0, 2, ac.BATCH, 2).float()
+    x = normal(0, 2, ac.BATCH, 2)
     mean, sd = net(x, keep)
     for model in range(2):
         plain = Plain(net, model).net
         hidden = plain[0](x[model]) * keep[0, model]
         hidden = plain[4](plain[3](plain[2](hidden))) * keep[1, model]
         expected = ac.head(plain[8](plain[7](plain[6](hidden))))
-        torch.testing.assert_close((mean[model], sd[model]), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close((mean[model], sd[model]), expected, atol=1e-10, rtol=1e-8)
 
 
 def test_chance_does_not_depend_on_who_is_beside() -> None:
@@ -453,6 +457,7 @@ def test_chance_does_not_depend_on_who_is_beside() -> None:
 # -------------------------------------------------------------------------------------------------- what is measured
 
 
+@pytest.mark.usefixtures("double_precision")
 def test_beliefs_are_compared_with_the_truth() -> None:
     one = ac.Learner((0, 7), [ac.Agent(0.5, 0.5), ac.Agent(twin=True)], 1, 1, 0.05, ac.DISCOUNT)
     for target in one.target.parameters():
@@ -460,7 +465,7 @@ def test_beliefs_are_compared_with_the_truth() -> None:
     found = ac.examine(one, RISKY)
     critic, slow, actor = Plain(one.critic, 1), Plain(one.target, 1), Plain(one.policy, 1)
     with torch.no_grad():
-        states = ac.STATES.float().unsqueeze(-1)
+        states = ac.STATES.unsqueeze(-1)
         base = actor(states)
         table = [ac.squash(base.mean, base.stddev, torch.full((ac.GRID, 1), float(e))) for e in ac.EPSILONS]
         a, log_density = (torch.stack([pair[i].reshape(ac.GRID) for pair in table], 1).double()[None] for i in range(2))
@@ -469,11 +474,11 @@ def test_beliefs_are_compared_with_the_truth() -> None:
         for _ in range(150):
             Q = reward[0] + ac.DISCOUNT * leads[0] @ V
             V = (Q - 0.05 * log_density[0]) @ ac.WEIGHTS
-        judged = [critic(states, a[0, :, k : k + 1].float()) for k in range(ac.NODES)]
-        ahead = [slow(states, a[0, :, k : k + 1].float()) for k in range(ac.NODES)]
-    believed = torch.cat([one.mean for one in judged], 1).double()
-    sigma = torch.cat([one.stddev for one in judged], 1).double()
-    y = torch.cat([one.mean - 0.5 * one.stddev for one in ahead], 1).double() - 0.05 * log_density[0]
+        judged = [critic(states, a[0, :, k : k + 1]) for k in range(ac.NODES)]
+        ahead = [slow(states, a[0, :, k : k + 1]) for k in range(ac.NODES)]
+    believed = torch.cat([one.mean for one in judged], 1)
+    sigma = torch.cat([one.stddev for one in judged], 1)
+    y = torch.cat([one.mean - 0.5 * one.stddev for one in ahead], 1) - 0.05 * log_density[0]
     first, second = leads[0] @ (y @ ac.WEIGHTS), leads[0] @ (y**2 @ ac.WEIGHTS)
     star = (RISKY.noise_at(ac.STATES)[:, None] ** 2 + 0.85**2 * (second - first**2)).sqrt()
     for name, expected in {
@@ -485,7 +490,7 @@ def test_beliefs_are_compared_with_the_truth() -> None:
         "sigma_at": sigma[:, 4],
         "sigma_star_at": star[:, 4],
     }.items():
-        torch.testing.assert_close(found[name][1], expected, atol=1e-4, rtol=1e-4, msg=name)
+        torch.testing.assert_close(found[name][1], expected, atol=1e-6, rtol=1e-6, msg=name)
 
 
 def test_rollouts_agree_with_exact_values() -> None:
@@ -499,9 +504,10 @@ def test_rollouts_agree_with_exact_values() -> None:
     assert exact.isfinite().all() and (found["return_sd"] > 0).all()
 
 
+@pytest.mark.usefixtures("double_precision")
 def test_measured_returns_follow_a_plain_loop() -> None:
     one = ac.Learner((3,), [ac.Agent()], 1, 1, 0.02, ac.DISCOUNT)
-    actor, noise = Plain(one.policy, 0), seeded_normal((3,), "rollouts", ac.LENGTH, ac.ROLLOUTS, 3)[0].float()
+    actor, noise = Plain(one.policy, 0), seeded_normal((3,), "rollouts", ac.LENGTH, ac.ROLLOUTS, 3)[0]
     s = 2 * torch.rand(ac.ROLLOUTS, generator=generator(3, "rollouts from")) - 1
     total, visited = torch.zeros(ac.ROLLOUTS), []
     with torch.no_grad():
@@ -513,8 +519,8 @@ def test_measured_returns_follow_a_plain_loop() -> None:
             s = (s + 0.3 * a + 0.1 * noise[t, :, 2]).clamp(-1, 1)
             visited.append(s)
     found = ac.rollouts(one, RISKY)
-    assert float(found["return_sd"][0]) == pytest.approx(float(total.std()), rel=1e-3)
-    assert float(found["right"][0]) == pytest.approx(float((torch.stack(visited) > 0.2).float().mean()), abs=1e-3)
+    assert float(found["return_sd"][0]) == pytest.approx(float(total.std()), rel=1e-6)
+    assert float(found["right"][0]) == pytest.approx(float((torch.stack(visited) > 0.2).double().mean()), abs=1e-6)
 
 
 def test_a_deterministic_critic_has_no_sigma_and_pictures_are_drawn() -> None:
