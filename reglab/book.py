@@ -50,7 +50,9 @@ def build(preview: bool = False) -> Path:
     config = GENERATED / "_config.yml"
     changed = _write(config, yaml.safe_dump(_config(os.environ.get("REGLAB_REPOSITORY", "")), allow_unicode=True))
     index = site / "index.html"
-    afresh = changed or not index.is_file() or (BOOK / "_toc.yml").stat().st_mtime > index.stat().st_mtime
+    # Sphinx looks at pages only to see what is out of date
+    shared = [BOOK / "_toc.yml", *(BOOK / "_static").rglob("*")]
+    afresh = changed or not index.is_file() or any(_newer(path, index) for path in shared)
     code = "from jupyter_book.cli.main import main; main(prog_name='jupyter-book')"
     arguments = [
         "build",
@@ -85,13 +87,17 @@ def build(preview: bool = False) -> Path:
     return index
 
 
-def zipped() -> Path:
-    """Pack the built website into one archive that opens by a double click on `index.html`; returns its path."""
-    target = SITE.parent / "reglab.zip"
+def _newer(path: Path, other: Path) -> bool:
+    return path.is_file() and path.stat().st_mtime > other.stat().st_mtime
+
+
+def zipped(site: Path = SITE) -> Path:
+    """Pack a built website into one archive that opens by a double click on `index.html`; returns its path."""
+    target = site.parent / "reglab.zip"
     with files.at_once(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(SITE.rglob("*")):
+        for path in sorted(site.rglob("*")):
             if path.is_file():
-                archive.write(path, Path("reglab") / path.relative_to(SITE))
+                archive.write(path, Path("reglab") / path.relative_to(site))
     return target
 
 
@@ -104,8 +110,7 @@ def stale(preview: bool = False) -> bool:
     inputs = [root / "CONTRIBUTING.md", *(root / "reglab").rglob("*.py"), *(root / "data" / "claims").rglob("*.json")]
     inputs += (root / "data" / "recorded").rglob("*.nc")
     inputs += [path for path in BOOK.rglob("*") if not {"_build", "generated"} & set(path.relative_to(BOOK).parts)]
-    built = index.stat().st_mtime
-    return any(path.is_file() and path.stat().st_mtime > built for path in inputs)
+    return any(_newer(path, index) for path in inputs)
 
 
 def generate() -> None:

@@ -82,8 +82,11 @@ def measure(recipe: Recipe, weights: Weights) -> dict[str, float]:
 
 
 def save(target: Path, recipe: Recipe, seed: int, weights: Weights, figures: Mapping[str, float]) -> None:
-    """Write one seed's weights [1, ...] with recipe, quality, versions and digest, at once or not at all."""
-    tensors = {name: value[0].contiguous() for name, value in weights.items()}
+    """Write one seed's weights [1, ...] with recipe, quality, versions and digest, at once or not at all.
+
+    A checkpoint holds single precision, in whatever type it was trained.
+    """
+    tensors = {name: value[0].float().contiguous() for name, value in weights.items()}
     about: dict[str, Any] = {
         "seed": seed,
         "recipe": recipe.describe(),

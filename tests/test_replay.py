@@ -429,7 +429,7 @@ def test_the_archive_opens_without_a_server(site: Path, view: Any, tmp_path: Pat
 
     from reglab import book
 
-    with zipfile.ZipFile(book.zipped()) as archive:
+    with zipfile.ZipFile(book.zipped(site)) as archive:
         archive.extractall(tmp_path)
     handle = opened(view, (tmp_path / "reglab").as_uri(), FIRST)
     compare(view, handle, FIRST)

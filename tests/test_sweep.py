@@ -366,7 +366,7 @@ def test_spot_finds_what_has_changed(small: sweep.Sweep, inside: Inside) -> None
     sweep.compute([(small, place) for place in small.places], jobs=1)
     grid = sweep.gather(small)
     span = float(grid.test_accuracy.mean("seed").max() - grid.test_accuracy.mean("seed").min())
-    for change, status in ((0.2 * small.kind.leeway, 0), (5 * small.kind.leeway, 1)):
+    for change, status in ((0.6 * small.kind.leeway, 0), (5 * small.kind.leeway, 1)):
         recorded.write(PAPER, {small.kind: grid.assign(test_accuracy=grid.test_accuracy - change * span)})
         found, _, message = inside("record", PAPER, "--spot", "a b")
         assert found == status and "test_accuracy of" in message
