@@ -582,7 +582,7 @@ def verify(
 
         def tell(one: engine.Outcome, left: int) -> None:
             bar.update(task, completed=len(todo) - left, description=one.job.name)
-            _say(f"{'✓' if one.well else '✗'} {one.job.name} ({one.seconds:.0f} s)")
+            _say(f"{'✓' if one.well else '✗'} {one.job.name}: {one.seconds:.0f} s; {left} of {len(todo)} left")
 
         outcomes = engine.run(todo, tell)
     if report is not None:
