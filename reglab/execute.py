@@ -161,8 +161,8 @@ def execute(
     tasks: Sequence[Task],
     jobs: int | None = None,
     *,
-    cell_timeout: float = 120,
-    notebook_timeout: float = 300,
+    cell_timeout: float = 600,
+    notebook_timeout: float = 1800,
     progress: Callable[[int, str], None] | None = None,
 ) -> list[Failure]:
     """Run notebooks side by side, at most one for each core, and return those that failed, in the order of `tasks`.
