@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import psutil
 import pytest
 
@@ -187,15 +188,14 @@ def test_a_stop_ends_every_process(tool: Path) -> None:
         "from reglab.verify import Job, run\n"
         "run([Job('', name, ('tool', name, 'sleeps')) for name in 'ab'], lambda *_: None, 2)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code])
-    while not (tool.exists() and tool.read_text().count("sleeps") == 2):
-        assert process.poll() is None
-        psutil.wait_procs([], timeout=0.1)
+    process = processes.start([sys.executable, "-c", code])
+    processes.wait_for(lambda: tool.exists() and tool.read_text().count("sleeps") == 2, process)
     family = psutil.Process(process.pid).children(recursive=True)
     assert len(family) == 4
     process.send_signal(signal.SIGTERM)
-    assert process.wait() == 3
-    assert not psutil.wait_procs(family, timeout=60)[1]
+    process.communicate(timeout=processes.GUARD)
+    assert process.returncode == 3
+    assert not psutil.wait_procs(family, timeout=processes.GUARD)[1]
 
 
 def test_the_report_is_a_table(tmp_path: Path) -> None:
