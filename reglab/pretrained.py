@@ -62,8 +62,11 @@ def describe(name: str, seed: int = 0, folder: Path = FOLDER) -> dict[str, Any]:
 
 
 def make(name: str, seed: int, progress: Callable[[float], object] = lambda fraction: None) -> Weights:
-    """Pretrain a model anew; the same seed gives the same weights on the same machine: [1, ...] each."""
-    return recipe(name).train((seed,), progress)
+    """Pretrain a model again: [1, ...] each, in single precision, in whatever type it was trained.
+
+    The same seed gives the same weights on the same machine.
+    """
+    return {key: value.float() for key, value in recipe(name).train((seed,), progress).items()}
 
 
 def missed(recipe: Recipe, figures: Mapping[str, float]) -> list[str]:
@@ -82,11 +85,8 @@ def measure(recipe: Recipe, weights: Weights) -> dict[str, float]:
 
 
 def save(target: Path, recipe: Recipe, seed: int, weights: Weights, figures: Mapping[str, float]) -> None:
-    """Write one seed's weights [1, ...] with recipe, quality, versions and digest, at once or not at all.
-
-    A checkpoint holds single precision, in whatever type it was trained.
-    """
-    tensors = {name: value[0].float().contiguous() for name, value in weights.items()}
+    """Write one seed's weights [1, ...] with recipe, quality, versions and digest, at once or not at all."""
+    tensors = {name: value[0].contiguous() for name, value in weights.items()}
     about: dict[str, Any] = {
         "seed": seed,
         "recipe": recipe.describe(),
