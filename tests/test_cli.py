@@ -161,7 +161,11 @@ BAD = {
     ("check", "zzz"): "no paper named 'zzz'",
     ("check", PAPER, "--claim", "nope"): "no claim 'nope'",
     ("check", "--seeds", "0"): "--seeds",
+    ("verify",): "which papers? Name some, or give --changed, --rotate N or --all",
+    ("verify", "zzz"): "no paper named 'zzz'",
+    ("verify", "--rotate", "-1"): "--rotate",
     ("execute", "zzz"): "no paper named 'zzz'",
+    ("book", "--zip", "--preview"): "--zip packs what can be published",
     ("execute", "--jobs", "0"): "--jobs",
 }
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import processes
@@ -196,6 +197,28 @@ def test_a_stop_ends_every_process(tool: Path) -> None:
     process.communicate(timeout=processes.GUARD)
     assert process.returncode == 3
     assert not psutil.wait_procs(family, timeout=processes.GUARD)[1]
+
+
+def test_the_command_says_what_failed_and_how_to_repeat_it(
+    tool: Path, inside: Callable[..., subprocess.CompletedProcess[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    chosen: list[object] = []
+
+    def jobs(papers: list[str], every_claim: bool) -> list[Job]:
+        chosen.append((papers, every_claim))
+        return [job("good"), job("bad", "fails")] if not every_claim else []
+
+    monkeypatch.setattr(verify, "jobs", jobs)
+    monkeypatch.setattr(verify, "changed", lambda: [SECOND])
+    monkeypatch.setenv("COLUMNS", "200")
+    report = tmp_path / "report.md"
+    done = inside("verify", "--changed", FIRST, "--report", report)
+    assert done.returncode == 1 and chosen == [([FIRST, SECOND], False)]
+    assert "✓ good: " in done.stderr and "✗ bad: " in done.stderr and "0 of 2 left" in done.stderr
+    assert "bad failed:\nsaid by bad" in done.stderr
+    assert done.stderr.endswith("Error: bad failed; alone: tool bad fails\n")
+    assert report.read_text(encoding="utf-8").count("\n") == 4
+    assert inside("verify", "--all").returncode == 0 and chosen[-1] == (list(catalogue.SLUGS), True)
 
 
 def test_the_report_is_a_table(tmp_path: Path) -> None:
