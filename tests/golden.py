@@ -54,7 +54,7 @@ def main(what: str, folder: Path) -> int:
             continue
         apart = distance(experiment.load(file), run(kind))
         worst = max(worst, apart)
-        print(f"{kind.paper()}:{kind.__name__:24} {apart:.2g}", flush=True)
+        sys.stdout.write(f"{kind.paper()}:{kind.__name__:24} {apart:.2g}\n")
     return int(worst > MOST)
 
 
