@@ -29,7 +29,17 @@ class _Running:
     chromium: psutil.Process
 
     def alive(self) -> bool:
-        return processes.alive(self.driver) and processes.alive(self.chromium) and self.browser.is_connected()
+        """Tell whether the browser answers; an error in a handler of a test ends the connection to a living driver."""
+        if not (processes.alive(self.driver) and processes.alive(self.chromium) and self.browser.is_connected()):
+            return False
+        asyncio._set_running_loop(self.loop)
+        try:
+            self.browser.new_context().close()
+        except Exception:  # noqa: BLE001 - whatever it is, a new browser is needed
+            return False
+        finally:
+            asyncio._set_running_loop(None)
+        return True
 
 
 _running: _Running | None = None
@@ -58,9 +68,10 @@ def stop() -> None:
     if _running is None:
         return
     one, _running = _running, None
+    alive = one.alive()
     asyncio._set_running_loop(one.loop)
     try:
-        if one.alive():
+        if alive:
             one.browser.close()
         else:  # Playwright would wait for what is left
             processes.end([*processes.family(one.driver), *processes.family(one.chromium)])

@@ -64,6 +64,26 @@ def test_a_wait_for_a_page_ends_when_a_process_dies_and_the_next_browser_is_new(
 
 @needs_browser
 @pytest.mark.browser
+def test_after_an_error_in_a_handler_the_next_browser_works(_one_browser: None) -> None:
+    """Such an error ends Playwright's connection to its driver, which lives on and has no answer for anybody."""
+    from playwright.sync_api import Error
+
+    def wrong(message: object) -> None:
+        raise ValueError("a test's own error")
+
+    with pytest.raises((Error, ValueError)), browser.lent() as first:
+        tab = first.new_page()
+        tab.on("console", wrong)
+        tab.evaluate(NOW)
+        tab.wait_for_selector("#never", timeout=2000)
+    with browser.lent() as second:
+        tab = second.new_page()
+        assert tab.evaluate("1 + 1") == 2
+        tab.close()
+
+
+@needs_browser
+@pytest.mark.browser
 def test_one_browser_is_lent_again_and_leaves_others_their_own_loops(_one_browser: None) -> None:
     with browser.lent() as first:
         pass
@@ -111,7 +131,7 @@ def test_a_test_fails_when_its_kernel_or_its_server_dies(_one_browser: None, tmp
             lab_browser.page(running, server, "one.ipynb") as tab,
         ):
             kernel = lab_browser.kernel(server, "one.ipynb")
-            tab.on("console", lambda message: kernel.kill())
+            tab.on("console", lambda message: kernel.kill() if message.text == "now" else None)
             tab.evaluate(NOW)
             tab.wait_for_selector("#never")
         with (
