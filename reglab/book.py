@@ -161,7 +161,7 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
         if content["stale"]:
             pieces.append(
                 ":::{attention}\nThe code of this paper has changed since these claims were measured. "
-                f"`reglab check --stale {name.split('/')[1]}` measures anew what it changes.\n:::\n"
+                f"`reglab check --stale {name.split('/')[1]}` measures again what it changes.\n:::\n"
             )
     missing = [_plain(catalogue.paper(name).short) for name in catalogue.SLUGS if name not in measured]
     if measured and missing:

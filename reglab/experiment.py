@@ -197,7 +197,7 @@ class Experiment:
     `scaled` (what was scaled down from the paper), `smoke` (a setting that runs in under a second), `grid` (what the
     website replays), `unaffected` (a knob of the grid -> arms that do not depend on it, which a recording computes
     once for all its values), `leeway` (by what share of its span over the grid a variable's mean over seeds may differ,
-    beyond luck, when a recorded point is computed anew), `equals_baseline` (settings and arms that must equal the
+    beyond luck, when a recorded point is computed again), `equals_baseline` (settings and arms that must equal the
     baseline exactly) and `may_be_nan` (outputs that may be partly NaN where all is computed), and implement `axes` and
     `frames`.
     """
