@@ -104,19 +104,22 @@ class Outcome:
 
 
 def jobs(papers: Sequence[str], every_claim: bool = False) -> list[Job]:
-    """Return the checks of some papers, longest first; `every_claim` measures all claims, not the robust ones only."""
-    found = [Job(name, "notebook", ("reglab", "execute", _slug(name))) for name in papers]
+    """Return the checks of some papers, notebooks first; `every_claim` measures all claims, not only robust ones."""
+    if not papers:
+        return []
+    notebooks = [Job(name, "notebook", ("reglab", "execute", _slug(name))) for name in papers]
+    website = Job("", "website", ("reglab", "book", "--preview"), ("notebook",))
+    commit, others = newest() or "no commit", list[Job]()
     for name in papers:
         tests = ("pytest", "--deep", f"--papers={_slug(name)}")
         claims = "--compare" if every_claim else "--robust"
-        found += [
-            Job(name, "recorded point", ("reglab", "record", _slug(name), "--spot", newest() or "no commit")),
+        others += [
+            Job(name, "recorded point", ("reglab", "record", _slug(name), "--spot", commit)),
             Job(name, "claims", ("reglab", "check", _slug(name), claims)),
             Job(name, "arms and seeds", (*tests, "tests/test_papers.py")),
             Job(name, "page in a browser", (*tests, "tests/test_book.py", "tests/test_replay.py"), ("website",)),
         ]
-    website = Job("", "website", ("reglab", "book", "--preview"), ("notebook",))
-    return [*found[: len(papers)], website, *found[len(papers) :]] if papers else []
+    return [*notebooks, website, *others]
 
 
 def _slug(name: str) -> str:

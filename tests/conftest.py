@@ -187,7 +187,6 @@ def view(browser: Any) -> Iterator[Any]:
     )
     context.set_default_timeout(1000 * processes.GUARD)
     tab = context.new_page()
-    tab.set_default_timeout(processes.GUARD * 1000)
     tab.problems = []
 
     def check(route: Any) -> None:

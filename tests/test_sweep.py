@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ import small_recording
 import torch
 import xarray as xr
 
-from reglab import catalogue, cli, digests, experiment, recorded, sweep
+from reglab import catalogue, digests, experiment, recorded, sweep
 from reglab.data import Seeds
 from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob
 
@@ -46,21 +47,15 @@ Inside = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Inside]:
+def inside(inside: Callable[..., subprocess.CompletedProcess[str]], monkeypatch: pytest.MonkeyPatch) -> Inside:
     """Return a function that runs the command inside this process: exit status, output, messages."""
+    monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["reglab", *arguments])
-        monkeypatch.setenv("COLUMNS", "200")
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        assert isinstance(stopped.value.code, int)
-        return stopped.value.code, *capsys.readouterr()
+        done = inside(*arguments)
+        return done.returncode, done.stdout, done.stderr
 
-    before = signal.getsignal(signal.SIGTERM)
-    yield run
-    signal.signal(signal.SIGTERM, before)
+    return run
 
 
 def kept(folder: Path) -> list[Path]:
