@@ -111,6 +111,12 @@ def find(name: str) -> str:
     raise KeyError(f"no paper named {name!r}; {hint}")
 
 
+def core() -> list[Path]:
+    """Return the files of the core: every module of the lab that is of no paper."""
+    package = ROOT / "reglab"
+    return sorted(path for path in package.rglob("*.py") if package / "papers" not in path.parents)
+
+
 def select(names: Iterable[str]) -> list[str]:
     """Return the full names of papers named by slug, by full name or with their part; raises `KeyError` as `find`."""
     found: list[str] = []

@@ -71,7 +71,7 @@ class Claim:
     settings it is run at (everything else default). `effect` takes those data sets in that order and returns one
     number per seed (rules "interval", "every seed") or one number ("exact", "bootstrap"). Exactly one of `above`,
     `below`, `within` is the bound. `why` explains a claim that fails. A `robust` one gets the same verdict from another
-    draw of all its seeds, too (`reglab.alarms` says how likely), and takes seconds.
+    draw of all its seeds, too (`reglab.recordings.alarms` says how likely), and takes seconds.
     """
 
     key: str

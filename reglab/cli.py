@@ -183,7 +183,8 @@ def run(
         chosen: Experiment = cls.make(_settings(settings or ()))
         if out is not None:
             _writable(out, cls)
-    from reglab import experiment, views
+    from reglab import experiment
+    from reglab.pictures import views
 
     with _progress() as bar:
         task = bar.add_task(cls.__name__, total=1.0)
@@ -240,7 +241,8 @@ def _can_make_files(folder: Path, name: str) -> None:
 
 def _last_values(data: xr.Dataset, headline: str) -> Table:
     """Return the last value of the headline for each arm, with its 95 % interval, as a table."""
-    from reglab import claims, views
+    from reglab import claims
+    from reglab.pictures import views
 
     values = data[headline]
     rest = [str(dim) for dim in values.dims if dim not in ("arm", "seed")]
@@ -439,7 +441,7 @@ def record(
         if cluster and jobs:
             raise ValueError("--jobs is for processes on this computer; a cluster has the workers that it has")
         names = list(dict.fromkeys(catalogue.find(name) for name in papers or catalogue.SLUGS))
-    from reglab import sweep
+    from reglab.recordings import sweep
 
     if only_check:
         _check_recordings(names)
@@ -461,7 +463,7 @@ def record(
 
 def _check_recordings(names: Sequence[str]) -> None:
     """Say for every grid whether it is current; ends with status 1 when one is stale."""
-    from reglab import recorded, sweep
+    from reglab.recordings import recorded, sweep
 
     table, stale = Table(Column("Paper", no_wrap=True), Column("Experiment", no_wrap=True), "Recording"), []
     for slug in [name.split("/")[1] for name in names]:
@@ -477,7 +479,7 @@ def _check_recordings(names: Sequence[str]) -> None:
 
 def _spot(names: Sequence[str], text: str) -> None:
     """Compute one recorded point of each paper anew; ends with status 1 when one differs."""
-    from reglab import sweep
+    from reglab.recordings import sweep
 
     bad = 0
     with _progress() as bar:
@@ -510,7 +512,7 @@ def pretrain(
     The exit status is 1, and nothing is written, when a model misses a target of quality.
     """
     with _explained():
-        from reglab import pretrained
+        from reglab.models import pretrained
 
         recipe, folder = pretrained.recipe(name), out or pretrained.FOLDER
         chosen = list(dict.fromkeys(seeds or pretrained.SEEDS))
@@ -618,7 +620,7 @@ def execute(
 
     The exit status is 1 when a notebook fails.
     """
-    from reglab import execute as engine
+    from reglab.site import execute as engine
 
     with _explained():
         names = [name if name == engine.INDEX else catalogue.find(name) for name in papers or engine.names()]
@@ -635,7 +637,7 @@ def execute(
 
 
 def _execute(tasks: Sequence[Any], jobs: int | None = None) -> list[Any]:
-    from reglab import execute as engine
+    from reglab.site import execute as engine
 
     with _progress() as bar:
         task = bar.add_task("notebooks", total=len(tasks))
@@ -647,7 +649,7 @@ def _execute(tasks: Sequence[Any], jobs: int | None = None) -> list[Any]:
 @app.command()
 def pair() -> None:
     """Make the .ipynb of every notebook anew from its .py."""
-    from reglab import execute as engine
+    from reglab.site import execute as engine
 
     for path in engine.pair():
         _say(f"wrote {path.relative_to(catalogue.ROOT)}")
@@ -663,8 +665,8 @@ def book(
     ] = False,
 ) -> None:
     """Build the website from the notebooks; runs those that changed first, and prints where the first page is."""
-    from reglab import book as website
-    from reglab import execute as engine
+    from reglab.site import book as website
+    from reglab.site import execute as engine
 
     with _explained():
         if archive and preview:

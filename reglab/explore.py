@@ -13,8 +13,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from reglab import drawing, recorded, replay, views
 from reglab.experiment import Experiment, Knob, settings_of
+from reglab.pictures import drawing, views
+from reglab.recordings import recorded
+from reglab.site import replay
 
 if TYPE_CHECKING:
     import xarray as xr

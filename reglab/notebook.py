@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from reglab import catalogue, claims, drawing, views
+from reglab import catalogue, claims
 from reglab.data import as_seeds
-from reglab.execute import QUICK, QUICK_SEEDS
 from reglab.exercise import Wrong
 from reglab.experiment import Experiment
+from reglab.pictures import drawing, views
+from reglab.site.execute import QUICK, QUICK_SEEDS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -208,7 +209,8 @@ def self_check() -> Page:
     import matplotlib
     import torch
 
-    from reglab import data, metrics, replicas
+    from reglab import data, metrics
+    from reglab.models import replicas
 
     started = time.perf_counter()
     seeds = (0, 1, 2, 3)

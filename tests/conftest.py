@@ -143,7 +143,7 @@ def site() -> Path:
     """
     from filelock import FileLock
 
-    from reglab import book, execute
+    from reglab.site import book, execute
 
     lock = book.BOOK / "_build" / "tests.lock"
     lock.parent.mkdir(exist_ok=True)

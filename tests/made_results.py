@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from reglab.views import Curves, Line, Shares, View
+from reglab.pictures.views import Curves, Line, Shares, View
 
 ARMS = {"plain": "baseline", "new": "method", "odd": "ablation"}
 CURVES = Curves("Which is higher?", ["score"], peak="plain", lines=[Line("y", 0.5, "half"), Line("x", "stop", "stop")])

@@ -15,8 +15,9 @@ from typing import Any
 
 import processes
 
-from reglab import catalogue, cli, recorded, sweep
+from reglab import catalogue, cli
 from reglab.experiment import Experiment
+from reglab.recordings import recorded, sweep
 
 PAPER = "early_learning"
 GRID = {"spread": (0.1, 0.2), "ratio": (0.3, 0.5, 0.9)}

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reglab import alarms, catalogue, claims, sweep
+from reglab import catalogue, claims
 from reglab.claims import Claim
 from reglab.experiment import Experiment
+from reglab.recordings import alarms, sweep
 
 every_paper = pytest.mark.parametrize("name", catalogue.SLUGS)
 

@@ -14,8 +14,10 @@ import pytest
 import yaml
 from page_weight import weight
 
-from reglab import book, catalogue, claims, execute, views
+from reglab import catalogue, claims
 from reglab.notebook import MARKS
+from reglab.pictures import views
+from reglab.site import book, execute
 
 TOC: dict[str, Any] = yaml.safe_load((book.BOOK / "_toc.yml").read_text(encoding="utf-8"))
 CHAPTERS = [chapter for part in TOC["parts"] for chapter in part["chapters"]]

@@ -14,8 +14,9 @@ from types import ModuleType
 import pytest
 
 import reglab.papers
-from reglab import catalogue, claims, digests, recorded, sweep
+from reglab import catalogue, claims, digests
 from reglab.experiment import Experiment
+from reglab.recordings import recorded, sweep
 
 SHARED = '''
 """What two papers share."""
@@ -43,7 +44,7 @@ from reglab.claims import Claim
 from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
 from reglab.papers.made import _shared
 from reglab.papers.made._shared import halve
-from reglab.views import Curves, Dots, View
+from reglab.pictures.views import Curves, Dots, View
 
 if TYPE_CHECKING:
     from reglab.data import Seeds

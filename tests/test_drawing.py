@@ -14,9 +14,9 @@ import xarray as xr
 from made_results import ARMS, CURVES, VIEW, growing, results
 from PIL import Image
 
-from reglab import drawing, views
-from reglab.drawing import Chart
-from reglab.views import Curves, Dots, Line, Points, View
+from reglab.pictures import drawing, views
+from reglab.pictures.drawing import Chart
+from reglab.pictures.views import Curves, Dots, Line, Points, View
 
 
 def pixels(png: bytes) -> np.ndarray:

@@ -19,9 +19,10 @@ import processes
 import psutil
 import pytest
 
-from reglab import catalogue, execute
-from reglab.execute import Failure, Task
+from reglab import catalogue
 from reglab.experiment import settings_of
+from reglab.site import execute
+from reglab.site.execute import Failure, Task
 
 pytestmark = pytest.mark.notebook
 

@@ -17,12 +17,12 @@ import processes
 import pytest
 from PIL import Image
 
-from reglab import recorded
 from reglab.data import Seeds
 from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob, settings_of
 from reglab.explore import Explorer, explore
 from reglab.papers.labels.early_learning import Memorization
-from reglab.views import Curves, View
+from reglab.pictures.views import Curves, View
+from reglab.recordings import recorded
 
 halt = threading.Event()
 """While it is set, runs of `Steps` come to their middle and stay there; they can still be stopped."""

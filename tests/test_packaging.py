@@ -21,8 +21,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from reglab import execute
 from reglab.catalogue import ROOT
+from reglab.site import execute
 
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch-cpu", "playwright": "playwright-python"}
 PIP_ONLY = {"axe-playwright-python", "nbmake", "sphinx-mathjax-offline"}

@@ -14,8 +14,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from reglab import pretrained
-from reglab.transformer import Recipe
+from reglab.models import pretrained
+from reglab.models.transformer import Recipe
 
 Reglab = Callable[..., "subprocess.CompletedProcess[str]"]
 ALL = [(name, seed) for name in pretrained.RECIPES for seed in pretrained.SEEDS]

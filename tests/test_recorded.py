@@ -16,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from reglab import catalogue, digests, experiment, recorded, sweep, views
-from reglab.drawing import Chart
+from reglab import catalogue, digests, experiment
 from reglab.experiment import Experiment
-from reglab.recorded import Use
+from reglab.pictures import views
+from reglab.pictures.drawing import Chart
+from reglab.recordings import recorded, sweep
+from reglab.recordings.recorded import Use
 
 SMALL: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "curves": ("early_learning", "LinearTheory", small_recording.GRID, small_recording.SETTINGS),

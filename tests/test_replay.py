@@ -16,9 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reglab import catalogue, claims, recorded, replay, views
+from reglab import catalogue, claims
 from reglab.experiment import Experiment
-from reglab.views import Curves, Dots, Points, Shares
+from reglab.pictures import views
+from reglab.pictures.views import Curves, Dots, Points, Shares
+from reglab.recordings import recorded
+from reglab.site import replay
 
 KINDS = [kind for name in catalogue.SLUGS for kind in catalogue.module(name).EXPERIMENTS if kind.grid]
 IDS = [kind.__name__ for kind in KINDS]
@@ -427,7 +430,7 @@ def test_every_claim_leads_to_the_page_and_setting_that_shows_it(site: Path, vie
 def test_the_archive_opens_without_a_server(site: Path, view: Any, tmp_path: Path) -> None:
     import zipfile
 
-    from reglab import book
+    from reglab.site import book
 
     with zipfile.ZipFile(book.zipped(site)) as archive:
         archive.extractall(tmp_path)

@@ -19,9 +19,10 @@ import small_recording
 import torch
 import xarray as xr
 
-from reglab import catalogue, digests, experiment, recorded, sweep
+from reglab import catalogue, digests, experiment
 from reglab.data import Seeds
 from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob
+from reglab.recordings import recorded, sweep
 
 PAPER = small_recording.PAPER
 FILE = f"recorded/labels/{PAPER}.nc"

@@ -10,8 +10,8 @@ from draws import normal
 from torch import Tensor, nn
 from torch_layers import drawn, encoder_layer
 
-from reglab import tiny_clip, tiny_lm, transformer
-from reglab.transformer import HEADS, HIDDEN, WIDTH, Recipe, Weights
+from reglab.models import tiny_clip, tiny_lm, transformer
+from reglab.models.transformer import HEADS, HIDDEN, WIDTH, Recipe, Weights
 
 RECIPES = (tiny_clip.Recipe(batch=24), tiny_lm.Recipe(batch=12))
 

@@ -9,8 +9,8 @@ import pytest
 import scipy.stats
 from made_results import ARMS, CURVES, PARTS, growing, results
 
-from reglab import views
-from reglab.views import Curves, Dots
+from reglab.pictures import views
+from reglab.pictures.views import Curves, Dots
 
 # ---------------------------------------------------------------------------------------------------------- reducing
 

@@ -8,7 +8,7 @@ import torch
 from draws import normal
 from torch import nn
 
-from reglab.transformer import HEADS, HIDDEN, WIDTH, Start, Weights
+from reglab.models.transformer import HEADS, HIDDEN, WIDTH, Start, Weights
 
 
 def drawn(start: Mapping[str, Start], seeds: int) -> Weights:

@@ -31,8 +31,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from reglab import alarms, catalogue, recorded, sweep
-from reglab.alarms import Row
+from reglab import catalogue
+from reglab.recordings import alarms, recorded, sweep
+from reglab.recordings.alarms import Row
 
 KINDS = ("resampled", "as recorded", "neighbors", "one in three")
 

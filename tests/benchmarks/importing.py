@@ -15,7 +15,9 @@ from rich.table import Table
 CODES = {
     "torch": "import torch",
     "torch, reglab": "import torch, reglab",
-    "torch, reglab and its core": "import torch, reglab.experiment, reglab.replicas, reglab.claims, reglab.views",
+    "torch, reglab and its core": (
+        "import torch, reglab.experiment, reglab.models.replicas, reglab.claims, reglab.pictures.views"
+    ),
     "torch, a paper": "import torch, reglab.papers.labels.early_learning",
 }
 ROUNDS = 7

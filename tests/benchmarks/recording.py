@@ -13,7 +13,7 @@ from pathlib import Path
 
 import small_recording
 
-from reglab import sweep
+from reglab.recordings import sweep
 
 
 def main() -> None:

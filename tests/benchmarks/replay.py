@@ -12,7 +12,8 @@ from typing import Any
 import browser
 from page_weight import weight
 
-from reglab import book, catalogue
+from reglab import catalogue
+from reglab.site import book
 
 MOVES = """async (one) => {
   const times = [];

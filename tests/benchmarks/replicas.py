@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from reglab import data, replicas
+from reglab import data
 from reglab.data import generator
+from reglab.models import replicas
 from reglab.papers.labels.early_learning import elr_loss, update_targets
 
 WIDTHS, BATCH, EPOCHS, STRENGTH, MEMORY = (64, 128, 10), 50, 2, 3.0, 0.7

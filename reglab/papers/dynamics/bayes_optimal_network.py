@@ -27,7 +27,7 @@ from reglab.claims import Claim
 from reglab.data import Seeds, generator
 from reglab.exercise import Wrong
 from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, settings_of, share
-from reglab.views import BASELINE, METHOD, WIDE, Curves, Line, View
+from reglab.pictures.views import BASELINE, METHOD, WIDE, Curves, Line, View
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -21,13 +21,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reglab import data, metrics, replicas
+from reglab import data, metrics
 from reglab.catalogue import Paper
 from reglab.claims import Claim
 from reglab.data import Seeds, generator
 from reglab.exercise import Wrong
 from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
-from reglab.views import WIDE, Curves, Dots, View, styles
+from reglab.models import replicas
+from reglab.pictures.views import WIDE, Curves, Dots, View, styles
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -21,13 +21,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reglab import replicas
 from reglab.catalogue import Paper
 from reglab.claims import Claim
 from reglab.data import Seeds, generator, normal
 from reglab.exercise import Wrong
 from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob, share
-from reglab.views import WIDE, Curves, Dots, Line, View, styles
+from reglab.models import replicas
+from reglab.pictures.views import WIDE, Curves, Dots, Line, View, styles
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -22,14 +22,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reglab import data, metrics, pretrained, replicas, tiny_clip
+from reglab import data, metrics
 from reglab.catalogue import Paper
 from reglab.claims import Claim
 from reglab.data import Seeds, generator
 from reglab.exercise import Wrong
 from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
-from reglab.transformer import Weights
-from reglab.views import FURTHER, METHOD, WIDE, Curves, Dots, View
+from reglab.models import pretrained, replicas, tiny_clip
+from reglab.models.transformer import Weights
+from reglab.pictures.views import FURTHER, METHOD, WIDE, Curves, Dots, View
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -18,13 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reglab import data, metrics, replicas
+from reglab import data, metrics
 from reglab.catalogue import Paper
 from reglab.claims import Claim
 from reglab.data import Seeds, generator
 from reglab.exercise import Wrong
 from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
-from reglab.views import FURTHER, METHOD, WIDE, Curves, Line, Shares, View
+from reglab.models import replicas
+from reglab.pictures.views import FURTHER, METHOD, WIDE, Curves, Line, Shares, View
 
 if TYPE_CHECKING:
     import xarray as xr

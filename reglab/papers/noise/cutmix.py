@@ -20,13 +20,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reglab import data, metrics, replicas
+from reglab import data, metrics
 from reglab.catalogue import Paper
 from reglab.claims import Claim
 from reglab.data import Seeds, generator
 from reglab.exercise import Wrong
 from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, settings_of, share
-from reglab.views import FURTHER, METHOD, WIDE, Curves, Dots, Style, View
+from reglab.models import replicas
+from reglab.pictures.views import FURTHER, METHOD, WIDE, Curves, Dots, Style, View
 
 if TYPE_CHECKING:
     import xarray as xr

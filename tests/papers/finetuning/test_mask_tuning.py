@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from reglab import data, drawing, pretrained, tiny_clip
+from reglab import data
 from reglab.data import generator
 from reglab.exercise import Wrong
+from reglab.models import pretrained, tiny_clip
 from reglab.papers.finetuning import mask_tuning as mt
+from reglab.pictures import drawing
 
 SMALL = mt.Masks.make(mt.Masks.smoke)
 

@@ -16,10 +16,10 @@ from scipy.special import digamma
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 
-from reglab import drawing
 from reglab.data import generator
 from reglab.exercise import Wrong
 from reglab.papers.generation import mode_collapse as mc
+from reglab.pictures import drawing
 
 SEED = st.integers(0, 2**31)
 

@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from reglab import data, drawing, replicas, views
+from reglab import data
 from reglab.data import generator
 from reglab.exercise import Wrong
+from reglab.models import replicas
 from reglab.papers.labels import early_learning as elr
+from reglab.pictures import drawing, views
 
 SEED = st.integers(0, 2**31)
 

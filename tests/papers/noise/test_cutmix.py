@@ -16,10 +16,11 @@ from scipy import stats
 from scipy.integrate import quad
 from torch import Tensor, nn
 
-from reglab import data, drawing
+from reglab import data
 from reglab.data import generator
 from reglab.exercise import Wrong
 from reglab.papers.noise import cutmix as cm
+from reglab.pictures import drawing
 
 SEED = st.integers(0, 2**31)
 

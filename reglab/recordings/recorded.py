@@ -19,7 +19,7 @@ import numpy as np
 
 from reglab import catalogue, digests, experiment, files
 from reglab.experiment import Experiment
-from reglab.views import Curves, Dots, Points, Shares
+from reglab.pictures.views import Curves, Dots, Points, Shares
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reglab import replicas
 from reglab.data import generator
+from reglab.models import replicas
 
 Weights = dict[str, Tensor]
 """A model: a tensor [S, ...] for each name."""

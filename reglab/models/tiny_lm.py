@@ -20,8 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reglab import data, transformer
-from reglab.transformer import WIDTH, Linear, Start, Weights, block, linear, norm, product
+from reglab import data
+from reglab.models import transformer
+from reglab.models.transformer import WIDTH, Linear, Start, Weights, block, linear, norm, product
 
 PAD, SEP, EOS = 10, 11, 12
 TASKS = ("copy", "reverse", "inc", "rotl", "sort", "cls")

@@ -1,7 +1,7 @@
 """Run notebooks, each in a worker process with a kernel of its own, and keep the executed copies for the website.
 
-A worker is `python -m reglab.execute TASKS CORES SECONDS`, with the tasks as JSON. It writes each executed copy at once
-or not at all, and prints a line for each that says what went wrong, if anything.
+A worker is `python -m reglab.site.execute TASKS CORES SECONDS`, with the tasks as JSON. It writes each executed copy
+at once or not at all, and prints a line for each that says what went wrong, if anything.
 
 A notebook can also be run quickly: two seeds, every experiment at its `smoke` setting. That shows that the page runs,
 and nothing else. Such a copy is marked, and the website is never published from it.
@@ -35,8 +35,8 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 OUTPUT_TIMEOUT = 60
 """Seconds that the last output of a cell may be late."""
 
-NOT_SHOWN = {"__main__.py", "cli.py", "execute.py", "processes.py", "verify.py", "book.py"}
-"""Modules that no notebook uses: a change in them makes no executed copy stale."""
+NOT_SHOWN = ("__main__.py", "cli.py", "processes.py", "verify.py", "site/execute.py", "site/book.py")
+"""Modules and folders of the core that no notebook uses: a change in them makes no executed copy stale."""
 
 
 QUICK = "REGLAB_QUICK"
@@ -96,7 +96,8 @@ def digest(name: str) -> str:
     """Return the digest of all that a notebook shows: its cells, the modules behind it, what was measured for it."""
     root = catalogue.ROOT
     papers = catalogue.SLUGS if name == INDEX else (catalogue.find(name),)
-    files = {path for path in (root / "reglab").glob("*.py") if path.name not in NOT_SHOWN}
+    unused = {root / "reglab" / one for one in NOT_SHOWN}
+    files = {path for path in catalogue.core() if not unused & {path, *path.parents}}
     files.add(_source(name if name == INDEX else papers[0]))
     for paper in papers:
         module = root / "reglab" / "papers" / f"{paper}.py"
@@ -219,7 +220,7 @@ def _start(
         settings[QUICK] = "1"
     paths = [{"source": str(task.source.resolve()), "target": str(task.target.resolve())} for task in tasks]
     told = [dataclasses.asdict(task) | path for task, path in zip(tasks, paths, strict=True)]
-    command = [sys.executable, "-m", "reglab.execute", json.dumps(told), str(cores), str(cell_timeout)]
+    command = [sys.executable, "-m", "reglab.site.execute", json.dumps(told), str(cores), str(cell_timeout)]
     log = scratch / f"{tasks[0].name.replace('/', '-')}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -27,9 +27,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reglab import data, transformer
+from reglab import data
 from reglab.metrics import accuracy
-from reglab.transformer import WIDTH, Linear, Start, Weights, block, linear, norm, product
+from reglab.models import transformer
+from reglab.models.transformer import WIDTH, Linear, Start, Weights, block, linear, norm, product
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 GLYPHS = ("ring", "cross", "ex", "hbars", "vbars", "checker", "tri", "corner", "tee", "frame")

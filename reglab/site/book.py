@@ -22,9 +22,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import reglab
-from reglab import catalogue, claims, execute, files, replay, views
+from reglab import catalogue, claims, files
 from reglab.notebook import MARKS
+from reglab.pictures import views
+from reglab.site import execute, replay
 
 BOOK = catalogue.ROOT / "book"
 SITE = BOOK / "_build" / "html"
@@ -251,10 +252,10 @@ def _parts(papers: list[catalogue.Paper]) -> str:
 
 def _modules() -> Iterator[str]:
     """Yield one section for each module of the core, in alphabetical order."""
-    for source in sorted(Path(reglab.__file__).parent.glob("*.py")):
+    for source in catalogue.core():
         if source.stem == "__main__":
             continue
-        name = "reglab" if source.stem == "__init__" else f"reglab.{source.stem}"
+        name = ".".join(source.relative_to(catalogue.ROOT).with_suffix("").parts).removesuffix(".__init__")
         yield f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n"
 
 

@@ -16,8 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reglab import views
-from reglab.views import NARROW, WIDE, Curves, Dots, Line, Panel, Points, Row, Series, Shares, View, named, number
+from reglab.pictures import views
+from reglab.pictures.views import (
+    NARROW,
+    WIDE,
+    Curves,
+    Dots,
+    Line,
+    Panel,
+    Points,
+    Row,
+    Series,
+    Shares,
+    View,
+    named,
+    number,
+)
 
 if TYPE_CHECKING:
     import xarray as xr

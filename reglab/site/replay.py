@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reglab import recorded, views
 from reglab.claims import quantile
 from reglab.experiment import Experiment
-from reglab.views import Dots, Panel, Points, Shares, Source, View
+from reglab.pictures import views
+from reglab.pictures.views import Dots, Panel, Points, Shares, Source, View
+from reglab.recordings import recorded
 
 if TYPE_CHECKING:
     import altair as alt

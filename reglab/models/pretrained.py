@@ -19,9 +19,10 @@ import safetensors.torch
 import torch
 
 import reglab
-from reglab import files, tiny_clip, tiny_lm
+from reglab import files
 from reglab.catalogue import ROOT
-from reglab.transformer import Recipe, Weights
+from reglab.models import tiny_clip, tiny_lm
+from reglab.models.transformer import Recipe, Weights
 
 FOLDER = ROOT / "data" / "pretrained"
 SEEDS = (0, 1, 2)

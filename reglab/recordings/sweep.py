@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reglab import alarms, catalogue, digests, experiment, recorded
+from reglab import catalogue, digests, experiment
 from reglab.experiment import Experiment
+from reglab.recordings import alarms, recorded
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -72,9 +73,8 @@ class Sweep:
     @functools.cached_property
     def folder(self) -> Path:
         """Where finished grid points are kept: another folder for other code (the core's too), settings or versions."""
-        core = sorted(Path(experiment.__file__).parent.glob("*.py"))
         depends = [recorded.digest(self.kind), self.kind.make(self.settings).settings(), self.seeds, _versions()]
-        depends += [digests.of_code(file.read_text(encoding="utf-8")) for file in core]
+        depends += [digests.of_code(file.read_text(encoding="utf-8")) for file in catalogue.core()]
         key = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
         return CACHE / self.kind.paper() / self.kind.__name__ / key
 
@@ -325,7 +325,7 @@ def spot(name: str, text: str) -> str:
     Returns what was compared, in words. The mean over seeds of each variable and arm, along either half of a curve, may
     differ beyond luck by the experiment's `leeway`, a share of its span over the grid. A point that differs is followed
     by two others, chosen by the same text: a change that is real is seen there in the same way, luck is not
-    (`reglab.alarms` says how likely), and is only told. What has no seeds must agree at once.
+    (`reglab.recordings.alarms` says how likely), and is only told. What has no seeds must agree at once.
     Raises `ValueError` when there is no recording, `DiffersError` when the results are others.
     """
     tasks = [(sweep, place) for sweep in planned(name) for place in sweep.places]

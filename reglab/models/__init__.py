@@ -1,0 +1,1 @@
+"""Models, and many of them trained side by side."""

@@ -1,0 +1,1 @@
+"""Recorded results: computed over a grid of settings, kept small, checked."""

@@ -1,0 +1,1 @@
+"""The website: executed notebooks, their pages, and pictures that replay recorded results."""
