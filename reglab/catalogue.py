@@ -125,9 +125,9 @@ def select(names: Iterable[str]) -> list[str]:
     return found
 
 
-def module(name: str) -> ModuleType:
-    """Import and return the module of a paper, given its slug or full name."""
-    return importlib.import_module("reglab.papers." + find(name).replace("/", "."))
+def module(name: str, file: str = "") -> ModuleType:
+    """Import and return a file of a paper, `experiments` or another; its folder, which holds the card, without one."""
+    return importlib.import_module(".".join(["reglab.papers", *find(name).split("/"), *([file] if file else [])]))
 
 
 def paper(name: str) -> Paper:
@@ -140,12 +140,22 @@ def papers() -> list[Paper]:
     return [paper(name) for name in SLUGS]
 
 
+def experiments(name: str) -> tuple[type[Any], ...]:
+    """Return the experiment classes of a paper, the most important one first."""
+    return module(name, "experiments").EXPERIMENTS
+
+
+def claims(name: str) -> tuple[Any, ...]:
+    """Return the claims of a paper, in the order of its page."""
+    return module(name, "claims").CLAIMS
+
+
 def experiment(name: str, label: str = "") -> type[Any]:
     """Return one experiment class of a paper by its name; without a name, the paper's first.
 
     Raises `KeyError` that lists the paper's experiments when it has none of that name.
     """
-    known = {cls.__name__: cls for cls in module(name).EXPERIMENTS}
+    known = {cls.__name__: cls for cls in experiments(name)}
     if not label:
         return next(iter(known.values()))
     for known_name, cls in known.items():

@@ -20,7 +20,7 @@ from PIL import Image
 from reglab.data import Seeds
 from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob, settings_of
 from reglab.explore import Explorer, explore
-from reglab.papers.labels.early_learning import Memorization
+from reglab.papers.labels.early_learning.experiments import Memorization
 from reglab.pictures.views import Curves, View
 from reglab.recordings import recorded
 
