@@ -487,7 +487,7 @@ def test_the_parameters_are_the_defaults(name: str) -> None:
 @every_paper
 def test_the_notebook_shows_what_every_page_shows(name: str) -> None:
     code = "\n".join(cell.source for cell in cells(name, "code"))
-    for call in ("card(paper)", "source(", "run(", "summary(", "explore(", "verdicts(paper)", "check("):
+    for call in ("card(", "source(", "run(", "summary(", "explore(", "verdicts(", "check("):
         assert call in code, call
     tags = [tag for cell in notebook(name).cells for tag in cell.metadata.get("tags", [])]
     assert tags.count("thumbnail") == 1 and tags.count("solution") >= 3
