@@ -183,7 +183,7 @@ def run(
         chosen: Experiment = cls.make(_settings(settings or ()))
         if out is not None:
             _writable(out, cls)
-    from reglab import experiment
+    from reglab import results
     from reglab.pictures import views
 
     with _progress() as bar:
@@ -193,7 +193,7 @@ def run(
     _print(_last_values(data, cls.headline))
     if out is not None:
         with _explained(Failed):
-            experiment.save(data, out)
+            results.save(data, out)
         _say(f"Saved to {out}.")
 
 
@@ -211,7 +211,7 @@ def _settings(texts: Sequence[str]) -> dict[str, str]:
 
 def _writable(path: Path, cls: type[Experiment]) -> None:
     """Make sure before a run that its results can be saved; raises `ValueError` that says why not."""
-    from reglab import experiment
+    from reglab import results
 
     if path.is_dir():
         raise ValueError(f"cannot write {path}: it is a folder; name a file in it, for example {path / 'run.nc'}")
@@ -219,7 +219,7 @@ def _writable(path: Path, cls: type[Experiment]) -> None:
         if not path.is_file():
             raise ValueError(f"cannot write {path}: it is not an ordinary file")
         try:
-            experiment.load(path, of=cls)
+            results.load(path, of=cls)
         except ValueError as error:
             raise ValueError(f"{error}. It is left as it is; choose another file or delete this one") from error
     _can_make_files(path.parent, path.name)
@@ -241,7 +241,7 @@ def _can_make_files(folder: Path, name: str) -> None:
 
 def _last_values(data: xr.Dataset, headline: str) -> Table:
     """Return the last value of the headline for each arm, with its 95 % interval, as a table."""
-    from reglab import claims
+    from reglab import statistics
     from reglab.pictures import views
 
     values = data[headline]
@@ -254,7 +254,7 @@ def _last_values(data: xr.Dataset, headline: str) -> Table:
             there = one.notnull().any([other for other in one.dims if other != dim])
             last = there.values.nonzero()[0]
             one = one.isel({dim: last[-1] if len(last) else -1})
-        mean, low, high = (float(end) for end in claims.mean_interval(one.values))
+        mean, low, high = (float(end) for end in statistics.mean_interval(one.values))
         interval = "one seed gives none" if data.sizes["seed"] == 1 else f"{views.number(low)} to {views.number(high)}"
         table.add_row(arm or "all", views.number(mean), interval, str(data.sizes["seed"]))
     return table

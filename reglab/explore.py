@@ -13,9 +13,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from reglab.experiment import Experiment, Knob, settings_of
+from reglab.experiment import Experiment
+from reglab.knobs import Knob
 from reglab.pictures import drawing, views
 from reglab.recordings import recorded
+from reglab.results import settings_of
 from reglab.site import replay
 
 if TYPE_CHECKING:

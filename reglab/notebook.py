@@ -13,10 +13,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from reglab import catalogue, claims
-from reglab.data import as_seeds
 from reglab.exercise import Wrong
 from reglab.experiment import Experiment
 from reglab.pictures import drawing, views
+from reglab.seeds import as_seeds, generator
 from reglab.site.execute import QUICK, QUICK_SEEDS
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def self_check() -> Page:
     started = time.perf_counter()
     seeds = (0, 1, 2, 3)
     digits = data.digits(seeds)
-    network = replicas.mlp((64, 64, 10), [data.generator(seed, "weights") for seed in seeds])
+    network = replicas.mlp((64, 64, 10), [generator(seed, "weights") for seed in seeds])
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     row = torch.arange(len(seeds)).unsqueeze(1)
     for index in data.batches(seeds, 1000, 50, epoch=1):

@@ -18,7 +18,7 @@ import numpy as np
 import processes
 import pytest
 
-from reglab import catalogue, claims, cli, digests, experiment
+from reglab import catalogue, claims, cli, digests, experiment, results
 
 Reglab = Callable[..., "subprocess.CompletedProcess[str]"]
 PAPER = "early_learning"
@@ -86,7 +86,7 @@ def test_a_run_says_what_came_out_and_saves_it(reglab: Reglab, inside: Reglab, t
     done = reglab("run", PAPER, *QUICK, "--set", "noise=0.6", "--out", out)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("At epoch 2: ")
-    data = experiment.load(out, of=catalogue.experiment(PAPER))
+    data = results.load(out, of=catalogue.experiment(PAPER))
     assert json.loads(data.attrs["knobs"])["noise"] == 0.6 and data.sizes["seed"] == 2
     last = data.test_accuracy.isel(epoch=-1).mean("seed")
     for arm in data.arm.values:
@@ -96,7 +96,7 @@ def test_a_run_says_what_came_out_and_saves_it(reglab: Reglab, inside: Reglab, t
     assert [path.name for path in tmp_path.iterdir()] == ["run ü.nc"]
     again = inside("run", f"{NAME}:memorization", *QUICK, "--out", out)
     assert again.returncode == 0, "the result of the same experiment may be replaced"
-    assert json.loads(experiment.load(out).attrs["knobs"])["noise"] == 0.4
+    assert json.loads(results.load(out).attrs["knobs"])["noise"] == 0.4
 
 
 @pytest.mark.parametrize("label", [cls.__name__ for cls in catalogue.module(PAPER).EXPERIMENTS])
@@ -190,7 +190,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_run(
     a_file, other, binary = tmp_path / "file", tmp_path / "other.nc", tmp_path / "half.nc"
     a_file.write_text("text")
     stopping = catalogue.experiment(PAPER, "StoppingTime").make({"ratio": 0.3})
-    experiment.save(stopping.run(1), other)
+    results.save(stopping.run(1), other)
     binary.write_bytes(other.read_bytes()[:1000])
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     refused = {

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from reglab import catalogue
-from reglab.experiment import settings_of
+from reglab.results import settings_of
 from reglab.site import execute
 from reglab.site.execute import Failure, Task
 
