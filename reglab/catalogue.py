@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,11 +119,14 @@ def core() -> list[Path]:
 
 
 def select(names: Iterable[str]) -> list[str]:
-    """Return the full names of papers named by slug, by full name or with their part; raises `KeyError` as `find`."""
+    """Return the full names of papers named by slug, by full name or with their part, each once.
+
+    Raises `KeyError` as `find`.
+    """
     found: list[str] = []
     for name in names:
         found += [full for full in SLUGS if full.startswith(f"{name}/")] if name in PARTS else [find(name)]
-    return found
+    return list(dict.fromkeys(found))
 
 
 def module(name: str) -> ModuleType:
@@ -133,6 +137,16 @@ def module(name: str) -> ModuleType:
 def paper(name: str) -> Paper:
     """Return the card of a paper, given its slug or full name."""
     return module(name).PAPER
+
+
+def experiment_names(name: str) -> list[str]:
+    """Return the names of a paper's experiments, read from its source, because importing it loads PyTorch."""
+    folder = ROOT / "reglab" / "papers" / find(name)
+    source = folder / "experiments.py" if folder.is_dir() else folder.with_suffix(".py")
+    declared = re.search(r"^EXPERIMENTS = \(([\w\s,]+)\)", source.read_text(encoding="utf-8"), re.M)
+    if declared is None:
+        raise ValueError(f"{source}: no line says EXPERIMENTS = (First, Second, ...)")
+    return re.findall(r"\w+", declared[1])
 
 
 def papers() -> list[Paper]:

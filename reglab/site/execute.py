@@ -35,7 +35,7 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 OUTPUT_TIMEOUT = 60
 """Seconds that the last output of a cell may be late."""
 
-NOT_SHOWN = ("__main__.py", "cli.py", "processes.py", "verify.py", "site/execute.py", "site/book.py")
+NOT_SHOWN = ("__main__.py", "cli", "processes.py", "verify.py", "site/execute.py", "site/book.py")
 """Modules and folders of the core that no notebook uses: a change in them makes no executed copy stale."""
 
 
