@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import re
 from collections.abc import Iterable
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from reglab.names import nearest
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: `lab/`, `data/` and `book/` lie here."""
@@ -107,8 +108,7 @@ def find(name: str) -> str:
         return name
     if name in by_slug:
         return by_slug[name]
-    near = difflib.get_close_matches(name.split("/")[-1], by_slug, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"known papers: {', '.join(by_slug)}"
+    hint = nearest(name.split("/")[-1], by_slug) or f"known papers: {', '.join(by_slug)}"
     raise KeyError(f"no paper named {name!r}; {hint}")
 
 
@@ -165,6 +165,5 @@ def experiment(name: str, label: str = "") -> type[Any]:
     for known_name, cls in known.items():
         if known_name.lower() == label.lower():
             return cls
-    near = difflib.get_close_matches(label, known, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = nearest(label, known, before="; ")
     raise KeyError(f"paper {find(name)!r} has no experiment {label!r}{hint} (it has: {', '.join(known)})")

@@ -7,7 +7,6 @@ parameters, the command line, the tables of claims and the checks of bad input.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 import reglab
 from reglab import digests
 from reglab.knobs import Knob
+from reglab.names import nearest
 from reglab.results import Axis, Frame, Snapshot, Tick, Var
 from reglab.seeds import Seeds, as_seeds
 
@@ -71,8 +71,7 @@ class Experiment:
         known = cls.knobs()
         for name in settings:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+                hint = nearest(name, known, before="; ")
                 raise KeyError(f"{cls.__name__} has no knob {name!r}{hint} (its knobs: {', '.join(known)})")
         return cls(**{k: known[k].parse(k, v) if isinstance(v, str) else v for k, v in settings.items()})
 

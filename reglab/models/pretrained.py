@@ -6,7 +6,6 @@ are. Its digest is checked when it is loaded. Nothing is unpickled.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import platform
@@ -19,7 +18,7 @@ import safetensors.torch
 import torch
 
 import reglab
-from reglab import files
+from reglab import files, names
 from reglab.catalogue import ROOT
 from reglab.models import tiny_clip, tiny_lm
 from reglab.models.transformer import Recipe, Weights
@@ -36,8 +35,7 @@ def recipe(name: str) -> Recipe:
     """Return how the model of this name is pretrained; raises `KeyError` that suggests the nearest name."""
     if name in RECIPES:
         return RECIPES[name]
-    near = difflib.get_close_matches(name, RECIPES, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"known models: {', '.join(RECIPES)}"
+    hint = names.nearest(name, RECIPES) or f"known models: {', '.join(RECIPES)}"
     raise KeyError(f"no pretrained model named {name!r}; {hint}")
 
 
