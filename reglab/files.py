@@ -39,3 +39,14 @@ def check_writable(target: Path) -> None:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise ValueError(f"cannot write {target}: {why or error}") from error
+
+
+def write(path: Path, content: str | bytes) -> bool:
+    """Write a file at once or not at all, and only when its content is new; tells whether it was."""
+    raw = content.encode() if isinstance(content, str) else content
+    if path.is_file() and path.read_bytes() == raw:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with at_once(path) as temporary:
+        temporary.write_bytes(raw)
+    return True

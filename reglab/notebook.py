@@ -17,10 +17,16 @@ from reglab.exercise import Wrong
 from reglab.experiment import Experiment
 from reglab.pictures import drawing, views
 from reglab.seeds import as_seeds, generator
-from reglab.site.execute import QUICK, QUICK_SEEDS
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+QUICK = "REGLAB_QUICK"
+"""Set in the environment of a kernel that runs a notebook quickly; `run` obeys it."""
+
+QUICK_SEEDS = 2
+"""So many seeds a quick run has."""
 
 
 @dataclass(frozen=True)

@@ -144,8 +144,9 @@ def site() -> Path:
     from filelock import FileLock
 
     from reglab.site import book, execute
+    from reglab.site.pages import BOOK
 
-    lock = book.BOOK / "_build" / "tests.lock"
+    lock = BOOK / "_build" / "tests.lock"
     lock.parent.mkdir(exist_ok=True)
     with FileLock(lock):  # another process of this run may be building it
         execute.execute_stale(quick=True)

@@ -60,9 +60,9 @@ def execute_tasks(tasks: Sequence[Any], jobs: int | None = None) -> list[Any]:
 
 def pair() -> None:
     """Make the .ipynb of every notebook anew from its .py."""
-    from reglab.site import execute as engine
+    from reglab.site import pairs
 
-    for path in engine.pair():
+    for path in pairs.pair():
         say(f"wrote {path.relative_to(catalogue.ROOT)}")
 
 
