@@ -27,7 +27,7 @@ Verdict = Literal["holds", "unclear", "does not hold"]
 RULES: dict[Rule, str] = {
     "interval": "the 95 % interval of the mean over seeds lies wholly on the right side of the bound",
     "every seed": "each single seed lies on the right side of the bound",
-    "exact": "one number without chance lies on the right side of the bound",
+    "exact": "one number without randomness lies on the right side of the bound",
     "bootstrap": "the 95 % bootstrap interval of one number from all seeds lies on the right side of the bound",
 }
 """What each rule asks of the measured effect."""
@@ -235,7 +235,7 @@ def _kept(name: str) -> dict[str, Any]:
         records = [{key: record[key] for key in KEPT} for record in content["claims"]]
         return {"versions": content["versions"], "claims": {record["key"]: record for record in records}}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{source}: not a readable claims file; make it anew with `reglab check {name}`") from error
+        raise ValueError(f"{source}: not a readable claims file; recompute it with `reglab check {name}`") from error
 
 
 def read(name: str) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ def normal(seeds: Sequence[int], purpose: str, *shape: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Split:
-    """One data set split anew for every seed: inputs [S, n, D] in torch's default type, labels [S, n] int64."""
+    """One data set with a split for each seed: inputs [S, n, D] in torch's default type, labels [S, n] int64."""
 
     train_inputs: Tensor
     train_labels: Tensor
@@ -56,9 +56,9 @@ def digits(seeds: Sequence[int], train: int = 1000, standardize: bool = True) ->
 
 
 def symmetric_noise(labels: Tensor, rate: float, classes: int, seeds: Sequence[int]) -> Tensor:
-    """Return labels [S, n] of which a fraction `rate` was drawn anew, uniformly from all classes.
+    """Return labels [S, n] of which a fraction `rate` was redrawn, uniformly from all classes.
 
-    One redrawn label in C stays right by chance, so the share of wrong labels is rate·(C-1)/C. For one seed the
+    One redrawn label in C stays right by luck, so the share of wrong labels is rate·(C-1)/C. For one seed the
     redrawn examples of a smaller rate are among those of a larger rate, with the same new labels.
     """
     noisy = labels.clone()

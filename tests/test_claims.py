@@ -251,7 +251,7 @@ def test_a_damaged_file_is_refused(root: Path, damaged: bytes) -> None:
     path.write_bytes(damaged)
     with pytest.raises(ValueError) as error:
         claims.read(NAME)
-    assert str(error.value).startswith(f"{path}: not a readable claims file; make it anew with `reglab check")
+    assert str(error.value).startswith(f"{path}: not a readable claims file; recompute it with `reglab check")
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(root: Path) -> None:

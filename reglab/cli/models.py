@@ -21,7 +21,7 @@ def pretrain(
         Path | None, typer.Option(metavar="FOLDER", help="Where to write; data/pretrained if not given.")
     ] = None,
 ) -> None:
-    """Pretrain a tiny model anew and write its checkpoint, in less than a minute for each seed.
+    """Pretrain a tiny model again and write its checkpoint, in less than a minute for each seed.
 
     The exit status is 1, and nothing is written, when a model misses a target of quality.
     """

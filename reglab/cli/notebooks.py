@@ -59,7 +59,7 @@ def execute_tasks(tasks: Sequence[Any], jobs: int | None = None) -> list[Any]:
 
 
 def pair() -> None:
-    """Make the .ipynb of every notebook anew from its .py."""
+    """Rebuild the .ipynb of every notebook from its .py."""
     from reglab.site import pairs
 
     for path in pairs.pair():

@@ -30,7 +30,7 @@ def record(
         bool, typer.Option("--check", help="Compute nothing; say for each grid whether it is current.")
     ] = False,
     spot: Annotated[
-        str, typer.Option(metavar="TEXT", help="Compute one recorded point of each paper anew, chosen by this text.")
+        str, typer.Option(metavar="TEXT", help="Recompute one recorded point of each paper, chosen by this text.")
     ] = "",
 ) -> None:
     """Compute the grids that the website replays, and write them to data/recorded/.
@@ -77,12 +77,12 @@ def _check_recordings(names: Sequence[str]) -> None:
             table.add_row(slug, kind.__name__, why or "current")
     print_table(table)
     if stale:
-        say(f"Stale recordings: make them anew with `reglab record {' '.join(dict.fromkeys(stale))}`")
+        say(f"Stale recordings: recompute them with `reglab record {' '.join(dict.fromkeys(stale))}`")
         raise typer.Exit(1)
 
 
 def _spot(names: Sequence[str], text: str) -> None:
-    """Compute one recorded point of each paper anew; ends with status 1 when one differs."""
+    """Recompute one recorded point of each paper; ends with status 1 when one differs."""
     from reglab.recordings import sweep
 
     bad = 0

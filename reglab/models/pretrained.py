@@ -1,4 +1,4 @@
-"""The tiny models that fine-tuning starts from: loaded from `data/pretrained/`, or pretrained anew.
+"""The tiny models that fine-tuning starts from: loaded from `data/pretrained/`, or pretrained again.
 
 Every checkpoint is one safetensors file: float32 tensors, and text that says how they were made and how good they
 are. Its digest is checked when it is loaded. Nothing is unpickled.
@@ -49,7 +49,7 @@ def load(name: str, seed: int = 0, folder: Path = FOLDER) -> Weights:
 
     They are stored as float32 and come in torch's default type.
 
-    Raises `KeyError` for an unknown name and `ValueError`, which says how to make the file anew, for a file that is
+    Raises `KeyError` for an unknown name and `ValueError`, which says how to make the file again, for a file that is
     missing, damaged, made by another recipe or not a checkpoint of this model and seed at all.
     """
     return {key: value.to(torch.get_default_dtype()) for key, value in _read(name, seed, folder)[0].items()}
@@ -114,7 +114,7 @@ def _read(name: str, seed: int, folder: Path) -> tuple[Weights, dict[str, Any]]:
 
     def refuse(why: str) -> ValueError:
         where = "" if folder == FOLDER else f" --out {folder}"
-        return ValueError(f"{source}: {why}; `reglab pretrain {name} --seed {seed}{where}` makes it anew")
+        return ValueError(f"{source}: {why}; `reglab pretrain {name} --seed {seed}{where}` makes it again")
 
     if not source.is_file():
         raise refuse("there is no such checkpoint")

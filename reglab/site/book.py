@@ -44,7 +44,7 @@ def build(preview: bool = False) -> Path:
     index = site / "index.html"
     # Sphinx looks at pages only to see what is out of date
     shared = [BOOK / "_toc.yml", *(BOOK / "_static").rglob("*")]
-    afresh = changed or not index.is_file() or any(_newer(path, index) for path in shared)
+    everything = changed or not index.is_file() or any(_newer(path, index) for path in shared)
     code = "from jupyter_book.cli.main import main; main(prog_name='jupyter-book')"
     arguments = [
         "build",
@@ -56,7 +56,7 @@ def build(preview: bool = False) -> Path:
         "-q",
         "-W",
         "--keep-going",
-        *(["--all"] if afresh else []),
+        *(["--all"] if everything else []),
     ]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
@@ -161,8 +161,8 @@ def _replays(site: Path) -> None:
                 files.write(site / "lab" / Path(name).parent / replay.file_name(kind), replay.script(kind))
 
 
-def _tail(log: str, lines: int = 25) -> str:
+def _tail(log: str) -> str:
     """Return the warnings and errors of a build log and its end."""
     kept = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines() if line.strip()]
-    warnings = [line for line in kept[:-lines] if re.search(r"WARNING|ERROR", line)]
-    return "\n".join(warnings[-lines:] + kept[-lines:])
+    warnings = [line for line in kept[:-25] if re.search(r"WARNING|ERROR", line)]
+    return "\n".join(warnings[-25:] + kept[-25:])

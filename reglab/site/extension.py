@@ -24,7 +24,7 @@ def _docstring(app: Any, what: str, name: str, obj: Any, options: Any, lines: li
 def _signature(
     app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """Write the default of a field that is made anew for each object as `...`, which Sphinx can read."""
+    """Write the default of a field that is made for each object as `...`, which Sphinx can read."""
     return signature and re.sub(r"<[^<>]*>", "...", signature), returns
 
 
