@@ -11,6 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     import xarray as xr
 
+RESAMPLES = 1000
+"""So many times a bootstrap draws the seeds again."""
+
 
 class Interval(NamedTuple):
     """An estimate with the lower and upper end of its 95 % interval (NaN where one run cannot give any)."""
@@ -20,11 +23,11 @@ class Interval(NamedTuple):
     high: float
 
 
-def quantile(count: int, level: float = 0.95) -> float:
-    """Return by how many standard errors the interval of a mean of `count` values reaches out (Student's t)."""
+def quantile(count: int) -> float:
+    """Return by how many standard errors the 95 % interval of a mean of `count` values reaches out (Student's t)."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(count - 1, (1 + level) / 2))
+    return float(stdtrit(count - 1, 0.975))
 
 
 def mean_interval(values: np.ndarray | Sequence[float], axis: int = -1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -43,7 +46,7 @@ def mean_interval(values: np.ndarray | Sequence[float], axis: int = -1) -> tuple
     return mean, mean - half, mean + half
 
 
-def bootstrap(effect: Callable[..., float], datasets: Sequence[xr.Dataset], resamples: int = 1000) -> Interval:
+def bootstrap(effect: Callable[..., float], datasets: Sequence[xr.Dataset]) -> Interval:
     """Return one number from all seeds of some data sets, with its 95 % percentile interval over resampled seeds.
 
     A resample takes the same seeds of all data sets. Ends are NaN for one seed.
@@ -52,7 +55,7 @@ def bootstrap(effect: Callable[..., float], datasets: Sequence[xr.Dataset], resa
     count = datasets[0].sizes["seed"]
     if count < 2:
         return Interval(found, math.nan, math.nan)
-    draws = np.random.default_rng(0).integers(count, size=(resamples, count))
+    draws = np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
     values = [float(effect(*(data.isel(seed=draw) for data in datasets))) for draw in draws]
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return Interval(found, float(low), float(high))

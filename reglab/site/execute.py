@@ -98,13 +98,6 @@ def _noted(name: str) -> dict[str, Any]:
         return {}
 
 
-def execute_stale(jobs: int | None = None, quick: bool = False) -> None:
-    """Run the notebooks whose executed copy is stale; raises `RuntimeError` that lists those that fail."""
-    failures = execute([task(name, quick) for name in names() if stale(name, quick)], jobs)
-    if failures:
-        raise RuntimeError("these notebooks do not run through:\n" + "\n".join(map(str, failures)))
-
-
 def _source(name: str) -> Path:
     source = catalogue.ROOT / "lab" / f"{name}.ipynb"
     if not source.is_file():
