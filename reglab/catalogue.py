@@ -129,9 +129,9 @@ def select(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def module(name: str) -> ModuleType:
-    """Import and return the module of a paper, given its slug or full name."""
-    return importlib.import_module("reglab.papers." + find(name).replace("/", "."))
+def module(name: str, file: str = "") -> ModuleType:
+    """Import and return a file of a paper, `experiments` or another; its folder, which holds the card, without one."""
+    return importlib.import_module(".".join(["reglab.papers", *find(name).split("/"), *([file] if file else [])]))
 
 
 def paper(name: str) -> Paper:
@@ -141,8 +141,7 @@ def paper(name: str) -> Paper:
 
 def experiment_names(name: str) -> list[str]:
     """Return the names of a paper's experiments, read from its source, because importing it loads PyTorch."""
-    folder = ROOT / "reglab" / "papers" / find(name)
-    source = folder / "experiments.py" if folder.is_dir() else folder.with_suffix(".py")
+    source = ROOT / "reglab" / "papers" / find(name) / "experiments.py"
     declared = re.search(r"^EXPERIMENTS = \(([\w\s,]+)\)", source.read_text(encoding="utf-8"), re.M)
     if declared is None:
         raise ValueError(f"{source}: no line says EXPERIMENTS = (First, Second, ...)")
@@ -154,12 +153,22 @@ def papers() -> list[Paper]:
     return [paper(name) for name in SLUGS]
 
 
+def experiments(name: str) -> tuple[type[Any], ...]:
+    """Return the experiment classes of a paper, the most important one first."""
+    return module(name, "experiments").EXPERIMENTS
+
+
+def claims(name: str) -> tuple[Any, ...]:
+    """Return the claims of a paper, in the order of its page."""
+    return module(name, "claims").CLAIMS
+
+
 def experiment(name: str, label: str = "") -> type[Any]:
     """Return one experiment class of a paper by its name; without a name, the paper's first.
 
     Raises `KeyError` that lists the paper's experiments when it has none of that name.
     """
-    known = {cls.__name__: cls for cls in module(name).EXPERIMENTS}
+    known = {cls.__name__: cls for cls in experiments(name)}
     if not label:
         return next(iter(known.values()))
     for known_name, cls in known.items():

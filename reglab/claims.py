@@ -120,7 +120,7 @@ def measure(
     `seeds` replaces the number of seeds that each claim names. Claims that need the same run share it. `progress` is
     called with the fraction done and what is running. Raises `KeyError` for an unknown key.
     """
-    claims: Sequence[Claim] = catalogue.module(name).CLAIMS
+    claims: Sequence[Claim] = catalogue.claims(name)
     if keys is not None:
         wanted = list(keys)
         unknown = set(wanted) - {claim.key for claim in claims}
@@ -157,7 +157,7 @@ def again(name: str, robust: bool = False) -> list[tuple[dict[str, Any], dict[st
 
     Raises `ValueError` when a claim was never measured.
     """
-    keys = [claim.key for claim in catalogue.module(name).CLAIMS if claim.robust or not robust]
+    keys = [claim.key for claim in catalogue.claims(name) if claim.robust or not robust]
     stored = {record["key"]: record for record in (read(name) or {"claims": []})["claims"]}
     slug = catalogue.find(name).split("/")[1]
     if missing := [key for key in keys if key not in stored]:
@@ -204,7 +204,7 @@ def write(name: str, records: Sequence[Mapping[str, Any]]) -> Path:
     """
     import torch
 
-    declared = [claim.key for claim in catalogue.module(name).CLAIMS]
+    declared = [claim.key for claim in catalogue.claims(name)]
     measured = {record["key"]: {key: record[key] for key in KEPT} for record in records}
     before = {} if set(declared) <= set(measured) else _kept(name)["claims"]
     kept = {**before, **measured}
@@ -246,7 +246,7 @@ def read(name: str) -> dict[str, Any] | None:
     the last one was measured, `stale` whether any must be measured again.
     """
     kept = _kept(name)
-    measured = [claim for claim in catalogue.module(name).CLAIMS if claim.key in kept["claims"]]
+    measured = [claim for claim in catalogue.claims(name) if claim.key in kept["claims"]]
     if not measured:
         return None
     records = [_described(name, claim, kept["claims"][claim.key]) for claim in measured]
@@ -263,10 +263,10 @@ def read(name: str) -> dict[str, Any] | None:
 def outdated(name: str) -> list[str]:
     """Return which claims of a paper must be measured: never measured, or what they depend on has changed since."""
     kept = {key: record["digest"] for key, record in _kept(name)["claims"].items()}
-    return [claim.key for claim in catalogue.module(name).CLAIMS if kept.get(claim.key) != digests.of_claim(claim)]
+    return [claim.key for claim in catalogue.claims(name) if kept.get(claim.key) != digests.of_claim(claim)]
 
 
 def stale(name: str) -> bool:
     """Tell whether what was measured of a paper is not what it claims: some claims are outdated, or there no longer."""
-    declared = {claim.key for claim in catalogue.module(name).CLAIMS}
+    declared = {claim.key for claim in catalogue.claims(name)}
     return bool(outdated(name)) or not declared.issuperset(_kept(name)["claims"])

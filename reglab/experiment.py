@@ -78,7 +78,7 @@ class Experiment:
     @classmethod
     def paper(cls) -> str:
         """Return the name of the paper, `part/slug`, that this experiment belongs to."""
-        return "/".join(cls.__module__.split(".")[-2:])
+        return "/".join(cls.__module__.split(".")[2:4])
 
     def settings(self) -> dict[str, Any]:
         """Return the value of every knob."""

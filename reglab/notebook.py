@@ -9,7 +9,6 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from reglab import catalogue, claims
@@ -42,9 +41,9 @@ class Page:
         return {**rich, "text/plain": self.text}
 
 
-def card(paper: ModuleType) -> Page:
-    """Show the card of a paper's module: title, authors, links, minutes, what to know first, what was read."""
-    facts = paper.PAPER
+def card(name: str) -> Page:
+    """Show the card of a paper: title, authors, links, minutes, what to know first, what was read."""
+    facts = catalogue.paper(name)
     links = [f'<a href="{facts.arxiv_url}">arXiv {facts.arxiv}</a>']
     if facts.code:
         links.append(f'<a href="{facts.code}">official code</a>')
@@ -131,12 +130,11 @@ MARKS = {"holds": "✓ holds", "unclear": "? unclear", "does not hold": "✗ doe
 """How a verdict is written, so that colour is never needed."""
 
 
-def verdicts(paper: ModuleType) -> Page:
-    """Show the measured claims of a paper's module: its number, our effect with interval, and the verdict."""
-    name = paper.PAPER.name
+def verdicts(name: str) -> Page:
+    """Show the measured claims of a paper: its number, our effect with interval, and the verdict."""
     measured = claims.read(name)
     if measured is None:
-        text = f"Not measured yet: run `reglab check {paper.PAPER.slug}`."
+        text = f"Not measured yet: run `reglab check {catalogue.paper(name).slug}`."
         return Page(f"<p>{text}</p>", text)
     rows, lines = [], []
     for claim in measured["claims"]:

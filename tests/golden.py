@@ -47,7 +47,7 @@ def main(what: str, folder: Path) -> int:
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     worst = 0.0
-    for kind in [kind for name in catalogue.SLUGS for kind in catalogue.module(name).EXPERIMENTS]:
+    for kind in [kind for name in catalogue.SLUGS for kind in catalogue.experiments(name)]:
         file = folder / f"{kind.__name__}-{kind.paper().replace('/', '-')}.nc"
         if what == "save":
             results.save(run(kind), file)

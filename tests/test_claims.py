@@ -171,13 +171,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def measured(number: int = 0, **other: Any) -> dict[str, Any]:
     """Return what is kept of a claim of the first paper, as if it was measured."""
-    claim = catalogue.module(NAME).CLAIMS[number]
+    claim = catalogue.claims(NAME)[number]
     kept = {"key": claim.key, "digest": digests.of_claim(claim), "date": "2026-01-02", "effect": 0.25, "low": None}
     return {**kept, "high": 0.5, "verdict": "holds", **other}
 
 
 RECORD = measured()
-ALL = [measured(number) for number in range(len(catalogue.module(NAME).CLAIMS))]
+ALL = [measured(number) for number in range(len(catalogue.claims(NAME)))]
 
 
 def test_what_is_written_is_read(root: Path) -> None:
@@ -189,7 +189,7 @@ def test_what_is_written_is_read(root: Path) -> None:
     content = claims.read(NAME.split("/")[1])
     assert content is not None and content["date"] == "2026-01-02" and content["stale"] is False
     assert set(content["versions"]) == {"reglab", "python", "numpy", "torch"}
-    declared = catalogue.module(NAME).CLAIMS
+    declared = catalogue.claims(NAME)
     for claim, record, found in zip(declared, ALL, content["claims"], strict=True):
         assert record.items() <= found.items()
         assert (found["claim"], found["reported"], found["bound"]) == (claim.text, claim.reported, claim.bound)
@@ -199,10 +199,10 @@ def test_what_is_written_is_read(root: Path) -> None:
 
 
 def test_a_failure_is_explained_with_today_s_words(root: Path) -> None:
-    number = [bool(claim.why) for claim in catalogue.module(NAME).CLAIMS].index(True)
+    number = [bool(claim.why) for claim in catalogue.claims(NAME)].index(True)
     claims.write(NAME, [measured(number, verdict="unclear")])
     content = claims.read(NAME)
-    assert content is not None and content["claims"][0]["why"] == catalogue.module(NAME).CLAIMS[number].why
+    assert content is not None and content["claims"][0]["why"] == catalogue.claims(NAME)[number].why
 
 
 def test_claims_of_other_code_are_stale(root: Path) -> None:

@@ -496,9 +496,8 @@ def test_an_experiment_outside_the_papers_has_no_digest() -> None:
 
 
 def all_digests() -> list[str]:
-    modules = [catalogue.module(name) for name in SLUGS]
-    found = [digests.of_experiment(cls) for module in modules for cls in module.EXPERIMENTS]
-    return found + [digests.of_claim(claim) for module in modules for claim in module.CLAIMS]
+    found = [digests.of_experiment(cls) for name in SLUGS for cls in catalogue.experiments(name)]
+    return found + [digests.of_claim(claim) for name in SLUGS for claim in catalogue.claims(name)]
 
 
 SLUGS = catalogue.SLUGS
@@ -519,7 +518,7 @@ def test_digests_are_the_same_in_every_process(seed: str) -> None:
 
 
 def test_digests_are_the_same_in_several_threads() -> None:
-    kinds = [cls for name in SLUGS for cls in catalogue.module(name).EXPERIMENTS]
+    kinds = [cls for name in SLUGS for cls in catalogue.experiments(name)]
     before = [digests.of_experiment(cls) for cls in kinds]
     for cached in (digests._module, digests._read, digests._computed):
         cached.cache_clear()
@@ -529,7 +528,7 @@ def test_digests_are_the_same_in_several_threads() -> None:
 
 @pytest.mark.parametrize("name", SLUGS)
 def test_no_experiment_depends_on_card_pictures_exercises_or_claims(name: str) -> None:
-    for cls in catalogue.module(name).EXPERIMENTS:
+    for cls in catalogue.experiments(name):
         named = {one for one, _ in digests._closure([(cls.__module__, cls.__name__)])}
         assert {f"{cls.__name__}.frames", f"{cls.__name__}.axes"} & named or cls.__base__ is not Experiment
         assert not [one for one in named if one.startswith(("draw_", "check_")) or one in ("PAPER", "CLAIMS")]

@@ -20,7 +20,7 @@ from PIL import Image
 from reglab.experiment import Experiment
 from reglab.explore import Explorer, explore
 from reglab.knobs import knob
-from reglab.papers.labels.early_learning import Memorization
+from reglab.papers.labels.early_learning.experiments import Memorization
 from reglab.pictures.views import Curves, View
 from reglab.recordings import recorded
 from reglab.results import Axis, Frame, Tick, Var, settings_of

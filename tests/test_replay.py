@@ -23,7 +23,7 @@ from reglab.pictures.views import Curves, Dots, Points, Shares
 from reglab.recordings import recorded
 from reglab.site import replay
 
-KINDS = [kind for name in catalogue.SLUGS for kind in catalogue.module(name).EXPERIMENTS if kind.grid]
+KINDS = [kind for name in catalogue.SLUGS for kind in catalogue.experiments(name) if kind.grid]
 IDS = [kind.__name__ for kind in KINDS]
 FIRST = KINDS[0]
 

@@ -80,7 +80,7 @@ def check(
                 continue
             measured = claims.measure(name, seeds, wanted[name] if wanted else outdated.get(name), progress=report)
             records += measured
-            own = all(claim.seeds == (seeds or claim.seeds) for claim in catalogue.module(name).CLAIMS)
+            own = all(claim.seeds == (seeds or claim.seeds) for claim in catalogue.claims(name))
             if own and wanted is None:
                 with explained(FailedError):
                     claims.write(name, measured)
@@ -144,7 +144,7 @@ def _bad(record: dict[str, Any]) -> bool:
 
 def _wanted(names: Sequence[str], keys: Sequence[str]) -> dict[str, list[str]]:
     """Return which of some claims each paper has; raises `KeyError` for one that none has."""
-    known = {name: [claim.key for claim in catalogue.module(name).CLAIMS] for name in names}
+    known = {name: [claim.key for claim in catalogue.claims(name)] for name in names}
     for key in keys:
         if not any(key in have for have in known.values()):
             listed = "; ".join(f"{name} has: {', '.join(map(repr, have))}" for name, have in known.items())

@@ -85,7 +85,7 @@ class Sweep:
 
 def planned(name: str) -> list[Sweep]:
     """Return what is recorded of a paper: every experiment that declares a grid."""
-    return [Sweep(kind) for kind in catalogue.module(name).EXPERIMENTS if kind.grid]
+    return [Sweep(kind) for kind in catalogue.experiments(name) if kind.grid]
 
 
 def _versions() -> dict[str, str]:

@@ -156,7 +156,7 @@ def _replays(site: Path) -> None:
     """Write the recorded grids beside the pages that replay them, and the one script that draws them."""
     files.write(site / "_static" / "charts" / "vega.js", replay.bundle())
     for name in catalogue.SLUGS:
-        for kind in catalogue.module(name).EXPERIMENTS:
+        for kind in catalogue.experiments(name):
             if kind.grid:
                 files.write(site / "lab" / Path(name).parent / replay.file_name(kind), replay.script(kind))
 

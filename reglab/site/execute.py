@@ -68,8 +68,9 @@ def digest(name: str) -> str:
     files = {path for path in catalogue.core() if modules.layer(path) is not modules.TOP}
     files.add(_source(name if name == INDEX else papers[0]))
     for paper in papers:
-        module = root / "reglab" / "papers" / f"{paper}.py"
-        files |= {module, *module.parent.glob("_*.py"), *(root / "data").glob(f"*/{paper}.*")}
+        folder = root / "reglab" / "papers" / paper
+        files |= {*folder.rglob("*.py"), *(folder.parent / "_shared").rglob("*.py")}
+        files |= set((root / "data").glob(f"*/{paper}.*"))
     total = hashlib.sha256()
     for path in sorted(files):
         total.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from reglab import data
 from reglab.models import replicas
-from reglab.papers.labels.early_learning import elr_loss, update_targets
+from reglab.papers.labels.early_learning.method import elr_loss, update_targets
 from reglab.seeds import generator
 
 WIDTHS, BATCH, EPOCHS, STRENGTH, MEMORY = (64, 128, 10), 50, 2, 3.0, 0.7

@@ -46,7 +46,7 @@ def measured(claim: claims.Claim, verdict: str = "holds") -> dict[str, Any]:
 
 def test_stale_looks_at_what_was_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
-    claims_file, module = claims.path(NAME), catalogue.module(NAME)
+    claims_file, module = claims.path(NAME), catalogue.module(NAME, "claims")
     first, *others = [claim for claim in module.CLAIMS if claim.key in ("separable", "time scales", "memory helps")]
     monkeypatch.setattr(module, "CLAIMS", [first, *others])
     assert [claim.essential for claim in module.CLAIMS] == [False, True, False]
@@ -74,7 +74,7 @@ def test_stale_looks_at_what_was_measured(inside: Reglab, tmp_path: Path, monkey
 
 def test_stale_measures_the_stale_claims_only(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
-    module = catalogue.module(NAME)
+    module = catalogue.module(NAME, "claims")
     scales, separable = (claim for claim in module.CLAIMS if claim.key in ("time scales", "separable"))
     monkeypatch.setattr(module, "CLAIMS", [separable, scales])
     claims.write(NAME, [measured(scales, "unclear"), measured(separable) | {"digest": "0" * 16}])
@@ -89,7 +89,7 @@ def test_stale_measures_the_stale_claims_only(inside: Reglab, tmp_path: Path, mo
 
 def test_check_writes_what_it_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
-    module = catalogue.module(NAME)
+    module = catalogue.module(NAME, "claims")
     quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "Separability"))
     monkeypatch.setattr(module, "CLAIMS", quick)
     assert inside("check", PAPER, "--seeds", "2").returncode in (0, 1) and not claims.path(NAME).exists()
@@ -109,7 +109,7 @@ def test_check_writes_what_it_measured(inside: Reglab, tmp_path: Path, monkeypat
 def test_robust_claims_are_compared_with_what_is_stored(
     inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = catalogue.module(NAME)
+    module = catalogue.module(NAME, "claims")
     (quick,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
     (record,) = (record for record in (claims.read(NAME) or {})["claims"] if record["key"] == "time scales")
     monkeypatch.setattr(module, "CLAIMS", (dataclasses.replace(quick, robust=True), *module.CLAIMS[:2]))
@@ -132,7 +132,7 @@ def test_robust_claims_are_compared_with_what_is_stored(
 def test_all_claims_are_compared_and_what_differs_is_told(
     inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = catalogue.module(NAME)
+    module = catalogue.module(NAME, "claims")
     quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "Separability"))
     monkeypatch.setattr(module, "CLAIMS", quick)
     records = [one for one in (claims.read(NAME) or {})["claims"] if one["key"] in [claim.key for claim in quick]]

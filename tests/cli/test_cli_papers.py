@@ -25,7 +25,7 @@ def test_list_tells_about_every_paper(inside: Reglab) -> None:
     for row, paper in zip(rows, catalogue.papers(), strict=True):
         assert set(row) == {"part", "name", "title", "minutes", "experiments"}
         assert (row["title"], row["minutes"]) == (paper.title, paper.minutes)
-        assert row["experiments"] == [cls.__name__ for cls in catalogue.module(paper.name).EXPERIMENTS]
+        assert row["experiments"] == [cls.__name__ for cls in catalogue.experiments(paper.name)]
     table = inside("list").stdout
     for row in rows:
         assert row["name"] in table and str(row["minutes"]) in table
@@ -58,7 +58,7 @@ def test_a_run_says_what_came_out_and_saves_it(reglab: Reglab, inside: Reglab, t
     assert json.loads(results.load(out).attrs["knobs"])["noise"] == 0.4
 
 
-@pytest.mark.parametrize("label", [cls.__name__ for cls in catalogue.module(PAPER).EXPERIMENTS])
+@pytest.mark.parametrize("label", [cls.__name__ for cls in catalogue.experiments(PAPER)])
 def test_every_experiment_runs_with_one_seed(inside: Reglab, label: str) -> None:
     smoke = catalogue.experiment(PAPER, label).smoke
     settings = [piece for knob, value in smoke.items() for piece in ("--set", f"{knob}={value}")]

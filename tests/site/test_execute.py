@@ -261,7 +261,7 @@ def test_unknown_notebooks_are_refused() -> None:
 
 def test_a_copy_is_stale_when_what_it_shows_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "labels/early_learning"
-    files = ["lab/index.ipynb", f"lab/{name}.ipynb", f"reglab/papers/{name}.py", f"data/claims/{name}.json"]
+    files = ["lab/index.ipynb", f"lab/{name}.ipynb", f"reglab/papers/{name}/method.py", f"data/claims/{name}.json"]
     files += ["reglab/data.py", "reglab/cli/papers.py", "reglab/site/book.py"]
     for file in files:
         path = tmp_path / file
@@ -287,7 +287,7 @@ def test_a_copy_is_stale_when_what_it_shows_has_changed(tmp_path: Path, monkeypa
         f"lab/{name}.ipynb": [name],
         "lab/index.ipynb": ["index"],
         f"data/claims/{name}.json": ["index", name],
-        f"reglab/papers/{name}.py": ["index", name],
+        f"reglab/papers/{name}/method.py": ["index", name],
         "reglab/data.py": ["index", name],
     }
     for file, expected in changes.items():

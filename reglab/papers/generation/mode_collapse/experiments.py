@@ -1,127 +1,23 @@
-"""Manifold entropy estimation (MEE): keep a generator from repeating itself by spreading the codes of its samples.
-
-Haozhe Liu, Bing Li, Haoqian Wu, Hanbang Liang, Yawen Huang, Yuexiang Li, Bernard Ghanem, Yefeng Zheng, AAAI 2023,
-arXiv 2208.12055.
-
-Departures from the paper: points in the plane and small networks instead of images and a DCGAN; the logistic loss on
-the mean of the code instead of the linear one; no spectral norm and no stochastic code; one generator step for each
-discriminator step; smaller weights, above all of DIsoMap; no flips in DLLE, since a flip would move a point to
-another mode. The memory follows the paper's description (Q codes shared by all samples, the oldest leave), not the
-published code, whose memory soon shrinks to the previous batch: that is the arm "official buffer", which here starts
-in that final state.
-"""
+"""Mode collapse: the experiments."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from reglab import metrics
-from reglab.catalogue import Paper
-from reglab.claims import Claim
 from reglab.data import Seeds, generator
-from reglab.exercise import Wrong
 from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob
 from reglab.models import replicas
-from reglab.pictures.views import WIDE, Curves, Dots, Line, Points, View, styles
-
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-
-PAPER = Paper(
-    part="generation",
-    slug="mode_collapse",
-    title="Combating Mode Collapse in GANs via Manifold Entropy Estimation",
-    short="MEE",
-    authors=(
-        "Haozhe Liu",
-        "Bing Li",
-        "Haoqian Wu",
-        "Hanbang Liang",
-        "Yawen Huang",
-        "Yuexiang Li",
-        "Bernard Ghanem",
-        "Yefeng Zheng",
-    ),
-    venue="AAAI",
-    year=2023,
-    arxiv="2208.12055",
-    code="https://github.com/HaozheLiu-ST/MEE",
-    sources=(
-        "the official code in full (training, networks, read-me, diversity score), and of the paper itself the "
-        "abstract and the start of the introduction"
-    ),
-    idea=(
-        "A generator that repeats itself fools its discriminator all the same; reward it for codes that lie far from "
-        "their nearest earlier code, and it covers everything."
-    ),
-    minutes=50,
-    prerequisites=("generative adversarial networks", "entropy", "nearest neighbors"),
-)
-
-SMALLEST = 1e-8
-"""What is added inside the logarithm in training."""
-
-# ---------------------------------------------------------------------------------------------------- the method
-
-
-def nearest(codes: Tensor, memory: Tensor) -> Tensor:
-    """Return for each code the nearest one in the memory, as a constant: [..., N, K], [..., Q, K] -> [..., N, K].
-
-    The place comes from a matrix product, |b|² - 2⟨c, b⟩, around the middle of the memory to be rounded little;
-    distances are taken later, from differences.
-    """
-    middle = memory.mean(-2, keepdim=True)
-    c, b = codes.detach() - middle, memory - middle
-    places = (b.square().sum(-1).unsqueeze(-2) - 2 * c @ b.mT).argmin(-1, keepdim=True)
-    return memory.gather(-2, places.expand(codes.shape))
-
-
-def spread(codes: Tensor, partners: Tensor) -> Tensor:
-    """Return Ê = (1/N) Σ_i (1/K)‖c_i - b_i‖², b_i the partner of code i: [..., N, K] twice -> [...]."""
-    return (codes - partners).square().mean((-2, -1))
-
-
-def entropy_loss(codes: Tensor, partners: Tensor, strength: float | Tensor) -> Tensor:
-    """Return R = -λ log(Ê + 1e-8): the smaller it is, the farther codes lie from their partners: [...]."""
-    return -strength * torch.log(spread(codes, partners) + SMALLEST)
-
-
-def remember(memory: Tensor, codes: Tensor) -> Tensor:
-    """Return the memory with a batch of new codes; the oldest leave: [..., Q, K], [..., N, K] -> [..., Q, K]."""
-    return torch.cat([memory, codes.detach()], -2)[..., -memory.shape[-2] :, :]
-
-
-def locality_loss(codes: Tensor, near: Tensor) -> Tensor:
-    """Return L_DLLE = mse(D(x), sg D(T(x))): neighbors shall stay neighbors, [..., N, K] twice -> [...]."""
-    return (codes - near.detach()).square().mean((-2, -1))
-
-
-def isometry_loss(mixed: Tensor, real: Tensor, fake: Tensor, alpha: Tensor, noise: Tensor) -> Tensor:
-    """Return L_Iso = mse(D(αx + (1-α)x̃), sg[αc + (1-α)c̃ + ε]): codes [..., N, K], α [..., N, 1] -> [...]."""
-    return (mixed - (alpha * real + (1 - alpha) * fake + noise).detach()).square().mean((-2, -1))
-
-
-def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Return softplus(-s(x)) + softplus(s(x̃)), with the score s the mean of the code: [..., N, K] twice -> [...]."""
-    return F.softplus(-real.mean(-1)).mean(-1) + F.softplus(fake.mean(-1)).mean(-1)
-
-
-def generator_loss(fake: Tensor) -> Tensor:
-    """Return softplus(-s(x̃)), the non-saturating loss of the generator: [..., N, K] -> [...]."""
-    return F.softplus(-fake.mean(-1)).mean(-1)
-
-
-# -------------------------------------------------------------------------------------------------- the training
+from reglab.papers.generation.mode_collapse import method
+from reglab.pictures.views import Curves, Dots, Line, Points, View
 
 
 class Arm(NamedTuple):
@@ -241,12 +137,12 @@ class Memory:
 
     def partners(self, codes: Tensor) -> Tensor:
         """Return the partner of each code, a constant: [M, N, K]."""
-        return torch.cat([self.before, nearest(codes[len(self.before) :], self.earlier)])
+        return torch.cat([self.before, method.nearest(codes[len(self.before) :], self.earlier)])
 
     def add(self, codes: Tensor) -> None:
         """Remember a batch of codes [M, N, K]."""
         first = len(self.before)
-        self.before, self.earlier = codes[:first].detach(), remember(self.earlier, codes[first:])
+        self.before, self.earlier = codes[:first].detach(), method.remember(self.earlier, codes[first:])
 
 
 class Training:
@@ -310,7 +206,7 @@ class Training:
         """Return the terms of the discriminators' loss, each for the models that have it."""
         weights, inputs = self.weights, torch.cat([draws.real.repeat(len(self.arms), 1, 1), fake], 1)
         codes = network(inputs, self.discriminator, 0.2)
-        losses = [discriminator_loss(*codes.split(BATCH, 1))]
+        losses = [method.discriminator_loss(*codes.split(BATCH, 1))]
         models = self.embedded
         if copies := (models.stop - models.start) // self.seeds:
             layers = [parameter[models] for parameter in self.discriminator]
@@ -319,11 +215,11 @@ class Training:
             (x, x_fake), (c, c_fake) = inputs[models].split(BATCH, 1), codes[models].split(BATCH, 1)
             alpha, noise = draws.alpha.repeat(copies, 1, 1), draws.noise.repeat(copies, 1, 1)
             mixed = network(alpha * x + (1 - alpha) * x_fake, layers, 0.2)
-            local = locality_loss(c, near[:, :BATCH]) + locality_loss(c_fake, near[:, BATCH:])
+            local = method.locality_loss(c, near[:, :BATCH]) + method.locality_loss(c_fake, near[:, BATCH:])
             losses.append(weights.locality * local)
-            losses.append(weights.isometry * isometry_loss(mixed, c, c_fake, alpha, noise))
+            losses.append(weights.isometry * method.isometry_loss(mixed, c, c_fake, alpha, noise))
         real = codes[self.scattered, :BATCH]
-        losses.append(entropy_loss(real, self.real_codes.partners(real), warm * weights.strength_real))
+        losses.append(method.entropy_loss(real, self.real_codes.partners(real), warm * weights.strength_real))
         self.real_codes.add(real)
         return losses
 
@@ -332,9 +228,9 @@ class Training:
         codes = network(fake, [parameter.detach() for parameter in self.discriminator], 0.2)
         chosen, samples = codes[self.spread], fake[self.samples]
         losses = [
-            generator_loss(codes),
-            entropy_loss(chosen, self.fake_codes.partners(chosen), warm * self.weights.strength),
-            entropy_loss(samples, self.fake_samples.partners(samples), warm * self.weights.strength_samples),
+            method.generator_loss(codes),
+            method.entropy_loss(chosen, self.fake_codes.partners(chosen), warm * self.weights.strength),
+            method.entropy_loss(samples, self.fake_samples.partners(samples), warm * self.weights.strength_samples),
         ]
         self.fake_codes.add(chosen)
         self.fake_samples.add(samples)
@@ -348,17 +244,23 @@ class Training:
             parameter.grad = gradient
 
 
-# ----------------------------------------------------------------------------------------------- the experiments
+# ------------------------------------------------------------------------------------------------------ the experiments
+
 
 STEPS = Knob(800, 20, 2000, 20, help="steps of the discriminator and of the generator")
+
 STRENGTH = Knob(
     0.02, stops=(0, 0.002, 0.005, 0.02, 0.05, 0.2, 0.5), low=0, high=0.5, symbol="λ", help="weight of the entropy"
 )
+
 RATIO = Knob(
     0.25, 0.125, 2, stops=(0.125, 0.25, 0.5, 1, 2), help="step size of the discriminator, for 1 of the generator"
 )
+
 TARGET = Knob("ring", choices=("ring", "grid", "one"), help="where the true samples lie")
+
 LINE = "arm seed step"
+
 LATENT, FILM, PROBES = 2000, 500, 192
 """Samples that are measured, points that are shown, codes whose entropy is measured."""
 
@@ -398,8 +300,8 @@ class Probe:
                 "distance": coverage.distance,
                 "fake_entropy": log_entropy(fake),
                 "real_entropy": log_entropy(real),
-                "discriminator_loss": discriminator_loss(real, fake),
-                "generator_loss": generator_loss(fake),
+                "discriminator_loss": method.discriminator_loss(real, fake),
+                "generator_loss": method.generator_loss(fake),
             }
             values = {name: value.unflatten(0, (len(arms), seeds)) for name, value in values.items()}
             values["samples"] = samples[::seeds, :FILM]
@@ -417,7 +319,7 @@ class Probe:
 def log_entropy(codes: Tensor) -> Tensor:
     """Return log(Ê + 1e-8) of the first 64 codes among the others: [..., N, K] -> [...]."""
     batch, others = codes[..., :BATCH, :], codes[..., BATCH:, :]
-    return torch.log(spread(batch, nearest(batch, others)) + SMALLEST)
+    return torch.log(method.spread(batch, method.nearest(batch, others)) + method.SMALLEST)
 
 
 def film(
@@ -442,8 +344,11 @@ def film(
 
 
 COVERED = Var(LINE, "modes covered", "centers with at least 2 % of their fair share of samples near them", "modes", 0)
+
 FAST = ("GAN", "MEE", "GAN + embedding", "entropy only", "official buffer")
+
 FAIR = ("GAN", "MEE", "GAN, balanced", "MEE, balanced")
+
 QUALITY = Var(LINE, "HQ", "share of samples within three standard deviations of a center", low=0)
 
 
@@ -609,28 +514,7 @@ class RawSamples(Experiment):
         yield from film(list(self.arms), seeds, weights, Modes.of(self.target, 8), self.steps, list(self.outputs))
 
 
-# -------------------------------------------------------------------------------------------------- the estimators
-
-
-def log_of_mean_entropy(points: Tensor) -> Tensor:
-    """Return ψ(N) - ψ(1) + log V_D + (D/2) log (1/N) Σ_i ρ(i)²: the nearest-neighbor estimate as MEE takes it.
-
-    The logarithm of a mean stands where the entropy has a mean of logarithms: [..., N, D] -> [...] float64.
-    """
-    count, dimensions = points.shape[-2:]
-    squares = metrics.neighbor_distances(points).square().mean(-1)
-    return metrics.knn_constant(count, dimensions) + dimensions / 2 * squares.log()
-
-
-def official_rows(rows: int, batch: int, calls: int) -> list[int]:
-    """Return how many rows the memory of the published code has before the first call and after each.
-
-    Each call drops as many rows as a batch has samples and adds a single one.
-    """
-    counts = [rows]
-    for _ in range(calls):
-        counts.append(max(counts[-1] - batch, 0) + 1)
-    return counts
+# ------------------------------------------------------------------------------------------------------- the estimators
 
 
 @dataclass(frozen=True)
@@ -676,7 +560,11 @@ class Estimators(Experiment):
             for n, count in enumerate(self.counts):
                 for s, seed in enumerate(seeds):
                     points, exact = known(name, count, generator(seed, f"{name} {count}"), ring)
-                    estimates = metrics.knn_entropy(points), log_of_mean_entropy(points), metrics.knn_entropy(points, 4)
+                    estimates = (
+                        metrics.knn_entropy(points),
+                        method.log_of_mean_entropy(points),
+                        metrics.knn_entropy(points, 4),
+                    )
                     values = {"error": [float(estimate) - exact for estimate in estimates]}
                     yield Frame({"distribution": d, "examples": n, "seed": s}, values)
                     done += 1
@@ -694,243 +582,7 @@ def known(name: str, count: int, draws: torch.Generator, ring: Modes) -> tuple[T
     return points, dimensions / 2 * math.log(2 * math.pi * math.e)
 
 
-# ----------------------------------------------------------------------------------- a picture that occurs only once
+# --------------------------------------------------------------------------------------------------------------- claims
 
-
-def draw_film(figure: Figure, results: xr.Dataset) -> str:
-    """Draw the samples of the first seed: a row for each arm, a column for each of five steps (narrow: of three)."""
-    arms = ("GAN", "GAN + embedding", "MEE", "GAN, balanced", "MEE, balanced")
-    columns = 5 if figure.get_figwidth() >= WIDE else 3
-    steps = results.step.values[np.linspace(0, len(results.step) - 1, columns).round().astype(int)]
-    figure.set_figheight(len(arms) * figure.get_figwidth() / (columns + 0.2))
-    look = styles(ModeCollapse.arms)
-    said = []
-    for row, arm in zip(figure.subplots(len(arms), columns, sharex=True, sharey=True), arms, strict=True):
-        for axes, step in zip(row, steps, strict=True):
-            axes.plot(*results.samples.sel(arm=arm, step=step).values.T, ".", color=look[arm].color, ms=2.5, mec="none")
-            axes.plot(*results.centers.values.T, "x", color="black", ms=4, mew=0.9)
-            axes.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[-2, 0, 2], yticks=[-2, 0, 2])
-            if arm == arms[0]:
-                axes.set_title(f"step {step}")
-        row[0].set_ylabel(arm.replace(", ", ",\n").replace(" + ", " +\n"))
-        covered = results.covered.sel(arm=arm, step=steps[-1]).isel(seed=0)
-        said.append(f"{arm} covers {float(covered):g}")
-    return (
-        f"Samples of the first seed at steps {', '.join(map(str, steps))}; crosses are the {results.sizes['place']} "
-        f"true centers. In the end {'; '.join(said)} of them."
-    )
-
-
-# -------------------------------------------------------------------------------------------------------- claims
 
 EXPERIMENTS = (ModeCollapse, RawSamples, Estimators)
-
-
-def gap(results: xr.Dataset, variable: str, first: str, second: str) -> xr.DataArray:
-    """Return the first arm's value minus the second's after the last step: one number for each seed."""
-    values = results[variable].isel(step=-1)
-    return values.sel(arm=first) - values.sel(arm=second)
-
-
-def off_distance(results: xr.Dataset, arm: str) -> xr.DataArray:
-    """Return how far an arm's mean distance to the center of one Gaussian is from the true one, σ√(π/2) = 0.125."""
-    return abs(results.distance.isel(step=-1).sel(arm=arm) - 0.1 * math.sqrt(math.pi / 2))
-
-
-BALANCED = (
-    "With a discriminator that keeps up, the generator is pulled to the modes anyway, and the entropy blurs them a "
-    "little; whether by more than 0.05 eight seeds do not tell."
-)
-CURVED = (
-    "The plain GAN collapses to a thin curve, and in some seeds that curve happens to lie at about the right distance; "
-    "the entropy of the samples tells the collapse better than their distance."
-)
-SEEDS_DIFFER = "The seeds differ so much that eight of them do not tell."
-PLANE = (
-    "In the plane the discriminator's code is near enough to the points as it is; its regularizers are made for images "
-    "and change little here."
-)
-RING: dict[str, dict[str, object]] = {"ring": {}}
-GRID: dict[str, dict[str, object]] = {"grid": {"target": "grid"}}
-ONE: dict[str, dict[str, object]] = {"one": {"target": "one"}}
-
-# fmt: off
-CLAIMS = (
-    Claim("modes on the ring", ModeCollapse,
-          "Where the plain GAN collapses, MEE covers more of the 8 modes of the ring: modes more",
-          "FID on CelebA falls from 12.43 to 9.13",
-          lambda r: gap(r, "covered", "MEE", "GAN"), RING, above=3, essential=True),
-    Claim("modes on the grid", ModeCollapse,
-          "The same on the grid of 25: modes more",
-          "The Inception score on ANIME-FACE rises from 2.26 to 2.80",
-          lambda r: gap(r, "covered", "MEE", "GAN"), GRID, above=8, essential=True),
-    Claim("entropy is the active part", ModeCollapse,
-          "The embedding without the entropy does not do it: modes that MEE covers more",
-          "The entropy of codes is what combats collapse (abstract)",
-          lambda r: gap(r, "covered", "MEE", "GAN + embedding"), RING, above=3, essential=True),
-    Claim("equal shares", ModeCollapse,
-          "With MEE the modes get more equal shares: fall of their divergence from equal shares, in nats",
-          "No number in what we read",
-          lambda r: gap(r, "divergence", "GAN", "MEE"), RING, above=0.5, essential=True),
-    Claim("the nearest matters", ModeCollapse,
-          "The nearest of Q codes works better than the published code's partner, a code of the batch before: modes "
-          "more",
-          "The description says nearest; the code compares with one row once its memory has shrunk",
-          lambda r: gap(r, "covered", "MEE", "official buffer"), RING, above=0, essential=True),
-    Claim("the nearest matters on the grid", ModeCollapse,
-          "The same on the grid: modes more",
-          "As above",
-          lambda r: gap(r, "covered", "MEE", "official buffer"), GRID, above=0),
-    Claim("quality is kept", ModeCollapse,
-          "Where the plain GAN collapses, MEE does not lower the share of samples near a center: change",
-          "Without sacrificing quality (abstract)",
-          lambda r: gap(r, "quality", "MEE", "GAN"), RING, above=-0.05, why=SEEDS_DIFFER),
-    Claim("no collapse, no gain", ModeCollapse,
-          "Where the discriminator is as fast as the generator, all 8 modes are covered with and without MEE: modes "
-          "more",
-          "Not spoken of",
-          lambda r: gap(r, "covered", "MEE, balanced", "GAN, balanced"), RING, within=(0, 0), rule="every seed",
-          essential=True),
-    Claim("no collapse, what cost", ModeCollapse,
-          "And there MEE does not lower the share of samples near a center: change",
-          "Without sacrificing quality (abstract)",
-          lambda r: gap(r, "quality", "MEE, balanced", "GAN, balanced"), RING, above=-0.05,
-          why=BALANCED),
-    Claim("one mode: nothing to gain", ModeCollapse,
-          "With a single Gaussian there is no mode to win: modes more",
-          "Not spoken of",
-          lambda r: gap(r, "covered", "MEE", "GAN"), ONE, within=(0, 0), rule="every seed", essential=True),
-    Claim("one mode: precision is lost", ModeCollapse,
-          "There entropy costs precision: change of the share of samples near the center",
-          "Not spoken of",
-          lambda r: gap(r, "quality", "MEE", "GAN"), ONE, below=0, essential=True),
-    Claim("one mode: the spread is right", ModeCollapse,
-          "There the mean distance to the center comes nearer to the true 0.125, since the plain GAN collapses within "
-          "the mode: nearer by",
-          "Not spoken of",
-          lambda r: off_distance(r, "GAN") - off_distance(r, "MEE"), ONE, above=0, why=CURVED),
-    Claim("one mode: the entropy is nearer", ModeCollapse,
-          "There the entropy of the samples comes nearer to that of the true Gaussian: nearer by, in nats",
-          "Not spoken of",
-          lambda r: abs(r.entropy - r.true_entropy).sel(arm="GAN") - abs(r.entropy - r.true_entropy).sel(arm="MEE"),
-          ONE, above=0),
-    Claim("discriminator side: modes", ModeCollapse,
-          "The regularizers of the discriminator help: modes that MEE covers more than the entropy alone",
-          "All three parts are said to help",
-          lambda r: gap(r, "covered", "MEE", "entropy only"), RING, above=0, why=PLANE),
-    Claim("discriminator side: quality", ModeCollapse,
-          "The regularizers of the discriminator help: share of samples near a center that MEE has more than the "
-          "entropy alone",
-          "All three parts are said to help",
-          lambda r: gap(r, "quality", "MEE", "entropy only"), RING, above=0, why=PLANE),
-    Claim("haze", ModeCollapse,
-          "Too much entropy (λ = 0.5) drives samples away from the centers: rise of their mean distance",
-          "Not spoken of",
-          lambda r, strong: (
-              strong.distance.isel(step=-1).sel(arm="MEE") - r.distance.isel(step=-1).sel(arm="MEE")),
-          {**RING, "strong": {"strength": 0.5}}, above=0.5),
-    Claim("scattered real codes", ModeCollapse,
-          "A strong entropy of real codes (0.05) undoes the gain, since it scatters the codes: modes lost",
-          "The code gives both entropies the same weight",
-          lambda r, strong: (
-              r.covered.isel(step=-1).sel(arm="MEE") - strong.covered.isel(step=-1).sel(arm="MEE")),
-          {**RING, "strong": {"strength_real": 0.05}}, above=1, why=SEEDS_DIFFER),
-    Claim("mixtures kept too strictly", ModeCollapse,
-          "DIsoMap with the paper's weight 1 ruins the training in the plane: modes lost",
-          "The code gives DIsoMap the weight 1",
-          lambda r, strict: (
-              r.covered.isel(step=-1).sel(arm="MEE") - strict.covered.isel(step=-1).sel(arm="MEE")),
-          {**RING, "strict": {"isometry": 1}}, above=3, why=SEEDS_DIFFER),
-    Claim("raw samples do as well", RawSamples,
-          "In the plane the entropy of raw samples covers as many modes as that of codes: modes more",
-          "The embedding is meant for images, where distances of pixels mean little",
-          lambda r: gap(r, "covered", "entropy of samples", "MEE"), above=-1, why=SEEDS_DIFFER),
-    Claim("estimator", Estimators,
-          "The nearest-neighbor estimate from 1000 points is right: largest error of the mean over four distributions, "
-          "in nats",
-          "Nearest-neighbor entropy estimation is consistent (Kozachenko and Leonenko)",
-          lambda r: abs(r.error.sel(arm="nearest neighbor", examples=1000).mean("seed")).max(),
-          below=0.1, rule="exact", essential=True, seeds=10, robust=True),
-    Claim("log of mean is too high", Estimators,
-          "The logarithm of the mean, as MEE takes it, is too high (Jensen): smallest error over four distributions, "
-          "1000 points",
-          "The code takes the logarithm of the mean distance",
-          lambda r: r.error.sel(arm="log of mean", examples=1000).min("distribution"),
-          above=0, rule="every seed", essential=True, seeds=10),
-)
-# fmt: on
-
-
-# ------------------------------------------------------------------------------------------- checks of the exercises
-
-EULER = 0.577216
-"""Euler's constant, -ψ(1)."""
-
-
-def check_entropy(answer: Callable[[Tensor], Tensor]) -> str:
-    """Check a student's nearest-neighbor entropy on three points of a line and on a Gaussian in the plane."""
-    line = torch.tensor([[0.0], [1.0], [3.0]])
-    found = answer(line)
-    if found is None:
-        raise NotImplementedError
-    distances, constant = metrics.neighbor_distances(line), metrics.knn_constant(3, 1)
-    logs, psi = float(distances.log().mean()), float(torch.digamma(torch.tensor(3.0)))
-    mistakes = {
-        constant + math.log(float(distances.square().mean())) / 2: "take the mean of the logarithms, not the logarithm "
-        "of the mean.",
-        constant - math.log(2) + logs: "the volume of the unit ball is missing; on a line V = 2.",
-        constant + 2 * logs: "the logarithms are of distances, not of their squares.",
-        constant - EULER + logs: "ψ(1) is missing; it is −0.5772.",
-        constant - psi + math.log(3) + logs: "ψ(N) is torch.digamma(N), not the logarithm of N.",
-    }
-    value = float(found)
-    if not math.isfinite(value):
-        raise Wrong("each point is its own nearest neighbor at distance 0; leave it out.")
-    for wrong, hint in mistakes.items():
-        if abs(value - wrong) < 1e-3:
-            raise Wrong(hint)
-    if abs(value - float(metrics.knn_entropy(line))) > 1e-3:
-        raise Wrong(
-            f"the points 0, 1, 3 on a line have distances 1, 1, 2 and the estimate 2.42420; yours is {value:.5f}."
-        )
-    plane = torch.randn(1000, 2, generator=generator(0, "exercise"))
-    value = float(answer(plane))
-    if abs(value - math.log(2 * math.pi * math.e)) > 0.1:
-        raise Wrong(
-            f"right on a line, but in the plane a Gaussian has 2.838 and yours is {value:.3f}. Where does the number "
-            "of dimensions D come in? It multiplies the logarithms and sets the volume of the unit ball."
-        )
-    return (
-        f"Three points on a line give 2.42420, and 1000 points of a Gaussian in the plane {value:.3f}; exact is 2.838."
-    )
-
-
-def check_gradient(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
-    """Check a student's gradient of R = -λ log Ê in the codes, with given partners, against autograd."""
-    draws, strength = generator(0, "exercise gradient"), 0.3
-    codes, partners = (torch.randn(5, 4, generator=draws, dtype=torch.float64) for _ in range(2))
-    found = answer(codes, partners, strength)
-    if found is None:
-        raise NotImplementedError
-    if not isinstance(found, Tensor) or found.shape != codes.shape:
-        raise Wrong(f"return a tensor of shape {tuple(codes.shape)}, one number for each number of the codes.")
-    leaves = codes.clone().requires_grad_()
-    expected = torch.autograd.grad(-strength * torch.log(spread(leaves, partners)), leaves)[0]
-
-    def is_it(factor: float) -> bool:
-        return torch.allclose(found, factor * expected, rtol=1e-6)
-
-    if is_it(1):
-        total = float(((codes - partners) * found).sum())
-        return f"It equals what automatic differentiation finds, and Σ⟨c − b, ∂R/∂c⟩ = {total:.2f} = −2λ."
-    if is_it(-1):
-        raise Wrong("the size is right, the sign is not: R falls as codes move away from their partners.")
-    if is_it(codes.numel()) or is_it(codes.shape[0]) or is_it(codes.shape[1]):
-        raise Wrong("Ê is a mean over all N·K numbers: its derivative in one of them is 2(c − b)/(NK).")
-    if is_it(0.5):
-        raise Wrong("the derivative of a square has a factor 2.")
-    if is_it(float(spread(codes, partners))):
-        raise Wrong("the logarithm is missing: d log Ê = dÊ/Ê.")
-    if is_it(1 / strength):
-        raise Wrong("the weight λ is missing.")
-    raise Wrong("apply the chain rule: first −λ log Ê, then the mean of squares; the partners are constants.")

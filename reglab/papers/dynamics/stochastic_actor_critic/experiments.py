@@ -1,113 +1,28 @@
-"""Stochastic actor-critic (STAC): one critic that knows the noise of its own target, and an actor that avoids it.
-
-Uğurcan Özalp, 2026, arXiv 2601.00737.
-
-Departures from the paper: two toy worlds instead of MuJoCo and Box2D, 48 hidden units instead of 256, batches of 64, a
-learning rate of 3e-3 and a soft update of 0.05, so that a run takes seconds. On the line the temperature is fixed and
-the buffer starts full of random transitions. Values are exact, from a grid; the paper takes returns of an episode. In
-the plane episodes never start inside the danger zone, which the official code means to do but does not.
-"""
+"""STAC: the experiments."""
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reglab.catalogue import Paper
-from reglab.claims import Claim
 from reglab.data import Seeds, generator, normal
-from reglab.exercise import Wrong
 from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob, share
 from reglab.models import replicas
-from reglab.pictures.views import WIDE, Curves, Dots, Line, View, styles
+from reglab.papers.dynamics.stochastic_actor_critic import method
+from reglab.pictures.views import Curves, Dots, Line, View
 
-if TYPE_CHECKING:
-    import xarray as xr
-    from matplotlib.figure import Figure
-
-PAPER = Paper(
-    part="dynamics",
-    slug="stochastic_actor_critic",
-    title="Stochastic Actor-Critic: Mitigating Overestimation via Temporal Aleatoric Uncertainty",
-    short="STAC",
-    authors=("Uğurcan Özalp",),
-    venue="arXiv",
-    year=2026,
-    arxiv="2601.00737",
-    code="https://github.com/ugurcanozalp/stochastic-actor-critic",
-    sources=(
-        "abstract and opening of the paper, the complete official code of the algorithm and of its point mass, the "
-        "tables, settings and launch scripts of the official results; not the paper's derivations"
-    ),
-    idea=(
-        "An actor exploits the errors of its critic, so let one critic also predict how noisy its own target is, and "
-        "be pessimistic in proportion to that noise."
-    ),
-    minutes=50,
-    prerequisites=("Markov decision processes", "Q-learning", "policy gradients with reparameterization"),
-)
-
-LOWEST = -5.0
-"""Raw standard deviations are cut off here, as in the official code."""
 HIDDEN, BATCH, RATE, SOFT = 48, 64, 3e-3, 0.05
 """Hidden units, batch size, learning rate of both networks, soft update τ of the target critic."""
 
 
-# ---------------------------------------------------------------------------------------------------- the method
-
-
-def head(raw: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation softplus(max(raw, -5)) from a network's outputs: [..., 2k] -> two [..., k]."""
-    mean, spread = raw.chunk(2, -1)
-    return mean, F.softplus(spread.clamp(min=LOWEST))
-
-
-def squash(mean: Tensor, sd: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the action a = tanh(u), u = μ + σε, and log π(a): [..., k] -> [..., k] and [...].
-
-    log π = Σ_i [log N(u_i) - 2(log 2 - u_i - softplus(-2u_i))]; this form of log(1 - a²) is exact for every u.
-    """
-    u = mean + sd * noise
-    log_normal = -0.5 * noise.square() - sd.log() - 0.5 * math.log(2 * math.pi)
-    return u.tanh(), (log_normal - 2 * (math.log(2) - u - F.softplus(-2 * u))).sum(-1)
-
-
-def pessimistic(mean: Tensor, sd: Tensor, beta: float | Tensor) -> Tensor:
-    """Return μ - βσ, a value lowered by β standard deviations."""
-    return mean - beta * sd
-
-
-def soft_target(
-    reward: Tensor, done: Tensor, value: Tensor, log_density: Tensor, alpha: float | Tensor, discount: float
-) -> Tensor:
-    """Return y = r + γ(1 - done)[value - α log π(a'|s')], with the pessimistic value of (s', a'): all [..., N]."""
-    return reward + discount * (1 - done) * (value - alpha * log_density)
-
-
-def critic_loss(target: Tensor, mean: Tensor, sd: Tensor) -> Tensor:
-    """Return the Gaussian negative log-likelihood of the targets, averaged over the batch: [..., N] -> [...]."""
-    return (0.5 * ((target - mean) / sd).square() + sd.log() + 0.5 * math.log(2 * math.pi)).mean(-1)
-
-
-def actor_loss(value: Tensor, log_density: Tensor, alpha: float | Tensor) -> Tensor:
-    """Return the mean of α log π(a|s) - value, with the pessimistic value of (s, a): [..., N] -> [...]."""
-    return (alpha * log_density - value).mean(-1)
-
-
-def new_temperature(alpha: Tensor, entropy: Tensor, goal: float, rate: float) -> Tensor:
-    """Return α exp(ηα(H̄ - Ĥ)): the temperature rises while the entropy Ĥ is below its goal H̄."""
-    return alpha * (rate * alpha * (goal - entropy)).exp()
-
-
-# ----------------------------------------------------------------------------- many agents, trained as one batch
+# ------------------------------------------------------------------------------------ many agents, trained as one batch
 
 
 class Network(nn.Module):
@@ -130,7 +45,7 @@ class Network(nn.Module):
             if keep is not None:
                 x = (x.unflatten(0, (-1, keep.shape[1])) * keep[i]).flatten(0, 1)
             x = F.relu(torch.addcmul(self.shifts[i], F.layer_norm(x, (HIDDEN,)), self.scales[i]))
-        mean, sd = head(self.layers[2](x))
+        mean, sd = method.head(self.layers[2](x))
         return mean, sd
 
 
@@ -191,7 +106,7 @@ class Learner:
     def act(self, states: Tensor, noise: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return actions and their log densities: [A·S, N, ...] -> [A·S, N, k] and [A·S, N]."""
         mean, sd = self.policy(states, keep)
-        return squash(mean, sd, noise)
+        return method.squash(mean, sd, noise)
 
     def judge(
         self, critic: Network, states: Tensor, actions: Tensor, keep: Tensor | None = None
@@ -202,7 +117,7 @@ class Learner:
 
     def value(self, mean: Tensor, sd: Tensor, beta: Tensor) -> Tensor:
         """Return every agent's value of its own, the smaller one where it has two critics: [C, N] -> [A·S, N]."""
-        found = pessimistic(mean, sd, self.double(beta))
+        found = method.pessimistic(mean, sd, self.double(beta))
         if not self.twins:
             return found
         first, second = found.split([len(found) - self.twins, self.twins])
@@ -216,8 +131,8 @@ class Learner:
         with torch.no_grad():
             action, log_density = self.act(batch.following, noise[0], keep[0])
             value = self.value(*self.judge(self.target, batch.following, action, keep[1]), self.target_beta)
-            target = soft_target(batch.reward, batch.done, value, log_density, self.alpha, self.discount)
-        loss = critic_loss(self.double(target), *self.judge(self.critic, batch.state, batch.action, keep[2]))
+            target = method.soft_target(batch.reward, batch.done, value, log_density, self.alpha, self.discount)
+        loss = method.critic_loss(self.double(target), *self.judge(self.critic, batch.state, batch.action, keep[2]))
         self.of_critic.zero_grad()
         loss.sum().backward()
         self.of_critic.step()
@@ -227,12 +142,12 @@ class Learner:
         action, chosen = self.act(batch.state, noise[1], keep[3])
         value = self.value(*self.judge(self.critic, batch.state, action, keep[4]), self.actor_beta)
         parameters = list(self.policy.parameters())
-        gradients = torch.autograd.grad(actor_loss(value, chosen, self.alpha).sum(), parameters)
+        gradients = torch.autograd.grad(method.actor_loss(value, chosen, self.alpha).sum(), parameters)
         for p, gradient in zip(parameters, gradients, strict=True):
             p.grad = gradient
         self.of_policy.step()
         if goal is not None:
-            self.alpha = new_temperature(self.alpha, -log_density.mean(-1, keepdim=True), goal, RATE)
+            self.alpha = method.new_temperature(self.alpha, -log_density.mean(-1, keepdim=True), goal, RATE)
 
 
 class Batch(NamedTuple):
@@ -304,98 +219,31 @@ class Chance:
         return list((drawn >= self.dropout).float() / (1 - self.dropout))
 
 
-# ------------------------------------------------------------------------------------------- the line, exactly
+# ---------------------------------------------------------------------------------------------------- the line, exactly
 
 
-GRID, NODES, BORDER, DISCOUNT = 61, 9, 0.2, 0.85
-"""States of the grid on [-1, 1], nodes of Gauss-Hermite quadrature, where the right side begins, γ."""
-STATES = torch.linspace(-1, 1, GRID, dtype=torch.float64)
+MODE = method.NODES // 2
 
 
-def _gauss_hermite() -> tuple[Tensor, Tensor]:
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-    return torch.tensor(nodes), torch.tensor(weights / weights.sum())
-
-
-EPSILONS, WEIGHTS = _gauss_hermite()
-"""Where and with which weights the mean over a standard normal number is taken; the middle node is 0."""
-MODE = NODES // 2
-
-
-class World(NamedTuple):
-    """Noise of the line left and right of s = 0.2: standard deviations of next state and reward."""
-
-    shake: tuple[float, float]
-    reward_noise: tuple[float, float]
-
-    def shake_at(self, s: Tensor) -> Tensor:
-        """Return σ_s(s)."""
-        return _beyond(s, *self.shake)
-
-    def noise_at(self, s: Tensor) -> Tensor:
-        """Return σ_r(s)."""
-        return _beyond(s, *self.reward_noise)
-
-    def step(self, s: Tensor, a: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Return reward and next state; `noise` [..., 2] holds standard normal numbers for both."""
-        reward = mean_reward(s, a) + self.noise_at(s) * noise[..., 0]
-        return reward, (s + 0.3 * a + self.shake_at(s) * noise[..., 1]).clamp(-1, 1)
-
-
-def _beyond(s: Tensor, left: float, right: float) -> Tensor:
-    return left + (right - left) * (s > BORDER).to(s.dtype)
-
-
-def mean_reward(s: Tensor, a: Tensor) -> Tensor:
-    """Return r̄: a hill of height 1 around s = 0.6 and one of 0.8 around s = -0.6, minus 0.05a² and 0.35."""
-    hills = (-(((s - 0.6) / 0.25) ** 2)).exp() + 0.8 * (-(((s + 0.6) / 0.25) ** 2)).exp()
-    return hills - 0.05 * a**2 - 0.35
-
-
-def transitions(actions: Tensor, world: World) -> Tensor:
-    """Return where each action leads from each state of the grid, as weights on the grid: [M, 61, K] -> [M, 61, K, 61].
-
-    The mean over the noise is taken at nine nodes; a next state between two grid states goes to both in proportion.
-    """
-    s = STATES.reshape(-1, 1, 1)
-    following = (s + 0.3 * actions.unsqueeze(-1) + world.shake_at(s) * EPSILONS).clamp(-1, 1)
-    position = (following + 1) / 2 * (GRID - 1)
-    low = position.floor().clamp(max=GRID - 2)
-    above = position - low
-    found = torch.zeros(*actions.shape, GRID, dtype=actions.dtype)
-    found.scatter_add_(-1, low.long(), (1 - above) * WEIGHTS)
-    return found.scatter_add_(-1, low.long() + 1, above * WEIGHTS)
-
-
-def solve_values(leads: Tensor, reward: Tensor, discount: float = DISCOUNT) -> tuple[Tensor, Tensor]:
-    """Solve V(s) = E_a[reward + γ E V(s')] on the grid; return Q without the reward of its own entropy, and V.
-
-    leads [M, 61, K, 61], reward [M, 61, K] (with -α log π for a soft value) -> E V(s') [M, 61, K] times γ, V [M, 61].
-    """
-    step = torch.einsum("mgkh,k->mgh", leads, WEIGHTS)
-    V = torch.linalg.solve(torch.eye(GRID, dtype=leads.dtype) - discount * step, reward @ WEIGHTS)
-    return discount * (leads @ V[:, None, :, None]).squeeze(-1), V
-
-
-def temporal_sd(leads: Tensor, value: Tensor, noise: Tensor, discount: float = DISCOUNT) -> Tensor:
+def temporal_sd(leads: Tensor, value: Tensor, noise: Tensor, discount: float = method.DISCOUNT) -> Tensor:
     """Return σ*, the standard deviation of r + γ value(s', a') at every state and action of the grid.
 
     σ*² = σ_r² + γ² Var(value): leads [M, 61, K, 61], value of the target at each (s', a') [M, 61, K], σ_r [61].
     """
-    first, second = value @ WEIGHTS, value.square() @ WEIGHTS
+    first, second = value @ method.WEIGHTS, value.square() @ method.WEIGHTS
     mean, square = ((leads @ one[:, None, :, None]).squeeze(-1) for one in (first, second))
     return (noise.square().unsqueeze(-1) + discount**2 * (square - mean.square()).clamp(min=0)).sqrt()
 
 
 @torch.no_grad()
-def examine(learner: Learner, world: World) -> dict[str, Tensor]:
+def examine(learner: Learner, world: method.World) -> dict[str, Tensor]:
     """Compare what the agents believe with what is true for their present policies: everything [A·S] or [A·S, 61]."""
     models = len(learner.alpha)
-    states = STATES.to(learner.alpha).repeat_interleave(NODES).expand(models, -1).unsqueeze(-1)
-    noise = EPSILONS.to(learner.alpha).repeat(GRID).unsqueeze(-1)
+    states = method.STATES.to(learner.alpha).repeat_interleave(method.NODES).expand(models, -1).unsqueeze(-1)
+    noise = method.EPSILONS.to(learner.alpha).repeat(method.GRID).unsqueeze(-1)
 
     def table(values: Tensor) -> Tensor:
-        return values.double().unflatten(1, (GRID, NODES))
+        return values.double().unflatten(1, (method.GRID, method.NODES))
 
     action, log_density = learner.act(states, noise)
     mean, sd = learner.judge(learner.critic, states, action)
@@ -403,14 +251,14 @@ def examine(learner: Learner, world: World) -> dict[str, Tensor]:
     sigma = table(torch.where(learner.plain, torch.nan, sd)[:models])
     slow = table(learner.value(*learner.judge(learner.target, states, action), learner.target_beta))
     a, soft = table(action.squeeze(-1)), learner.alpha.double().unsqueeze(-1) * table(log_density)
-    leads, reward = transitions(a, world), mean_reward(STATES.unsqueeze(-1), a)
-    exact = reward + solve_values(leads, reward - soft)[0]
-    star = temporal_sd(leads, slow - soft, world.noise_at(STATES))
+    leads, reward = method.transitions(a, world), method.mean_reward(method.STATES.unsqueeze(-1), a)
+    exact = reward + method.solve_values(leads, reward - soft)[0]
+    star = temporal_sd(leads, slow - soft, world.noise_at(method.STATES))
     return {
-        "overestimation": ((believed - exact) @ WEIGHTS).mean(-1),
-        "sigma": (sigma @ WEIGHTS).mean(-1),
-        "sigma_star": (star @ WEIGHTS).mean(-1),
-        "value": solve_values(leads, reward)[1].mean(-1),
+        "overestimation": ((believed - exact) @ method.WEIGHTS).mean(-1),
+        "sigma": (sigma @ method.WEIGHTS).mean(-1),
+        "sigma_star": (star @ method.WEIGHTS).mean(-1),
+        "value": method.solve_values(leads, reward)[1].mean(-1),
         "believed": believed[..., MODE],
         "exact": exact[..., MODE],
         "sigma_at": sigma[..., MODE],
@@ -423,7 +271,7 @@ ROLLOUTS, LENGTH, PLACES = 128, 60, 40
 
 
 @torch.no_grad()
-def rollouts(learner: Learner, world: World) -> dict[str, Tensor]:
+def rollouts(learner: Learner, world: method.World) -> dict[str, Tensor]:
     """Let agents act from uniform starts; those of a seed share starts and noise: everything [A·S] or [A·S, 40]."""
     seeds, copies = learner.seeds, len(learner.agents)
     noise = gaussian(seeds, "rollouts", LENGTH, ROLLOUTS, 3).repeat(copies, 1, 1, 1)
@@ -432,19 +280,19 @@ def rollouts(learner: Learner, world: World) -> dict[str, Tensor]:
     for t in range(LENGTH):
         a = learner.act(s.unsqueeze(-1), noise[:, t, :, :1])[0].squeeze(-1)
         reward, s = world.step(s, a, noise[:, t, :, 1:])
-        total += DISCOUNT**t * reward
+        total += method.DISCOUNT**t * reward
         seen.append(s)
     visited = torch.stack(seen, 1).flatten(1)
     bins = ((visited + 1) / 2 * PLACES).long().clamp(max=PLACES - 1)
     counts = torch.zeros(len(s), PLACES).scatter_add_(1, bins, torch.ones_like(visited))
     return {
-        "right": (visited > BORDER).float().mean(1),
+        "right": (visited > method.BORDER).float().mean(1),
         "return_sd": total.std(1),
         "occupancy": counts / visited.shape[1] * PLACES / 2,
     }
 
 
-# ------------------------------------------------------------------------------------- experiments on the line
+# ---------------------------------------------------------------------------------------------- experiments on the line
 
 
 CURVE, ALONG = "arm seed step", "arm seed state"
@@ -491,13 +339,13 @@ class OnLine(Experiment):
         """Return the agent of every arm."""
         raise NotImplementedError
 
-    def world(self) -> World:
+    def world(self) -> method.World:
         """Return the noise of this variant."""
         if self.variant == "risky":
-            return World((0.1, 0.1), (0.1, 0.1 + self.reward_noise))
+            return method.World((0.1, 0.1), (0.1, 0.1 + self.reward_noise))
         if self.variant == "noisy":
-            return World((0.05, 0.4), (self.reward_noise, self.reward_noise))
-        return World((0.0, 0.0), (0.0, 0.0))
+            return method.World((0.05, 0.4), (self.reward_noise, self.reward_noise))
+        return method.World((0.0, 0.0), (0.0, 0.0))
 
     def checkpoints(self) -> list[int]:
         """Return the steps after which everything is measured."""
@@ -508,13 +356,13 @@ class OnLine(Experiment):
         centers = (np.arange(PLACES) + 0.5) * 2 / PLACES - 1
         return {
             "step": Axis(self.checkpoints(), label="step"),
-            "state": Axis(STATES.numpy(), label="state s"),
+            "state": Axis(method.STATES.numpy(), label="state s"),
             "place": Axis(centers, label="state s"),
         }
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds as one; a frame at every checkpoint."""
-        learner, world = Learner(seeds, self.agents(), 1, 1, self.alpha, DISCOUNT), self.world()
+        learner, world = Learner(seeds, self.agents(), 1, 1, self.alpha, method.DISCOUNT), self.world()
         copies, checkpoints = len(learner.agents), self.checkpoints()
         chance = Chance(seeds, copies, 1, self.dropout)
 
@@ -577,9 +425,9 @@ class Actors(OnLine):
         ), height=3.2),
         View("What the critic knows", (
             Curves("STAC: are its values right?", ["believed", "exact"], ["STAC"], "value",
-                   [Line("x", BORDER, " right hill")]),
+                   [Line("x", method.BORDER, " right hill")]),
             Curves("STAC: does it know the noise?", ["sigma_at", "sigma_star_at"], ["STAC"], "standard deviation",
-                   [Line("x", BORDER, " right hill")]),
+                   [Line("x", method.BORDER, " right hill")]),
         ), height=3),
         View("Which half counts", (
             Dots("How much is promised too much?", "overestimation", lines=[Line("x", 0, "")]),
@@ -629,7 +477,7 @@ class Pessimism(OnLine):
         return *(Agent(beta, beta) for beta in BETAS.values()), Agent(twin=True)
 
 
-# -------------------------------------------------------------------------------------------- a danger in the plane
+# ------------------------------------------------------------------------------------------------ a danger in the plane
 
 
 CENTER, RADIUS, CELLS, EPISODE, WALKS = 0.5, 0.3, 20, 200, 256
@@ -766,271 +614,3 @@ class PointMass(Experiment):
 
 
 EXPERIMENTS = (Actors, Pessimism, PointMass)
-
-
-# ---------------------------------------------------------------------------------- pictures that occur only once
-
-
-def draw_band(figure: Figure, results: xr.Dataset) -> str:
-    """Draw the exact value of the first seed's policy, and what the critic believes with its ±σ, along the line."""
-    wide, arms = figure.get_figwidth() >= WIDE, ("β = 0", "STAC")
-    axes = figure.subplots(*((1, 2) if wide else (2, 1)), sharex=True, sharey=True)
-    s, said = results.state.values, []
-    for axis, arm in zip(axes, arms, strict=True):
-        one, look = results.sel(arm=arm).isel(seed=0), styles(Actors.arms)[arm]
-        believed, sigma = one.believed.values, one.sigma_at.values
-        axis.axvspan(BORDER, 1, color="#999999", alpha=0.18, lw=0)
-        axis.fill_between(s, believed - sigma, believed + sigma, color=look.color, alpha=0.3, lw=0, label="±σ")
-        axis.plot(s, believed, color=look.color, lw=2.5, label="critic's μ")
-        axis.plot(s, one.exact.values, color="black", lw=1.8, ls=(0, (4, 2)), label="exact value")
-        axis.set_title(f"{arm}: what does the critic know?")
-        right = s > BORDER
-        said.append(
-            f"{arm}: mean σ {sigma[~right].mean():.2f} left and {sigma[right].mean():.2f} right of {BORDER}, mean of "
-            f"critic minus exact {(believed - one.exact.values).mean():.2f}"
-        )
-    axes[0].set_ylabel("value")
-    axes[-1].set_xlabel("state s")
-    if wide:
-        axes[0].set_xlabel("state s")
-    axes[0].legend(fontsize=9, loc="lower left")
-    return f"Value along the line for the first seed, noisy rewards on the right. {'; '.join(said)}."
-
-
-def draw_occupancy(figure: Figure, results: xr.Dataset) -> str:
-    """Draw where on the line the agents are, one panel for each β, the mean of all seeds as bars."""
-    axes = figure.subplots(*((1, 4) if figure.get_figwidth() >= WIDE else (2, 2)), sharex=True, sharey=True)
-    look, said = styles(Pessimism.arms), []
-    for axis, arm in zip(axes.flat, BETAS, strict=True):
-        density = results.occupancy.sel(arm=arm).mean("seed").values
-        axis.axvspan(BORDER, 1, color="#999999", alpha=0.18, lw=0)
-        axis.bar(results.place.values, density, width=2 / PLACES, color=look[arm].color)
-        axis.set_title(arm, fontsize=10, fontweight="normal")
-        axis.set(xlim=(-1, 1), xticks=(-0.6, 0.6), xlabel="state s", ylabel="density")
-        axis.label_outer()
-        said.append(
-            f"{arm}: {float(results.right.sel(arm=arm).isel(step=-1).mean()):.2f} of the time right of {BORDER}"
-        )
-    figure.suptitle("Where is the agent?", fontsize=11, fontweight="bold")
-    return f"How often agents are where on the line, mean of all seeds, right hill shaded. {'; '.join(said)}."
-
-
-def draw_tradeoff(figure: Figure, results: xr.Dataset) -> str:
-    """Draw the exact value of every policy against its critic's overestimation, one dot for each run."""
-    axes, said = figure.subplots(), []
-    for arm, look in styles(Pessimism.arms).items():
-        bias, value = (results[name].sel(arm=arm).isel(step=-1).values for name in ("overestimation", "value"))
-        axes.plot(bias, value, look.marker, color=look.color, ms=7, mec="white", mew=0.5, label=arm)
-        said.append(f"{arm}: overestimation {bias.mean():.2f}, value {value.mean():.2f}")
-    axes.axvline(0, color="black", lw=0.8)
-    axes.set(xlabel="overestimation", ylabel="policy value", title="Does a right critic act better?")
-    axes.legend(fontsize=9, loc="best", ncols=1 if figure.get_figwidth() >= WIDE else 2)
-    return f"Each dot is a run. Means: {'; '.join(said)}."
-
-
-def draw_maps(figure: Figure, results: xr.Dataset) -> str:
-    """Draw where the first seed's agents spend their time in the square, with the danger zone as a circle."""
-    from matplotlib.patches import Circle
-
-    wide, arms = figure.get_figwidth() >= WIDE, list(PointMass.arms)
-    axes, said = figure.subplots(*((1, 5) if wide else (2, 3)), sharex=True, sharey=True), []
-    for axis in axes.flat[len(arms) :]:
-        axis.axis("off")
-    for axis, arm in zip(axes.flat, arms, strict=False):
-        shares = results["map"].sel(arm=arm).isel(seed=0).values
-        axis.imshow(shares, origin="lower", extent=(0, 1, 0, 1), cmap="viridis", vmin=0, vmax=0.01)
-        axis.add_patch(Circle((CENTER, CENTER), RADIUS, fill=False, color="white", lw=1.5, ls="--"))
-        axis.set_title(arm, fontsize=10, fontweight="normal")
-        axis.set(xticks=(0, 1), yticks=(0, 1))
-        axis.grid(False)
-        steps = float(results.inside.sel(arm=arm).isel(seed=0, step=-1))
-        said.append(f"{arm}: {steps:.1f} steps in danger for each episode")
-    figure.suptitle("Where does the agent walk? Bright: often", fontsize=11, fontweight="bold")
-    return f"Maps of the time spent in the unit square, goal at the origin, danger inside a circle. {'; '.join(said)}."
-
-
-# ------------------------------------------------------------------------------------------------------- claims
-
-
-NOISY = {"variant": "noisy", "reward_noise": 1.0, "buffer": 200, "steps": 900}
-"""Little data, noisy rewards everywhere, noisy moves on the right."""
-STILL = {"variant": "still", "buffer": 2000}
-"""No noise, much data."""
-
-
-def late(results: xr.Dataset, name: str, arm: str) -> xr.DataArray:
-    """Return a quantity of one arm, mean of the checkpoints in the last two thirds of training: one for each seed.
-
-    The agents change their habits until the end, so one checkpoint says less than the mean of several.
-    """
-    trace = results[name].sel(arm=arm)
-    return trace.where(trace.step >= int(trace.step[-1]) / 3).mean("step")
-
-
-def more(results: xr.Dataset, name: str, arm: str, other: str) -> xr.DataArray:
-    """Return by how much a quantity of one arm exceeds that of another late in training."""
-    return late(results, name, arm) - late(results, name, other)
-
-
-def falling(results: xr.Dataset) -> float:
-    """Return in how many seeds the least-squares slope of overestimation over β = 0, 0.25, 0.5 is negative."""
-    arms = ["β = 0", "β = 0.25", "β = 0.5"]
-    bias = np.stack([late(results, "overestimation", arm).values for arm in arms])
-    slopes = np.polyfit([BETAS[arm] for arm in arms], bias, 1)[0]
-    return float((slopes < 0).sum())
-
-
-def beside_min(results: xr.Dataset) -> float:
-    """Return the smallest |overestimation| of the four β minus that of the smaller of two critics, means of seeds."""
-    size = {arm: abs(float(late(results, "overestimation", arm).mean())) for arm in Pessimism.arms}
-    return min(size[arm] for arm in BETAS) - size["min of two"]
-
-
-def step_up(results: xr.Dataset) -> xr.DataArray:
-    """Return the critic's mean σ right of s = 0.2 minus left of it, for STAC."""
-    sigma = results.sigma_at.sel(arm="STAC")
-    return sigma.where(sigma.state > BORDER).mean("state") - sigma.where(sigma.state < BORDER).mean("state")
-
-
-def agreement(results: xr.Dataset) -> np.ndarray:
-    """Return the correlation over the grid of the critic's σ with the exact one, for STAC: one for each seed."""
-    both = [results[name].sel(arm="STAC").transpose("seed", "state").values for name in ("sigma_at", "sigma_star_at")]
-    return np.array([np.corrcoef(one, two)[0, 1] for one, two in zip(*both, strict=True)])
-
-
-def steadier(without: xr.Dataset, dropped: xr.Dataset) -> float:
-    """Return by how much dropout changes the standard deviation over seeds of the policy value at β = 0.25."""
-    before, after = (float(late(one, "value", "β = 0.25").std("seed", ddof=1)) for one in (without, dropped))
-    return after - before
-
-
-DROPOUT = "Dropout 0.01 against none: Hopper 3364 to 1005, Humanoid 8278 to 8301, Hardcore 119 to 103"
-
-NOT_STEADIER = (
-    "Policies with dropout differ more here, not less; but a standard deviation of eight seeds is uncertain itself."
-)
-
-# fmt: off
-CLAIMS = (
-    Claim("overestimation", Pessimism,
-          "Without pessimism the critic promises too much where data are scarce and noisy: overestimation late in "
-          "training",
-          "Off-policy actor-critics overestimate (abstract)",
-          lambda r: late(r, "overestimation", "β = 0"), {"noisy": NOISY}, above=0, essential=True),
-    Claim("falls with β", Pessimism,
-          "Overestimation late in training falls with β: number of seeds out of eight with a negative slope over "
-          "β = 0, 0.25, 0.5",
-          "Subtracting β standard deviations mitigates overestimation (abstract)",
-          falling, {"noisy": NOISY}, above=6.5, rule="exact", essential=True),
-    Claim("σ is higher right", Actors,
-          "The critic of STAC knows where rewards are noisy: mean σ right of s = 0.2 minus left of it",
-          "The critic models temporal aleatoric uncertainty (abstract)",
-          step_up, above=1, essential=True),
-    Claim("σ follows the exact one", Actors,
-          "The σ of the critic of STAC follows the exact one of its target: correlation over the line",
-          "The critic models temporal aleatoric uncertainty (abstract)",
-          agreement, above=0.8, essential=True, robust=True),
-    Claim("risk aversion", Pessimism,
-          "The agent avoids the noisy hill as β grows: share of time there late in training at β = 0.5 minus that at "
-          "β = 0",
-          "On RiskyPointMass the agent avoids the danger more and more from β = 0 to 0.5 (occupancy maps)",
-          lambda r: more(r, "right", "β = 0.5", "β = 0"), below=0, essential=True),
-    Claim("one critic suffices", Pessimism,
-          "Some β has no larger bias than the smaller of two critics, which has twice the weights: difference of "
-          "absolute mean overestimations late in training",
-          "One critic mitigates overestimation without an ensemble (abstract)",
-          beside_min, {"noisy": NOISY}, below=0, rule="bootstrap",
-          why="In the mean β = 0.125 is nearer to zero than the smaller of two critics, but the seeds differ so much "
-              "that this may be chance."),
-    Claim("too much pessimism", Pessimism,
-          "At β = 0.5 values are underestimated where all is noisy: overestimation late in training",
-          "LunarLander 266 at β = 0, −78 at β = 0.5",
-          lambda r: late(r, "overestimation", "β = 0.5"), {"noisy": NOISY}, below=-1, essential=True),
-    Claim("no noise, no bias", Pessimism,
-          "Without noise β hardly matters: overestimation late in training at β = 0.5 minus that at β = 0",
-          "Follows from the method: σ is that of the target",
-          lambda r: more(r, "overestimation", "β = 0.5", "β = 0"), {"still": STILL}, within=(-0.3, 0.3),
-          essential=True),
-    Claim("no noise, same behavior", Pessimism,
-          "Without noise the agent goes where it would go anyway: share of time right late in training at β = 0.5 "
-          "minus that at β = 0",
-          "Follows from the method: σ is that of the target",
-          lambda r: more(r, "right", "β = 0.5", "β = 0"), {"still": STILL}, within=(-0.1, 0.1)),
-    Claim("dropout 0.01 steadies", Pessimism,
-          "Dropout of 0.01 lowers the spread of the policy value over seeds at β = 0.25: change of its standard "
-          "deviation late in training",
-          DROPOUT,
-          steadier, {"none": NOISY, "dropout": {**NOISY, "dropout": 0.01}}, below=0, rule="bootstrap",
-          why=NOT_STEADIER),
-    Claim("dropout 0.05 steadies", Pessimism,
-          "Dropout of 0.05 lowers the spread of the policy value over seeds at β = 0.25: change of its standard "
-          "deviation late in training",
-          DROPOUT,
-          steadier, {"none": NOISY, "dropout": {**NOISY, "dropout": 0.05}}, below=0, rule="bootstrap",
-          why=NOT_STEADIER),
-    Claim("the target lowers values", Actors,
-          "Pessimism in the actor alone leaves the bias: overestimation of STAC late in training minus that of "
-          "actor only",
-          "β stands in the target and in the actor (official code; no ablation)",
-          lambda r: more(r, "overestimation", "STAC", "actor only"), below=0,
-          why="The mean points the right way, but the seeds differ so much that this may be chance."),
-    Claim("the actor avoids", Actors,
-          "Pessimism in the target alone takes more risk: share of time right of STAC late in training minus that of "
-          "target only",
-          "β stands in the target and in the actor (official code; no ablation)",
-          lambda r: more(r, "right", "STAC", "target only"), below=0,
-          why="Pessimism in the target alone avoids the hill as well: the values of states on the way there hold the "
-              "pessimism of all later steps, so the actor turns away in time."),
-    Claim("danger avoided", PointMass,
-          "In the plane the agent spends less time in danger: steps of an episode inside late in training at β = 0.5 "
-          "minus at β = 0",
-          "Occupancy maps avoid the danger disc more and more as β grows (one seed)",
-          lambda r: more(r, "inside", "β = 0.5", "β = 0"), below=0,
-          why="The mean points the right way, but a detour costs about as much as the danger, and after 3000 steps a "
-              "small critic knows only a blurred map of the noise."),
-)
-# fmt: on
-
-
-# ------------------------------------------------------------------------------------------- checks of the exercises
-
-
-def fixed_point(mean: float, noise: float, beta: float, discount: float, rounds: int = 400) -> float:
-    """Return where the pessimistic mean of a one-state problem settles (α = 0), by fitting the critic again and again.
-
-    The reward is mean ± noise with equal chances; each round fits μ and σ to the targets, as the likelihood asks.
-    """
-    reward = torch.tensor([mean - noise, mean + noise], dtype=torch.float64)
-    mu = sd = none = torch.zeros((), dtype=torch.float64)
-    for _ in range(rounds):
-        target = soft_target(reward, none, pessimistic(mu, sd, beta), none, 0.0, discount)
-        mu, sd = target.mean(), target.std(unbiased=False)
-    return float(mu)
-
-
-def check_fixed_point(answer: Callable[[float, float, float, float], float]) -> str:
-    """Check a student's fixed point of the pessimistic mean, a function of mean reward, its sd ρ, β and γ."""
-    for mean, noise, beta, discount in ((1.0, 0.5, 0.4, 0.9), (-0.3, 2.0, 0.25, 0.85), (0.2, 3.0, 0.125, 0.5)):
-        found = answer(mean, noise, beta, discount)
-        if found is None:
-            raise NotImplementedError
-        if not isinstance(found, int | float | np.generic | Tensor) or np.asarray(found).size != 1:
-            raise Wrong("return one number.")
-        right = fixed_point(mean, noise, beta, discount)
-        if abs(float(found) - right) < 1e-3:
-            continue
-        mistakes = {
-            mean / (1 - discount): "this is the true value; where is the pessimism?",
-            (mean - beta * noise) / (1 - discount): "only the next value is lowered, not the reward of this step.",
-            (mean - discount * beta * noise**2) / (1 - discount): "subtract standard deviations, not variances.",
-            mean / (1 - discount)
-            - discount * beta * noise: "the next target is lowered as well, and the one after it.",
-        }
-        for value, hint in mistakes.items():
-            if abs(float(found) - value) < 1e-3:
-                raise Wrong(hint)
-        raise Wrong(
-            f"for r̄ = {mean}, ρ = {noise}, β = {beta}, γ = {discount} the mean settles at {right:.3f}. "
-            "Write the mean of y with μ on both sides, and solve for μ."
-        )
-    return "The critic settles there at every setting we tried."
