@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -22,14 +23,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS = (
-    papers.list_papers, papers.run, claims.check, recordings.record, models.pretrain, verify.verify, notebooks.execute,
-    notebooks.pair, site.book, notebooks.lab,
-)  # fmt: skip
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": papers.list_papers,
+    "run": papers.run,
+    "check": claims.check,
+    "record": recordings.record,
+    "pretrain": models.pretrain,
+    "verify": verify.verify,
+    "execute": notebooks.execute,
+    "pair": notebooks.pair,
+    "book": site.book,
+    "lab": notebooks.lab,
+}
 """All commands, in the order in which the help lists them."""
 
-for command in COMMANDS:
-    app.command(command.__name__.removesuffix("_papers"))(command)
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 UsageError: Any = typer.BadParameter.__bases__[0]
 """What is raised for a wrong command line, by Click or by the copy of it that a newer Typer carries."""
