@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from reglab.names import nearest
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: `lab/`, `data/` and `book/` lie here."""
@@ -106,8 +108,7 @@ def find(name: str) -> str:
         return name
     if name in by_slug:
         return by_slug[name]
-    near = difflib.get_close_matches(name.split("/")[-1], by_slug, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"known papers: {', '.join(by_slug)}"
+    hint = nearest(name.split("/")[-1], by_slug) or f"known papers: {', '.join(by_slug)}"
     raise KeyError(f"no paper named {name!r}; {hint}")
 
 
@@ -118,11 +119,14 @@ def core() -> list[Path]:
 
 
 def select(names: Iterable[str]) -> list[str]:
-    """Return the full names of papers named by slug, by full name or with their part; raises `KeyError` as `find`."""
+    """Return the full names of papers named by slug, by full name or with their part, each once.
+
+    Raises `KeyError` as `find`.
+    """
     found: list[str] = []
     for name in names:
         found += [full for full in SLUGS if full.startswith(f"{name}/")] if name in PARTS else [find(name)]
-    return found
+    return list(dict.fromkeys(found))
 
 
 def module(name: str, file: str = "") -> ModuleType:
@@ -133,6 +137,15 @@ def module(name: str, file: str = "") -> ModuleType:
 def paper(name: str) -> Paper:
     """Return the card of a paper, given its slug or full name."""
     return module(name).PAPER
+
+
+def experiment_names(name: str) -> list[str]:
+    """Return the names of a paper's experiments, read from its source, because importing it loads PyTorch."""
+    source = ROOT / "reglab" / "papers" / find(name) / "experiments.py"
+    declared = re.search(r"^EXPERIMENTS = \(([\w\s,]+)\)", source.read_text(encoding="utf-8"), re.M)
+    if declared is None:
+        raise ValueError(f"{source}: no line says EXPERIMENTS = (First, Second, ...)")
+    return re.findall(r"\w+", declared[1])
 
 
 def papers() -> list[Paper]:
@@ -161,6 +174,5 @@ def experiment(name: str, label: str = "") -> type[Any]:
     for known_name, cls in known.items():
         if known_name.lower() == label.lower():
             return cls
-    near = difflib.get_close_matches(label, known, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = nearest(label, known, before="; ")
     raise KeyError(f"paper {find(name)!r} has no experiment {label!r}{hint} (it has: {', '.join(known)})")

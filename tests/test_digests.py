@@ -41,13 +41,15 @@ from torch import Tensor
 
 from reglab import data
 from reglab.claims import Claim
-from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
+from reglab.experiment import Experiment
+from reglab.knobs import Knob, knob
+from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.papers.made import _shared
 from reglab.papers.made._shared import halve
 from reglab.pictures.views import Curves, Dots, View
 
 if TYPE_CHECKING:
-    from reglab.data import Seeds
+    from reglab.seeds import Seeds
 
 PAPER = "the card"
 STRENGTH = Knob(1.0, 0, 4, 0.5, symbol="λ", help="weight of the penalty")

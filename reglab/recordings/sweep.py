@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reglab import catalogue, digests, experiment
+from reglab import catalogue, digests, results
 from reglab.experiment import Experiment
 from reglab.recordings import alarms, recorded
 
@@ -248,7 +248,7 @@ def _keep(sweep: Sweep, place: tuple[int, ...], data: xr.Dataset) -> None:
         raise RuntimeError(f"a worker has other code or versions than this computer: {data.attrs['versions']}")
     file = sweep.file(place)
     file.parent.mkdir(parents=True, exist_ok=True)
-    experiment.save(data, file)
+    results.save(data, file)
 
 
 def _kept(sweep: Sweep, place: tuple[int, ...]) -> xr.Dataset | None:
@@ -257,7 +257,7 @@ def _kept(sweep: Sweep, place: tuple[int, ...]) -> xr.Dataset | None:
     if not file.is_file():
         return None
     try:
-        return experiment.load(file, sweep.kind)
+        return results.load(file, sweep.kind)
     except ValueError:
         return None
 

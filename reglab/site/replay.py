@@ -1,7 +1,7 @@
 """Recorded grids as charts that need no kernel: what the website's script reads, one file for each experiment.
 
 The views that draw the live figure become Vega charts here, written by Altair, one for each panel. The numbers travel
-as whole numbers, seed by seed; mean and interval are computed in the page by the formula of `claims.mean_interval`.
+as whole numbers, seed by seed; mean and interval are computed in the page as `statistics.mean_interval` does.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reglab.claims import quantile
 from reglab.experiment import Experiment
 from reglab.pictures import views
 from reglab.pictures.views import Dots, Panel, Points, Shares, Source, View
 from reglab.recordings import recorded
+from reglab.statistics import quantile
 
 if TYPE_CHECKING:
     import altair as alt

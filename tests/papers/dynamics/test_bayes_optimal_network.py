@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reglab import data
-from reglab.data import generator
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.papers.dynamics.bayes_optimal_network import exercises, experiments, method, pictures
+from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
 WIDTHS = [0.1, 0.5, 1.0, 2.0]
@@ -286,7 +286,7 @@ def test_right_answers_are_accepted() -> None:
     ],
 )
 def test_wrong_cleanings_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
+    with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_cleaning(answer)  # type: ignore[arg-type]
 
 
@@ -300,7 +300,7 @@ def test_wrong_cleanings_get_a_hint(answer: object, hint: str) -> None:
     ],
 )
 def test_wrong_ratios_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
+    with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_samples(answer)  # type: ignore[arg-type]
 
 

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torchdiffeq import odeint
 
 from reglab import data
-from reglab.data import generator
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.papers.dynamics.solver_regularization import exercises, experiments, method, pictures
+from reglab.seeds import generator
 
 PAIRS = [method.TSIT5, method.DOPRI5]
 ZERO = torch.zeros(1, dtype=torch.float64)
@@ -375,7 +375,7 @@ def test_the_right_estimate_is_accepted_and_ranks_as_the_solver_s() -> None:
     ],
 )
 def test_wrong_estimates_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
+    with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_richardson(answer)  # type: ignore[arg-type]
 
 

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.distributions import Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from reglab.data import generator
 from reglab.data import normal as seeded_normal
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.papers.dynamics.stochastic_actor_critic import claims, exercises, experiments, method, pictures
+from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
 RISKY = method.World((0.1, 0.1), (0.1, 2.1))
@@ -611,7 +611,7 @@ def test_the_right_fixed_point_is_accepted() -> None:
     ],
 )
 def test_wrong_fixed_points_get_a_hint(answer: Callable[..., float], hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
+    with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_fixed_point(answer)
 
 

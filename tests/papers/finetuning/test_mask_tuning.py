@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reglab import data
-from reglab.data import generator
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.models import pretrained, tiny_clip
 from reglab.papers.finetuning.mask_tuning import exercises, experiments, method, pictures
 from reglab.pictures import drawing
+from reglab.seeds import generator
 
 SMALL = experiments.Masks.make(experiments.Masks.smoke)
 
@@ -376,7 +376,7 @@ def test_right_answers_are_accepted() -> None:
     ],
 )
 def test_wrong_masks_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
+    with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_mask(answer)  # type: ignore[arg-type]
 
 
@@ -393,7 +393,7 @@ def test_wrong_masks_get_a_hint(answer: object, hint: str) -> None:
     ],
 )
 def test_wrong_dropouts_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
+    with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_dropout(answer)  # type: ignore[arg-type]
 
 

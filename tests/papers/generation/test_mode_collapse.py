@@ -17,10 +17,10 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 
 from reglab import metrics
-from reglab.data import generator
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.papers.generation.mode_collapse import claims, exercises, experiments, method, pictures
 from reglab.pictures import drawing
+from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
 
@@ -482,7 +482,7 @@ def test_right_answers_are_accepted() -> None:
     ],
 )
 def test_wrong_estimates_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
+    with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_entropy(answer)  # type: ignore[arg-type]
 
 
@@ -500,7 +500,7 @@ def test_wrong_estimates_get_a_hint(answer: object, hint: str) -> None:
     ],
 )
 def test_wrong_gradients_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
+    with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_gradient(answer)  # type: ignore[arg-type]
 
 

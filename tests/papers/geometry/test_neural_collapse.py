@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from reglab import data, metrics
-from reglab.data import generator
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.papers.geometry.neural_collapse import exercises, experiments, method
+from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
 K, D, N_EACH = 4, 10, 5
@@ -342,7 +342,7 @@ def test_right_answers_are_accepted() -> None:
     ],
 )
 def test_wrong_deviations_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
+    with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_contraction(answer)  # type: ignore[arg-type]
 
 
@@ -359,7 +359,7 @@ def test_wrong_deviations_get_a_hint(answer: object, hint: str) -> None:
     ],
 )
 def test_wrong_factors_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
+    with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_factors(answer)  # type: ignore[arg-type]
 
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from reglab import data
-from reglab.data import generator
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.models import replicas
 from reglab.papers.labels.early_learning import exercises, experiments, method, pictures
 from reglab.pictures import drawing, views
+from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
 
@@ -460,12 +460,12 @@ def test_right_answers_are_accepted() -> None:
     ],
 )
 def test_wrong_gradients_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
+    with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_gradient(answer)  # type: ignore[arg-type]
 
 
 def test_a_wrong_strength_gets_a_hint_and_no_answer_none() -> None:
-    with pytest.raises(Wrong, match=r"q = 0\.6"):
+    with pytest.raises(WrongAnswerError, match=r"q = 0\.6"):
         exercises.check_strength(lambda q: 2.0)
     with pytest.raises(NotImplementedError):
         exercises.check_strength(lambda q: None)  # type: ignore[arg-type,return-value]

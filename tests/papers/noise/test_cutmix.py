@@ -17,11 +17,11 @@ from scipy.integrate import quad
 from torch import Tensor, nn
 
 from reglab import data
-from reglab.data import generator
-from reglab.exercise import Wrong
-from reglab.experiment import Tick
+from reglab.exercise import WrongAnswerError
 from reglab.papers.noise.cutmix import exercises, experiments, method, pictures
 from reglab.pictures import drawing
+from reglab.results import Tick
+from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
 
@@ -533,7 +533,7 @@ def test_the_simulation_is_checked() -> None:
         (lambda draws: 0.9, "is not the mean area"),
         (lambda draws: "a lot", "return one number"),
     ):
-        with pytest.raises(Wrong, match=hint):
+        with pytest.raises(WrongAnswerError, match=hint):
             exercises.check_clipping(answer)  # type: ignore[arg-type]
     with pytest.raises(NotImplementedError):
         exercises.check_clipping(lambda draws: None)  # type: ignore[arg-type, return-value]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reglab.claims import Claim
-from reglab.experiment import settings_of
 from reglab.papers.dynamics.bayes_optimal_network import method
 from reglab.papers.dynamics.bayes_optimal_network.experiments import Averaging, Denoising, Descent, Learning, Sizes
+from reglab.results import settings_of
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reglab.data import generator
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.papers.dynamics.bayes_optimal_network import method
+from reglab.seeds import generator
 
 
 def check_cleaning(answer: Callable[[Tensor, float], Tensor]) -> str:
@@ -25,9 +25,13 @@ def check_cleaning(answer: Callable[[Tensor, float], Tensor]) -> str:
     if found is None:
         raise NotImplementedError
     if not isinstance(found, Tensor) or found.shape != values.shape:
-        raise Wrong(f"return a tensor of shape {tuple(values.shape)}, one cleaned number for each eigenvalue.")
+        raise WrongAnswerError(
+            f"return a tensor of shape {tuple(values.shape)}, one cleaned number for each eigenvalue."
+        )
     if not found.isfinite().all():
-        raise Wrong("some numbers are not finite: leave λ_i itself out of its sum, or use a small imaginary part.")
+        raise WrongAnswerError(
+            "some numbers are not finite: leave λ_i itself out of its sum, or use a small imaginary part."
+        )
 
     def error(eigenvalues: Tensor) -> float:
         return float(method.distance((vectors * eigenvalues) @ vectors.T, S))
@@ -38,12 +42,14 @@ def check_cleaning(answer: Callable[[Tensor, float], Tensor]) -> str:
     correction = torch.from_numpy(2 * t * method.resolvent(values.numpy(), np.full(d, t), kappa).real)
     size = float(((values - found) * correction).sum() / correction.square().sum())
     if abs(size + 1) < 0.15:
-        raise Wrong("the size is right, the sign is not: subtract 2t Re g.")
+        raise WrongAnswerError("the size is right, the sign is not: subtract 2t Re g.")
     if abs(size - 0.5) < 0.1:
-        raise Wrong("a factor 2 is missing: λ − 2t Re g, because the matrix is symmetric.")
+        raise WrongAnswerError("a factor 2 is missing: λ − 2t Re g, because the matrix is symmetric.")
     if size > 10:
-        raise Wrong("divide the sum by the number of eigenvalues: g is a mean.")
-    raise Wrong(f"your error is {mine:.3f}; the theory says {right:.3f}. Take g(λ_i) as the mean of 1/(λ_i − λ_j).")
+        raise WrongAnswerError("divide the sum by the number of eigenvalues: g is a mean.")
+    raise WrongAnswerError(
+        f"your error is {mine:.3f}; the theory says {right:.3f}. Take g(λ_i) as the mean of 1/(λ_i − λ_j)."
+    )
 
 
 def check_samples(answer: Callable[[int], float]) -> str:
@@ -55,10 +61,14 @@ def check_samples(answer: Callable[[int], float]) -> str:
         if math.isclose(found, 1 + 1 / count, rel_tol=1e-6):
             continue
         if math.isclose(found, 1 / count, rel_tol=1e-6) and count > 1:
-            raise Wrong("this is the error of the samples' mean around the posterior mean; the teacher differs, too.")
+            raise WrongAnswerError(
+                "this is the error of the samples' mean around the posterior mean; the teacher differs, too."
+            )
         if math.isclose(found, 2 / count, rel_tol=1e-6) and count > 1:
-            raise Wrong("averaging does not reach the teacher: for large K the error is that of the posterior mean, 1.")
-        raise Wrong(
+            raise WrongAnswerError(
+                "averaging does not reach the teacher: for large K the error is that of the posterior mean, 1."
+            )
+        raise WrongAnswerError(
             f"at K = {count} it is not {found:g}. The teacher is a sample, too: one variance for it, one over K for "
             "the mean."
         )

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from reglab import data
-from reglab.data import Seeds, generator
-from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
+from reglab.experiment import Experiment
+from reglab.knobs import Knob, knob
 from reglab.papers.dynamics.bayes_optimal_network import method
 from reglab.pictures.views import Curves, Line, View
+from reglab.results import Axis, Frame, Tick, Var, share
+from reglab.seeds import Seeds, generator
 
 WIDTH = Knob(
     0.5, 0.1, 2, stops=(0.1, 0.2, 0.5, 1, 2), symbol="κ", help="hidden units of the teacher, for each input dimension"

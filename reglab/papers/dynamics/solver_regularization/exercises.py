@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.papers.dynamics.solver_regularization import method
 
 
@@ -33,13 +33,15 @@ def check_richardson(answer: Callable[[Callable[[Tensor, float], Tensor], Tensor
             raise NotImplementedError
         found = torch.as_tensor(found, dtype=torch.float64)
         if found.shape != ():
-            raise Wrong("return one number: the length of the difference, for example `(a - b).norm()`.")
+            raise WrongAnswerError("return one number: the length of the difference, for example `(a - b).norm()`.")
         whole, halves = step(z, h), step(step(z, h / 2), h / 2)
         right = float((whole - halves).norm())
         if math.isclose(float(found), float((whole - step(z, h / 2)).norm()), rel_tol=1e-9):
-            raise Wrong("one half step ends at another time: take two of them.")
+            raise WrongAnswerError("one half step ends at another time: take two of them.")
         if not math.isclose(float(found), right, rel_tol=0.2, abs_tol=1e-15):
-            raise Wrong(f"at h = {h:.2f} the two results differ by {right:.2e}, yours is {float(found):.2e}.")
+            raise WrongAnswerError(
+                f"at h = {h:.2f} the two results differ by {right:.2e}, yours is {float(found):.2e}."
+            )
         state = z.reshape(1, 1, 2)
         taken = method.runge_kutta(swing, state, zero, zero + h, swing(state, zero))
         mine.append(float(found))

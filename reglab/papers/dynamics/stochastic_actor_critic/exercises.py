@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.papers.dynamics.stochastic_actor_critic import method
 
 
@@ -32,7 +32,7 @@ def check_fixed_point(answer: Callable[[float, float, float, float], float]) -> 
         if found is None:
             raise NotImplementedError
         if not isinstance(found, int | float | np.generic | Tensor) or np.asarray(found).size != 1:
-            raise Wrong("return one number.")
+            raise WrongAnswerError("return one number.")
         right = fixed_point(mean, noise, beta, discount)
         if abs(float(found) - right) < 1e-3:
             continue
@@ -45,8 +45,8 @@ def check_fixed_point(answer: Callable[[float, float, float, float], float]) -> 
         }
         for value, hint in mistakes.items():
             if abs(float(found) - value) < 1e-3:
-                raise Wrong(hint)
-        raise Wrong(
+                raise WrongAnswerError(hint)
+        raise WrongAnswerError(
             f"for r̄ = {mean}, ρ = {noise}, β = {beta}, γ = {discount} the mean settles at {right:.3f}. "
             "Write the mean of y with μ on both sides, and solve for μ."
         )

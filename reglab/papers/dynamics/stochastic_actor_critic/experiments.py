@@ -12,11 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reglab.data import Seeds, generator, normal
-from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob, share
+from reglab.data import normal
+from reglab.experiment import Experiment
+from reglab.knobs import knob
 from reglab.models import replicas
 from reglab.papers.dynamics.stochastic_actor_critic import method
 from reglab.pictures.views import Curves, Dots, Line, View
+from reglab.results import Axis, Frame, Tick, Var, share
+from reglab.seeds import Seeds, generator
 
 HIDDEN, BATCH, RATE, SOFT = 48, 64, 3e-3, 0.05
 """Hidden units, batch size, learning rate of both networks, soft update τ of the target critic."""

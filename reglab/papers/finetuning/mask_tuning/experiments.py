@@ -12,12 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reglab import data, metrics
-from reglab.data import Seeds, generator
-from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
+from reglab.experiment import Experiment
+from reglab.knobs import Knob, knob
 from reglab.models import pretrained, replicas, tiny_clip
 from reglab.models.transformer import Weights
 from reglab.papers.finetuning.mask_tuning import method
 from reglab.pictures.views import Curves, Dots, View
+from reglab.results import Axis, Frame, Tick, Var, share
+from reglab.seeds import Seeds, generator
 
 ROUNDING = 1e-6
 """A smaller gradient b is rounding: while no weight is off it is 0, and 1e-10 in single precision."""

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from reglab import metrics
-from reglab.data import generator
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.papers.generation.mode_collapse import method
+from reglab.seeds import generator
 
 EULER = 0.577216
 """Euler's constant, -ψ(1)."""
@@ -35,18 +35,18 @@ def check_entropy(answer: Callable[[Tensor], Tensor]) -> str:
     }
     value = float(found)
     if not math.isfinite(value):
-        raise Wrong("each point is its own nearest neighbor at distance 0; leave it out.")
+        raise WrongAnswerError("each point is its own nearest neighbor at distance 0; leave it out.")
     for wrong, hint in mistakes.items():
         if abs(value - wrong) < 1e-3:
-            raise Wrong(hint)
+            raise WrongAnswerError(hint)
     if abs(value - float(metrics.knn_entropy(line))) > 1e-3:
-        raise Wrong(
+        raise WrongAnswerError(
             f"the points 0, 1, 3 on a line have distances 1, 1, 2 and the estimate 2.42420; yours is {value:.5f}."
         )
     plane = torch.randn(1000, 2, generator=generator(0, "exercise"))
     value = float(answer(plane))
     if abs(value - math.log(2 * math.pi * math.e)) > 0.1:
-        raise Wrong(
+        raise WrongAnswerError(
             f"right on a line, but in the plane a Gaussian has 2.838 and yours is {value:.3f}. Where does the number "
             "of dimensions D come in? It multiplies the logarithms and sets the volume of the unit ball."
         )
@@ -63,7 +63,9 @@ def check_gradient(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
     if found is None:
         raise NotImplementedError
     if not isinstance(found, Tensor) or found.shape != codes.shape:
-        raise Wrong(f"return a tensor of shape {tuple(codes.shape)}, one number for each number of the codes.")
+        raise WrongAnswerError(
+            f"return a tensor of shape {tuple(codes.shape)}, one number for each number of the codes."
+        )
     leaves = codes.clone().requires_grad_()
     expected = torch.autograd.grad(-strength * torch.log(method.spread(leaves, partners)), leaves)[0]
 
@@ -74,13 +76,15 @@ def check_gradient(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
         total = float(((codes - partners) * found).sum())
         return f"It equals what automatic differentiation finds, and Σ⟨c − b, ∂R/∂c⟩ = {total:.2f} = −2λ."
     if is_it(-1):
-        raise Wrong("the size is right, the sign is not: R falls as codes move away from their partners.")
+        raise WrongAnswerError("the size is right, the sign is not: R falls as codes move away from their partners.")
     if is_it(codes.numel()) or is_it(codes.shape[0]) or is_it(codes.shape[1]):
-        raise Wrong("Ê is a mean over all N·K numbers: its derivative in one of them is 2(c − b)/(NK).")
+        raise WrongAnswerError("Ê is a mean over all N·K numbers: its derivative in one of them is 2(c − b)/(NK).")
     if is_it(0.5):
-        raise Wrong("the derivative of a square has a factor 2.")
+        raise WrongAnswerError("the derivative of a square has a factor 2.")
     if is_it(float(method.spread(codes, partners))):
-        raise Wrong("the logarithm is missing: d log Ê = dÊ/Ê.")
+        raise WrongAnswerError("the logarithm is missing: d log Ê = dÊ/Ê.")
     if is_it(1 / strength):
-        raise Wrong("the weight λ is missing.")
-    raise Wrong("apply the chain rule: first −λ log Ê, then the mean of squares; the partners are constants.")
+        raise WrongAnswerError("the weight λ is missing.")
+    raise WrongAnswerError(
+        "apply the chain rule: first −λ log Ê, then the mean of squares; the partners are constants."
+    )

@@ -13,11 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reglab import metrics
-from reglab.data import Seeds, generator
-from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob
+from reglab.experiment import Experiment
+from reglab.knobs import Knob, knob
 from reglab.models import replicas
 from reglab.papers.generation.mode_collapse import method
 from reglab.pictures.views import Curves, Dots, Line, Points, View
+from reglab.results import Axis, Frame, Tick, Var
+from reglab.seeds import Seeds, generator
 
 
 class Arm(NamedTuple):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reglab.claims import Claim
-from reglab.experiment import settings_of
 from reglab.papers.geometry.neural_collapse.experiments import (
     Bridge,
     Flow,
@@ -18,6 +17,7 @@ from reglab.papers.geometry.neural_collapse.experiments import (
     TiedFeatures,
     WeightDecay,
 )
+from reglab.results import settings_of
 
 if TYPE_CHECKING:
     import xarray as xr

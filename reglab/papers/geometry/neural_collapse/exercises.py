@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.papers.geometry.neural_collapse import experiments, method
 
 
@@ -24,7 +24,9 @@ def check_contraction(answer: Callable[[Tensor, Tensor, float, float], Tensor]) 
         if found is None:
             raise NotImplementedError
         if not isinstance(found, Tensor) or found.shape != given.shape:
-            raise Wrong(f"return a tensor of shape {tuple(given.shape)}: one deviation for each column of D(H₀).")
+            raise WrongAnswerError(
+                f"return a tensor of shape {tuple(given.shape)}: one deviation for each column of D(H₀)."
+            )
         mistakes = {
             "multiply by β: H₀ enters the gradient as −βH₀.": right / beta,
             "W is missing. What you have is the bound; it is reached only at right angles to the rows of W.": (
@@ -37,8 +39,10 @@ def check_contraction(answer: Callable[[Tensor, Tensor, float, float], Tensor]) 
             continue
         for hint, mistake in mistakes.items():
             if torch.allclose(found, mistake, rtol=1e-6, atol=1e-8):
-                raise Wrong(hint)
-        raise Wrong(f"at β = {beta:g} it is not D(H). Set the gradient of f in H to zero; what happens to WᵀY?")
+                raise WrongAnswerError(hint)
+        raise WrongAnswerError(
+            f"at β = {beta:g} it is not D(H). Set the gradient of f in H to zero; what happens to WᵀY?"
+        )
     return "It gives D(H) at the minimum for every β we tried."
 
 
@@ -49,7 +53,7 @@ def check_factors(answer: Callable[[float, float, float], tuple[float, float]]) 
         if found is None:
             raise NotImplementedError
         if not isinstance(found, tuple | list) or len(found) != 2:
-            raise Wrong("return two numbers: a, b.")
+            raise WrongAnswerError("return two numbers: a, b.")
         a, b, _ = method.factors(beta, lambda_W, lambda_H)
         mistakes = {
             "a and b are interchanged: within the span of the means W sees the deviation, outside it does not.": (b, a),
@@ -63,9 +67,9 @@ def check_factors(answer: Callable[[float, float, float], tuple[float, float]]) 
             continue
         for hint, mistake in mistakes.items():
             if np.allclose(found, mistake, rtol=1e-6):
-                raise Wrong(hint)
+                raise WrongAnswerError(hint)
         wrong = "b" if math.isclose(found[0], a, rel_tol=1e-6) else "a"
-        raise Wrong(
+        raise WrongAnswerError(
             f"{wrong} is not right at β = {beta:g}, λ_W = {lambda_W:g}, λ_H = {lambda_H:g}: use W*ᵀW* = ? on it."
         )
     return "Both factors are right for all strengths we tried."

@@ -13,11 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reglab import data, metrics
-from reglab.data import Seeds, generator
-from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
+from reglab.experiment import Experiment
+from reglab.knobs import Knob, knob
 from reglab.models import replicas
 from reglab.papers.geometry.neural_collapse import method
 from reglab.pictures.views import Curves, Dots, Line, Points, View
+from reglab.results import Axis, Frame, Tick, Var, share
+from reglab.seeds import Seeds, generator
 
 LAMBDA_H = Knob(
     0.05, 0.0125, 0.4, stops=(0.0125, 0.025, 0.05, 0.1, 0.2, 0.4), symbol="λ_H", help="price of large features"

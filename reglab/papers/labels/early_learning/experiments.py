@@ -11,11 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reglab import data, metrics
-from reglab.data import Seeds, generator
-from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
+from reglab.experiment import Experiment
+from reglab.knobs import Knob, knob
 from reglab.models import replicas
 from reglab.papers.labels.early_learning import method
 from reglab.pictures.views import Curves, Line, Shares, View
+from reglab.results import Axis, Frame, Tick, Var, share
+from reglab.seeds import Seeds, generator
 
 STRENGTH = Knob(3.0, 0, 15, 0.5, symbol="λ", help="weight of the regularizer")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 
 CLIPPED = 0.5 - 0.2 + 1 / 48
 """The mean share of the picture that a box with real-valued sides covers inside it: ∫ (s - s²/4)² 2s ds over [0, 1]."""
@@ -19,7 +19,7 @@ def check_clipping(answer: Callable[[int], float]) -> str:
     try:
         value = float(found)
     except (TypeError, ValueError) as error:
-        raise Wrong("return one number, the mean over all draws.") from error
+        raise WrongAnswerError("return one number, the mean over all draws.") from error
     if abs(value - CLIPPED) < 0.004:
         return f"Your simulation gives {value:.4f}; the integral is 1/2 − 1/5 + 1/48 = {CLIPPED:.4f}."
     hints = {
@@ -29,5 +29,7 @@ def check_clipping(answer: Callable[[int], float]) -> str:
     }
     for wrong, hint in hints.items():
         if abs(value - wrong) < 0.004:
-            raise Wrong(hint)
-    raise Wrong(f"{value:.4f} is not the mean area; draw λ and both centers uniformly in [0, 1], and clip each side.")
+            raise WrongAnswerError(hint)
+    raise WrongAnswerError(
+        f"{value:.4f} is not the mean area; draw λ and both centers uniformly in [0, 1], and clip each side."
+    )

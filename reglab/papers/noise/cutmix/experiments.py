@@ -13,11 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reglab import data, metrics
-from reglab.data import Seeds, generator
-from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
+from reglab.experiment import Experiment
+from reglab.knobs import Knob, knob
 from reglab.models import replicas
 from reglab.papers.noise.cutmix import method
 from reglab.pictures.views import Curves, Dots, View
+from reglab.results import Axis, Frame, Tick, Var, share
+from reglab.seeds import Seeds, generator
 
 
 class Draws(NamedTuple):

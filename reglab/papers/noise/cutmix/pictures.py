@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reglab.experiment import settings_of
 from reglab.papers.noise.cutmix import experiments, method
 from reglab.pictures.views import FURTHER, METHOD, WIDE, Style
+from reglab.results import settings_of
 
 if TYPE_CHECKING:
     import xarray as xr

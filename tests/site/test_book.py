@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +16,15 @@ from reglab import catalogue, claims
 from reglab.notebook import MARKS
 from reglab.pictures import views
 from reglab.site import book, execute
+from reglab.site.pages import BOOK
 
-TOC: dict[str, Any] = yaml.safe_load((book.BOOK / "_toc.yml").read_text(encoding="utf-8"))
+TOC: dict[str, Any] = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
 CHAPTERS = [chapter for part in TOC["parts"] for chapter in part["chapters"]]
 LISTED = [TOC["root"]]
 for chapter in CHAPTERS:
     LISTED += [chapter["file"], *(section["file"] for section in chapter.get("sections", ()))]
 PAPER_PAGES = [f"lab/{name}" for name in catalogue.SLUGS]
 PAGES = [*LISTED, "search", "genindex", "py-modindex"]
-
-RECORD = {
-    "key": "k",
-    "paper": catalogue.SLUGS[0],
-    "experiment": "Memorization",
-    "claim": "the *gap* of `a_b` is <null> at $5",
-    "essential": True,
-    "effect": -0.0123456,
-    "low": -0.02,
-    "high": 0.0004,
-    "bound": "-0.01 to 0.01",
-    "rule": "interval",
-    "verdict": "unclear",
-    "seeds": 8,
-    "settings": {"base": {}, "clean": {"noise": 0.0}},
-    "reported": "CIFAR-10: 81.88 → 89.15",
-    "scaled": "digits",
-    "why": "few seeds",
-}
 
 
 # -------------------------------------------------------------------------------------------------- without a browser
@@ -61,66 +41,21 @@ def test_the_contents_list_every_paper_in_teaching_order() -> None:
 
 def test_every_part_has_a_page_with_its_title() -> None:
     for key, part in catalogue.PARTS.items():
-        assert (book.BOOK / "parts" / f"{key}.md").read_text(encoding="utf-8").startswith(f"# {part.title}\n")
+        assert (BOOK / "parts" / f"{key}.md").read_text(encoding="utf-8").startswith(f"# {part.title}\n")
 
 
 @pytest.mark.parametrize("name", catalogue.SLUGS)
 def test_every_paper_is_in_the_bibliography(name: str) -> None:
-    references = (book.BOOK / "references.bib").read_text(encoding="utf-8")
+    references = (BOOK / "references.bib").read_text(encoding="utf-8")
     entry = re.search(rf"^@\w+{{{name.split('/')[1]},(.*?)^}}", references, re.M | re.S)
     assert entry, f"book/references.bib has no entry {name.split('/')[1]}"
     assert catalogue.paper(name).arxiv in entry[1]
-
-
-def test_a_claim_is_shown_as_it_was_measured() -> None:
-    content = {"claims": [RECORD], "stale": True, "date": "2026-01-01", "versions": {"torch": "2.9"}}
-    page = book.claims_page({catalogue.SLUGS[0]: content})
-    for text in ("the \\*gap\\* of \\`a\\_b\\` is \\<null\\> at \\$5", "**−0.0123**", "−0.02 to 0.0004", "? unclear"):
-        assert text in page
-    for text in ("few seeds", "base: defaults", "clean: noise = 0", "8 seeds", "essential", "digits", "torch 2.9"):
-        assert text in page.replace("\\", "")
-    assert "**1 claim of 1 paper measured:** ? unclear: 1" in page
-    assert "has changed since" in page and "Measured on 2026-01-01 with torch 2.9." in page.replace("\\", "")
-    page = book.claims_page({catalogue.SLUGS[0]: {**content, "date": "2026-01-01 to 2026-02-03"}})
-    assert "Measured on 2026-01-01 to 2026-02-03, the last with torch 2.9." in page.replace("\\", "")
-
-
-def test_several_papers_have_a_list_that_leads_to_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = catalogue.paper(catalogue.SLUGS[0])
-    monkeypatch.setattr(catalogue, "paper", lambda name: replace(first, slug=name.split("/")[1]))
-    content = {"claims": [RECORD], "stale": False, "date": "2026-01-01", "versions": {"torch": "2.9"}}
-    page = book.claims_page({"labels/one": content, "noise/two": content})
-    assert "**2 claims of 2 papers measured:** ? unclear: 2" in page
-    for slug in ("one", "two"):
-        assert f"](#claims-{slug}): ? unclear: 1" in page and f"(claims-{slug})=" in page
-    assert f"Not measured yet: {first.short}" in page and "has changed since" not in page
-
-
-def test_an_unmeasured_lab_says_so() -> None:
-    assert "No claim has been measured yet" in book.claims_page({})
-
-
-def test_missing_notebooks_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(book, "BOOK", tmp_path)
-    with pytest.raises(FileNotFoundError, match=rf"index, {catalogue.SLUGS[0]}.*; run `reglab execute` first"):
-        book.generate()
 
 
 def test_a_quick_copy_is_never_published(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute, "ran_quickly", lambda name: name == catalogue.SLUGS[0])
     with pytest.raises(ValueError, match=rf"not to be published: {catalogue.SLUGS[0]}; run `reglab execute --stale`"):
         book.build()
-
-
-def test_a_notebook_without_a_picture_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(book, "BOOK", tmp_path)
-    cell = {"cell_type": "code", "metadata": {"tags": ["thumbnail"]}, "outputs": [{"data": {"text/plain": "1"}}]}
-    for name in ("index", *catalogue.SLUGS):
-        path = tmp_path / "lab" / f"{name}.ipynb"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
-    with pytest.raises(ValueError, match="no cell tagged 'thumbnail'"):
-        book.generate()
 
 
 def test_a_failing_build_shows_the_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -147,12 +82,6 @@ def test_repository_buttons_only_where_there_is_a_repository() -> None:
     assert "repository_url" not in options("") and not options("")["use_repository_button"]
     assert options("https://example.org/a/b/")["repository_url"] == "https://example.org/a/b"
     assert options("https://example.org/a/b")["use_issues_button"]
-
-
-def test_markdown_in_docstrings_becomes_plain_text_and_code() -> None:
-    lines = ["Shapes [*, N] of `a_b` and log|x_t|."]
-    book._docstring(None, "function", "f", None, None, lines)
-    assert lines == ["Shapes [\\*, N] of ``a_b``\\  and log\\|x\\_t\\|."]
 
 
 # ------------------------------------------------------------------------------------------------------- the built site

@@ -14,9 +14,9 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch_layers import drawn, encoder_layer, layer_norm
 
-from reglab.data import generator
 from reglab.models import tiny_clip, transformer
 from reglab.models.transformer import Weights
+from reglab.seeds import generator
 
 SPECIFIED = {
     "ring": "011110/100001/100001/100001/100001/011110",

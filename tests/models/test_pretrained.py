@@ -32,7 +32,7 @@ def refused(folder: Path, why: str, name: str = "tiny_lm", seed: int = 0) -> Non
     with pytest.raises(ValueError, match=why) as error:
         pretrained.load(name, seed, folder)
     assert str(pretrained.path(name, seed, folder)) in str(error.value), "the message names the file"
-    assert f"`reglab pretrain {name} --seed {seed} --out {folder}`" in str(error.value), "and how to make it anew"
+    assert f"`reglab pretrain {name} --seed {seed} --out {folder}`" in str(error.value), "and how to make it again"
 
 
 # ------------------------------------------------------------------------------------------------------ what is shipped
@@ -166,7 +166,7 @@ def test_an_unknown_name_gets_a_hint(name: str) -> None:
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, "there is no such checkpoint")
-    with pytest.raises(ValueError, match=r"`reglab pretrain tiny_clip --seed 9` makes it anew"):
+    with pytest.raises(ValueError, match=r"`reglab pretrain tiny_clip --seed 9` makes it again"):
         pretrained.load("tiny_clip", 9)
 
 

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reglab.data import generator
 from reglab.models import replicas
+from reglab.seeds import generator
 
 STEPS, BATCH = 6, 8
 Optimizer = Callable[..., torch.optim.Optimizer]

@@ -13,23 +13,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jupytext
 import nbformat
 import processes
 import psutil
 import pytest
 
 from reglab import catalogue
-from reglab.experiment import settings_of
+from reglab.results import settings_of
 from reglab.site import execute
-from reglab.site.execute import Failure, Task
+from reglab.site.execute import Failure
+from reglab.site.pairs import KERNEL
+from reglab.site.worker import Task
 
 pytestmark = pytest.mark.notebook
 
 
 def notebook(folder: Path, name: str, *cells: str) -> Task:
     """Write a small notebook and return the task of running it."""
-    made = nbformat.v4.new_notebook(metadata={"kernelspec": execute.KERNEL})
+    made = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL})
     made.cells = [nbformat.v4.new_code_cell(textwrap.dedent(cell), id=str(i)) for i, cell in enumerate(cells)]
     source = folder / f"{name}.ipynb"
     nbformat.write(made, source)
@@ -226,11 +227,11 @@ def test_the_smallest_setting_is_what_a_quick_notebook_runs(monkeypatch: pytest.
 
     found = execute.task("early_learning", quick=True)
     kind = catalogue.experiment("early_learning")
-    assert found.quick and found.parameters == {"seeds": execute.QUICK_SEEDS, **kind.smoke}
+    assert found.quick and found.parameters == {"seeds": page.QUICK_SEEDS, **kind.smoke}
     assert execute.task(execute.INDEX, quick=True).parameters == {} and not execute.task("early_learning").quick
     stopping = catalogue.experiment("early_learning", "StoppingTime")
     whole = page.run(stopping.make({**stopping.smoke, "noise": 0.3}), 3)
-    monkeypatch.setenv(execute.QUICK, "1")
+    monkeypatch.setenv(page.QUICK, "1")
     small = page.run(stopping.make({"noise": 0.3}), 3)
     assert small.seed.values.tolist() == [0, 1] and settings_of(small) == settings_of(whole)
 
@@ -253,49 +254,6 @@ def test_a_quick_copy_counts_only_where_quick_ones_are_asked_for(
 # ------------------------------------------------------------------------------------------------ pairs and digests
 
 
-def test_pairing_is_the_same_every_time(tmp_path: Path) -> None:
-    source = tmp_path / "part" / "page.py"
-    source.parent.mkdir()
-    other = "display_name: Other\n#     language: python\n#     name: other"
-    source.write_text(
-        f"# ---\n# jupyter:\n#   kernelspec:\n#     {other}\n# ---\n\n# %% [markdown]\n# # Title with ü\n\n"
-        '# %% tags=["parameters"]\nseeds = 8\n\n\n# %%\nprint(seeds)\n',
-        encoding="utf-8",
-    )
-    target = source.with_suffix(".ipynb")
-    assert execute.pair(tmp_path) == [target]
-    text = target.read_text(encoding="utf-8")
-    assert execute.pair(tmp_path) == [] and execute.paired(source) == text
-    made: Any = nbformat.reads(text, as_version=4)
-    nbformat.validate(made)
-    assert [cell.id for cell in made.cells] == ["0", "1", "2"]
-    assert made.cells[1].metadata["tags"] == ["parameters"] and made.cells[2].metadata == {}
-    assert target.stat().st_mtime_ns == source.stat().st_mtime_ns, "or JupyterLab would not open it"
-    jupytext.write(made, back := tmp_path / "back.py", fmt="py:percent")
-    assert "\n".join(back.read_text().splitlines()[-8:]) in source.read_text(), "blank lines come back too"
-    assert made.metadata.kernelspec.name == "other"
-    assert all(cell.get("outputs", []) == [] and cell.get("execution_count") is None for cell in made.cells)
-
-
-def test_every_notebook_is_in_step_with_its_text() -> None:
-    sources = execute.sources()
-    for source in sources:
-        target = source.with_suffix(".ipynb")
-        assert target.is_file(), f"{target} is missing: run `make pair`"
-        text = execute.paired(source)
-        assert target.read_text(encoding="utf-8") == text, f"{target} is out of step: run `make pair`"
-        metadata = json.loads(text)["metadata"]
-        assert metadata["kernelspec"]["name"] == "python3"
-    found = {path.relative_to(catalogue.ROOT / "lab").with_suffix("").as_posix() for path in sources}
-    assert found == set(execute.names()), "one notebook for each paper, and the index"
-    without_text = {
-        path.with_suffix(".py")
-        for path in (catalogue.ROOT / "lab").rglob("*.ipynb")
-        if ".ipynb_checkpoints" not in path.parts
-    }
-    assert without_text <= set(sources), "an .ipynb that was not made from a .py"
-
-
 def test_unknown_notebooks_are_refused() -> None:
     with pytest.raises(KeyError, match="did you mean 'early_learning'"):
         execute.task("early_lerning")
@@ -304,7 +262,7 @@ def test_unknown_notebooks_are_refused() -> None:
 def test_a_copy_is_stale_when_what_it_shows_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "labels/early_learning"
     files = ["lab/index.ipynb", f"lab/{name}.ipynb", f"reglab/papers/{name}/method.py", f"data/claims/{name}.json"]
-    files += ["reglab/data.py", "reglab/cli.py"]
+    files += ["reglab/data.py", "reglab/cli/papers.py", "reglab/site/book.py"]
     for file in files:
         path = tmp_path / file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -324,7 +282,8 @@ def test_a_copy_is_stale_when_what_it_shows_has_changed(tmp_path: Path, monkeypa
     keep()
     assert stale() == []
     changes = {
-        "reglab/cli.py": [],
+        "reglab/cli/papers.py": [],
+        "reglab/site/book.py": [],
         f"lab/{name}.ipynb": [name],
         "lab/index.ipynb": ["index"],
         f"data/claims/{name}.json": ["index", name],

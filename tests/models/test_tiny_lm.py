@@ -11,10 +11,10 @@ from draws import normal
 from torch import Tensor
 from torch_layers import drawn, encoder_layer, layer_norm
 
-from reglab.data import generator
 from reglab.models import tiny_lm, transformer
 from reglab.models.tiny_lm import EOS, LABELS, PAD, SEP
 from reglab.models.transformer import Weights
+from reglab.seeds import generator
 
 DIGITS = torch.tensor([[3, 1, 4, 1, 5]])
 
