@@ -184,12 +184,12 @@ def run(
         if out is not None:
             _writable(out, cls)
     from reglab import experiment
-    from reglab.pictures import views
+    from reglab.pictures import words
 
     with _progress() as bar:
         task = bar.add_task(cls.__name__, total=1.0)
         data = chosen.run(seeds, progress=lambda fraction: bar.update(task, completed=fraction))
-    Console(highlight=False, markup=False).print(views.sentence(data, cls.headline, cls.arms))
+    Console(highlight=False, markup=False).print(words.sentence(data, cls.headline, cls.arms))
     _print(_last_values(data, cls.headline))
     if out is not None:
         with _explained(Failed):
@@ -242,7 +242,7 @@ def _can_make_files(folder: Path, name: str) -> None:
 def _last_values(data: xr.Dataset, headline: str) -> Table:
     """Return the last value of the headline for each arm, with its 95 % interval, as a table."""
     from reglab import claims
-    from reglab.pictures import views
+    from reglab.pictures import words
 
     values = data[headline]
     rest = [str(dim) for dim in values.dims if dim not in ("arm", "seed")]
@@ -255,8 +255,8 @@ def _last_values(data: xr.Dataset, headline: str) -> Table:
             last = there.values.nonzero()[0]
             one = one.isel({dim: last[-1] if len(last) else -1})
         mean, low, high = (float(end) for end in claims.mean_interval(one.values))
-        interval = "one seed gives none" if data.sizes["seed"] == 1 else f"{views.number(low)} to {views.number(high)}"
-        table.add_row(arm or "all", views.number(mean), interval, str(data.sizes["seed"]))
+        interval = "one seed gives none" if data.sizes["seed"] == 1 else f"{words.number(low)} to {words.number(high)}"
+        table.add_row(arm or "all", words.number(mean), interval, str(data.sizes["seed"]))
     return table
 
 

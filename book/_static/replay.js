@@ -3,7 +3,6 @@
 (() => {
   "use strict";
   const here = document.currentScript.src, replays = [], scripts = {};
-  const SETS = ["bands", "threads", "pinned", "lines", "marks", "theory", "across", "upright", "labels", "trails", "crosses"];
   const load = (url) => (scripts[url] ??= new Promise((onload, onerror) =>
     document.head.append(Object.assign(document.createElement("script"), { src: url, onload, onerror }))));
   const shown = (text) => String(text).replace(/[&<]/g, (sign) => `&#${sign.charCodeAt()};`);
@@ -50,74 +49,33 @@
     return { ...at, [axis]: Math.max(0, along.findLastIndex((values) => values.flat(3).some((value) => value !== null))) };
   }
 
-  // One panel at one grid point: rows for the chart by the name of their data set, and rows for the table.
+  // One panel at one grid point: rows for the chart by the name of their data set, rows for the table, perhaps words.
+  // The kinds of panels are scripts of their own (window.reglabKinds), which get the panel and these tools.
   function rows(grid, panel, state, point, pinned) {
-    const found = Object.fromEntries(SETS.map((name) => [name, []])), table = [];
+    const found = {}, table = [], add = (name, row) => (found[name] ??= []).push(row);
     const hidden = (at) => state.off.includes(grid.arms[at?.arm]);
-    const reduce = (seeds) => (state.seeds >= 0 ? { mean: seeds[state.seeds], low: null, high: null } : interval(seeds, grid.quantiles));
-    const column = (seeds, k) => seeds.map((values) => values[k]);
-    if (panel.kind === "curves" || panel.kind === "shares") curves();
-    else if (panel.kind === "dots") panel.lines.filter((line) => !hidden(line.at)).forEach(dots);
-    else if (!hidden(panel.points.at)) points();
+    const alone = state.seeds >= 0 ? state.seeds : null;
+    const read = (source, where, ...kept) => slice(grid, source.variable, { ...where, ...source.at }, ...kept);
+    const lastPlace = (source, where, ...kept) => latest(grid, source, where, kept);
+    const last = (source, where, ...kept) =>
+      slice(grid, source.variable, lastPlace(source, where, ...kept), ...kept);
+    const reduce = (seeds) =>
+      (alone === null ? interval(seeds, grid.quantiles) : { mean: seeds[alone], low: null, high: null });
+    const chosen = (seeds) => (alone === null ? seeds : [seeds[alone]]);
+    const lines = panel.lines.filter((line) => !hidden(line.at));
+    const words = window.reglabKinds[panel.kind](panel, {
+      grid, point, pinned, lines, alone, all: state.seeds === "all", add, table, hidden, read, last, lastPlace,
+      reduce, chosen, mean, finite, written });
     for (const rule of panel.rules) {
-      const place = rule.variable ? mean(slice(grid, rule.variable, { ...point, ...rule.at }, "seed")) : rule.at;
-      if (place !== null) found[rule.axis === "x" ? "upright" : "across"].push({ [rule.axis]: place, label: rule.label });
+      const place = rule.variable ? mean(read(rule, point, "seed")) : rule.at;
+      if (place !== null) add(rule.axis === "x" ? "upright" : "across", { [rule.axis]: place, label: rule.label });
     }
-    return { found, table };
-
-    function curves() {
-      const x = grid.axes[panel.axis].values, shares = panel.kind === "shares", below = x.map(() => 0), before = x.map(() => 0);
-      for (const line of panel.lines.filter((line) => !hidden(line.at))) {
-        const seeds = slice(grid, line.variable, { ...point, ...line.at }, "seed", panel.axis);
-        const old = pinned && slice(grid, line.variable, { ...pinned, ...line.at }, "seed", panel.axis);
-        x.forEach((place, k) => {
-          const base = { line: line.label, x: place }, now = reduce(column(seeds, k)), then = old && reduce(column(old, k)).mean;
-          table.push({ ...base, ...now, seeds: column(seeds, k) });
-          if (then !== null) found.pinned.push({ ...base, y: shares ? (before[k] += then) : then });
-          if (now.mean === null) return;
-          if (shares) {
-            found.bands.push({ ...base, low: below[k], high: below[k] + now.mean });
-            if (k === x.length - 1 && now.mean > 0.07) found.labels.push({ ...base, y: below[k] + now.mean / 2 });
-            below[k] += now.mean;
-          } else {
-            found.lines.push({ ...base, y: now.mean });
-            if (state.seeds === "mean" && now.low !== null) found.bands.push({ ...base, low: now.low, high: now.high });
-            if (k % Math.ceil(x.length / 8) === 0 || k === x.length - 1) found.marks.push({ ...base, y: now.mean });
-          }
-          if (!shares && state.seeds === "all") column(seeds, k).forEach((y, seed) =>
-            y === null || found.threads.push({ ...base, seed: `${line.label} ${seed}`, y }));
-        });
-      }
-      panel.theory.filter((source) => !hidden(source.at)).forEach((source, line) => {
-        const expected = slice(grid, source.variable, { ...point, ...source.at }, "seed", panel.axis);
-        x.forEach((place, k) => mean(column(expected, k)) === null || found.theory.push({ line, x: place, y: mean(column(expected, k)) }));
-      });
-    }
-    function dots(line) {
-      const seeds = slice(grid, line.variable, latest(grid, line, point, ["seed"]), "seed"), now = reduce(seeds);
-      const then = pinned && reduce(slice(grid, line.variable, latest(grid, line, pinned, ["seed"]), "seed")).mean;
-      table.push({ line: line.label, ...now, seeds });
-      if (now.mean !== null) found.lines.push({ line: line.label, x: now.mean, text: written(now.mean) });
-      if (now.low !== null) found.bands.push({ line: line.label, low: now.low, high: now.high });
-      if (then !== null) found.pinned.push({ line: line.label, x: then });
-      if (!(state.seeds >= 0)) seeds.forEach((x, seed) =>
-        x === null || found.threads.push({ line: line.label, x, place: (2 * seed) / Math.max(1, seeds.length - 1) - 1 }));
-    }
-    function points() { // one run only is recorded of these
-      const places = (source, where) => {
-        if (!source || !where) return [];
-        const kept = grid.variables[source.variable].dims.slice(-2);
-        return slice(grid, source.variable, { ...latest(grid, source, where, ["seed", ...kept]), seed: 0 }, ...kept);
-      };
-      const groups = panel.groups && slice(grid, panel.groups.variable, point, grid.variables[panel.groups.variable].dims.at(-1));
-      const origin = places(panel.origin, point), plain = ([x, y]) => ({ x, y });
-      places(panel.points, point).forEach(([x, y], i) => {
-        if (x === null) return;
-        found.lines.push({ line: String(groups ? Math.round(groups[i]) : 0), x, y });
-        if (origin.length) found.trails.push({ x: origin[i][0], y: origin[i][1], x2: x, y2: y });
-      });
-      [found.crosses, found.pinned] = [places(panel.crosses, point).map(plain), places(panel.points, pinned).map(plain)];
-    }
+    return { found, table, words: words ?? ends(table) };
+  }
+  function ends(table) { // the last row of each line, in words
+    const last = [...new Map(table.map((row) => [row.line, row])).values()];
+    const around = ({ low, high }) => (low === null ? "" : ` (${written(low)} to ${written(high)})`);
+    return `At the end, ${last.map((row) => `${row.line}: ${written(row.mean)}${around(row)}`).join("; ")}`;
   }
 
   class Replay {
@@ -175,7 +133,7 @@
         slider.setAttribute("aria-valuetext", grid.knobs[i].values[state.at[i]]);
       });
       this.boxes.forEach((box, arm) =>
-        (box.parentElement.hidden = !view.panels.some((panel) => [...panel.lines, panel.points].some((line) => line?.at?.arm === arm))));
+        (box.parentElement.hidden = !view.panels.some((panel) => panel.lines.some((line) => line.at.arm === arm))));
       this.box.querySelector("[data-does=pin]").textContent = state.pin ? "Unpin" : "Pin";
       this.present();
       const frame = [state.picture, theme(), Boolean(this.presented)].join();
@@ -184,11 +142,9 @@
       this.part("summary").textContent = words(state.at);
       this.part("then").textContent = state.pin ? `Dotted, pinned at ${named(state.pin)}: ${words(state.pin)}` : "";
       this.charts.forEach(({ chart, node, names, panel }, i) => {
-        names.forEach((name) => chart.data(name, this.result[i].found[name]));
+        names.forEach((name) => chart.data(name, this.result[i].found[name] ?? []));
         chart.run();
-        const ends = [...new Map(this.result[i].table.map((row) => [row.line, row])).values()];
-        node.setAttribute("aria-label", `${panel.question} At the end, ${ends.map((row) => `${row.line}: ${written(row.mean)}` +
-          (row.low === null ? "" : ` (${written(row.low)} to ${written(row.high)})`)).join("; ")}`);
+        node.setAttribute("aria-label", `${panel.question} ${this.result[i].words}`);
       });
       this.tabulate();
     }
@@ -197,14 +153,16 @@
       this.charts.splice(0).forEach(({ chart }) => chart.finalize());
       this.part("panels").innerHTML = view.html;
       const night = theme() === "dark", large = Boolean(this.presented), size = large ? 18 : 12;
-      const config = { font: "system-ui, sans-serif", view: { stroke: null }, aria: false, text: { fontSize: size - 1 }, axis: { labelFontSize: size,
-        labelColor: night ? "#e8e8e8" : "#303030", gridColor: night ? "#4a4f57" : "#e2e2e2", domainColor: "#8a8a8a", tickColor: "#8a8a8a" } };
+      const config = { font: "system-ui, sans-serif", style: { cell: { stroke: "transparent" } }, aria: false, text: { fontSize: size - 1 }, axis: { labelFontSize: size,
+        labelColor: night ? "#e8e8e8" : "#303030", gridColor: night ? "#4a4f57" : "#e2e2e2", domainColor: "#8a8a8a", tickColor: "#8a8a8a" },
+        legend: { labelFontSize: size - 1, labelColor: night ? "#e8e8e8" : "#303030" } };
       const charts = await Promise.all([...this.box.querySelectorAll(".reglab-chart")].map(async (node, i) => {
         const panel = view.panels[i], text = JSON.stringify(panel.spec), square = Math.min(node.clientWidth, large ? 600 : 380);
         const spec = JSON.parse(night ? text.replace(/#[0-9A-F]{6}/g, (color) => this.grid.night[color] ?? color) : text);
-        const names = spec.data.map((data) => data.name).filter((name) => SETS.includes(name));
+        const names = spec.data.filter((data) => !data.source && !data.values).map((data) => data.name);
         const { view: chart } = await vegaEmbed(node, spec, { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, config });
-        panel.kind === "points" ? chart.width(square).height(square) : chart.height(spec.height * (large ? 1.5 : 1));
+        if (panel.aspect) chart.width(square).height(square / panel.aspect);
+        else chart.height(spec.height * (large ? 1.5 : 1));
         node.querySelector("svg").ariaHidden = "true"; // its place has the description
         return { chart, node, names, panel };
       }));
@@ -215,9 +173,9 @@
     tabulate() {
       const details = this.part("table"), cells = (tag, texts) => `<tr>${texts.map((text) => `<${tag}>${shown(text)}</${tag}>`).join("")}</tr>`;
       if (details.open) details.lastElementChild.innerHTML = this.result.map(({ table }, i) => {
-        const panel = this.grid.views[this.state.picture].panels[i], curve = panel.axis ? [this.grid.axes[panel.axis].label] : [];
+        const panel = this.grid.views[this.state.picture].panels[i], curve = panel.along ? [panel.along] : [];
         return table.length ? `<table><caption>${shown(panel.question)}</caption>${cells("th", ["line", ...curve, "mean", "low", "high"])}` +
-          table.map((row) => cells("td", [row.line, ...(panel.axis ? [row.x] : []), ...[row.mean, row.low, row.high].map(written)])).join("") + "</table>" : "";
+          table.map((row) => cells("td", [row.line, ...(panel.along ? [row.x] : []), ...[row.mean, row.low, row.high].map(written)])).join("") + "</table>" : "";
       }).join("");
     }
     csv() {
