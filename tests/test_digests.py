@@ -44,7 +44,7 @@ from reglab.claims import Claim
 from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
 from reglab.papers.made import _shared
 from reglab.papers.made._shared import halve
-from reglab.pictures.views import Curves, Dots, View
+from reglab.pictures import Curves, Dots, View
 
 if TYPE_CHECKING:
     from reglab.data import Seeds

@@ -21,7 +21,7 @@ from reglab.data import Seeds
 from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob, settings_of
 from reglab.explore import Explorer, explore
 from reglab.papers.labels.early_learning import Memorization
-from reglab.pictures.views import Curves, View
+from reglab.pictures import Curves, View
 from reglab.recordings import recorded
 
 halt = threading.Event()

@@ -18,7 +18,7 @@ from reglab.data import generator
 from reglab.exercise import Wrong
 from reglab.models import pretrained, tiny_clip
 from reglab.papers.finetuning import mask_tuning as mt
-from reglab.pictures import drawing
+from reglab.pictures import page
 
 SMALL = mt.Masks.make(mt.Masks.smoke)
 
@@ -339,7 +339,7 @@ def test_the_shares_by_matrix_add_up() -> None:
 def test_the_pictures_say_what_they_show() -> None:
     results = SMALL.run(2)
     for plot, said in ((mt.draw_phase, ("in conflict", "dropped")), (mt.draw_masks, ("at step 8", "image.1.o"))):
-        drawn = drawing.picture(plot, results)
+        drawn = page.picture(plot, results)
         assert all(words in drawn.alt for words in said)
 
 

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from reglab.data import generator
 from reglab.exercise import Wrong
 from reglab.papers.generation import mode_collapse as mc
-from reglab.pictures import drawing
+from reglab.pictures import page
+from reglab.pictures.chart import Chart
 
 SEED = st.integers(0, 2**31)
 
@@ -423,12 +424,12 @@ def test_known_distributions_have_the_entropy_that_is_said(name: str) -> None:
 @pytest.mark.parametrize(("settings_", "places"), [({"target": "grid"}, 25), ({"target": "one"}, 1), ({"modes": 3}, 3)])
 def test_pictures_know_how_many_modes_there_are(settings_: dict[str, int | str], places: int) -> None:
     results = mc.ModeCollapse(steps=25, **settings_).run(2)  # type: ignore[arg-type]
-    film = drawing.picture(mc.draw_film, results)
+    film = page.picture(mc.draw_film, results)
     assert f"crosses are the {places} true centers" in film.alt
     for arm in ("GAN", "MEE, balanced"):
         covered = results.covered.sel(arm=arm).isel(step=-1, seed=0)
         assert f"{arm} covers {float(covered):g}" in film.alt
-    said = drawing.Chart(results, mc.ModeCollapse.views[0], mc.ModeCollapse.arms).describe()
+    said = Chart(results, mc.ModeCollapse.views[0], mc.ModeCollapse.arms).describe()
     assert f"of {places} crosses" in said
 
 

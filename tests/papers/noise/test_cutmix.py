@@ -20,7 +20,7 @@ from reglab import data
 from reglab.data import generator
 from reglab.exercise import Wrong
 from reglab.papers.noise import cutmix as cm
-from reglab.pictures import drawing
+from reglab.pictures import page
 
 SEED = st.integers(0, 2**31)
 
@@ -499,13 +499,13 @@ def test_the_sample_pictures_are_made_as_their_labels_say() -> None:
             assert (sample.sel(arm=arm).values[:, inside] == 0).all()
     weights = given.sel(arm="CutMix").isel({"class": own}).values
     np.testing.assert_allclose(weights, 1 - (bottom - top) * (right - left) / 64)
-    alt = drawing.picture(cm.draw_samples, results).alt
+    alt = page.picture(cm.draw_samples, results).alt
     assert f"CutMix, picture 1: label {int(own[0])}: {weights[0]:.2f} and" in alt
 
 
 def test_the_maps_are_drawn_and_told() -> None:
     results = cm.Localization(steps=25, threshold=0.25).run([0])
-    drawn = drawing.picture(cm.draw_maps, results)
+    drawn = page.picture(cm.draw_maps, results)
     assert "at threshold 0.25" in drawn.alt and drawn.wide.content.startswith(b"<?xml") and drawn.narrow != drawn.wide
     for arm in cm.Localization.arms:
         overlaps = cm.overlap(results.found_box.sel(arm=arm).values, results.true_box.values)
