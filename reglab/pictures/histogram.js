@@ -21,6 +21,8 @@ kinds.histogram = (panel, tools) => {
         if (!all && alone === null && row.low !== null) add("bands", { ...base, low: row.low, high: row.high });
         if (all) seeds.forEach((y, seed) => y === null || add("threads", { ...base, seed: `${line.label} ${seed}`, y }));
       }
+      if (row.mean !== null && k % Math.ceil(count / 8) === 0)
+        add("marks", { line: line.label, x: edges[k] + width / 2, y: row.mean });
       return row;
     });
     table.push(...rows);

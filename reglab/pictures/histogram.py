@@ -60,10 +60,10 @@ class Histogram(Panel):
         return np.linspace(low, high, self.bins + 1) if high > low else np.linspace(low - 0.5, low + 0.5, self.bins + 1)
 
     def series(self, data: xr.Dataset, arms: Mapping[str, str], edges: np.ndarray) -> list[Series]:
-        """Reduce results to steps, one series for each arm: every bin has two positions, its ends."""
+        """Reduce results to steps, one series for each arm: every bin has its ends and its middle."""
         found = []
         for one in self.sources(data, arms):
-            seeds = np.repeat(shares(self.values(data, one), edges), 2, axis=-1)
+            seeds = np.repeat(shares(self.values(data, one), edges), 3, axis=-1)
             found.append(Series(one.label, one.style, stepped(edges), *mean_interval(seeds, axis=0), seeds))
         return found
 
@@ -86,8 +86,8 @@ def shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 def stepped(edges: np.ndarray) -> np.ndarray:
-    """Return the positions of steps [2 · bins]: both ends of every bin."""
-    return np.repeat(edges, 2)[1:-1]
+    """Return the positions of steps [3 · bins]: left end, middle and right end of every bin."""
+    return np.column_stack([edges[:-1], (edges[:-1] + edges[1:]) / 2, edges[1:]]).ravel()
 
 
 class HistogramArtist(PanelArtist):
@@ -104,7 +104,7 @@ class HistogramArtist(PanelArtist):
         axes.set_xlabel(typeset(self._x))
         axes.set_ylabel("share per bin")
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-        self._strokes = [Strokes(axes, one.style) for one in self.series]
+        self._strokes = [Strokes(axes, one.style, one.style.marker) for one in self.series]
         legend(axes, [one.line for one in self._strokes], [one.label for one in self.series])
         for part in ("band", "threads", "old", "line"):
             self._animate(*(getattr(one, part) for one in self._strokes))
@@ -125,6 +125,7 @@ class HistogramArtist(PanelArtist):
         )
         for i, (one, strokes) in enumerate(zip(self.series, self._strokes, strict=True)):
             strokes.fill(one, before[i] if before else None, more[i] if more else None)
+            strokes.line.set_markevery((1, 3 * -(-panel.bins // 8)))  # in the middle of some bins
             strokes.threads.set_visible(len(one.seeds) < 4)  # steps of many seeds hide each other
         heights = np.concatenate([one.seeds.ravel() for one in (*self.series, *before, *more)])
         if changed := self._widen(heights, [{"low": 0}], final) or moved:
@@ -139,7 +140,7 @@ class HistogramArtist(PanelArtist):
             if not np.isfinite(one.mean).any():
                 parts.append(f"{one.label}: no data")
                 continue
-            share, most = one.mean[::2], int(np.nanargmax(one.mean[::2]))
+            share, most = one.mean[::3], int(np.nanargmax(one.mean[::3]))
             middle = float((share * (self._edges[1:] + self._edges[:-1]) / 2).sum())
             low, high = (number(self._edges[i]) for i in (most, most + 1))
             parts.append(f"{one.label} mean {number(middle)}, most from {low} to {high} (share {number(share[most])})")
@@ -174,5 +175,5 @@ def _chart(panel: Histogram, scene: Scene) -> dict[str, Any]:
         "along": f"{name}, from",
         "x": name,
         "y": "share per bin",
-        "spec": scene.specification(alt.layer(*strokes(lines, x, y))),
+        "spec": scene.specification(alt.layer(*strokes(lines, x, y, marks=True))),
     }

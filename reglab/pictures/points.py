@@ -45,7 +45,8 @@ class Points(Panel):
         """Yield what the panel reads: clouds of one arm."""
         for name in filter(None, (self.variable, self.origin, self.groups, self.crosses)):
             limits = self.limits if name == self.variable else None
-            yield Read(name, [self.arm] if self.arm else (), items=(-2, -1), limits=limits)
+            items = (-1,) if name == self.groups else (-2, -1)
+            yield Read(name, [self.arm] if self.arm else (), items=items, limits=limits)
 
     def places(self, data: xr.Dataset, variable: str) -> tuple[np.ndarray, str]:
         """Return points [P, 2] of the panel's arm and the first seed, and where on a further axis they are."""
