@@ -19,7 +19,8 @@ kinds.histogram = (panel, tools) => {
         if (before !== null) add("pinned", { ...base, y: before });
         if (row.mean !== null) add("lines", { ...base, y: row.mean });
         if (!all && alone === null && row.low !== null) add("bands", { ...base, low: row.low, high: row.high });
-        if (all) seeds.forEach((y, seed) => y === null || add("threads", { ...base, seed: `${line.label} ${seed}`, y }));
+        if (all) seeds.forEach((y, seed) =>
+          y === null || add("threads", { ...base, seed: `${line.label} ${seed}`, y }));
       }
       if (row.mean !== null && k % Math.ceil(count / 8) === 0)
         add("marks", { line: line.label, x: edges[k] + width / 2, y: row.mean });

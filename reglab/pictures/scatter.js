@@ -1,10 +1,11 @@
 // Scatter: a mark for each run (and item) at the last position at which y has results, and a straight line.
 kinds.scatter = (panel, tools) => {
-  const { grid, point, pinned, lines, add, table, lastPlace, read, chosen, mean, written } = tools, marks = [], said = [];
+  const { grid, point, pinned, lines, add, table, lastPlace, read, chosen, mean, written } = tools;
+  const marks = [], said = [];
   const kept = panel.items ? ["seed", panel.items] : ["seed"], each = (one) => (panel.items ? one : [one]);
   const pairs = (line, where) => {
     const place = lastPlace(line, where, ...kept);
-    const [across, upward] = [read(line.across, place, ...kept), read(line, place, ...kept)].map((one) => one.map(each));
+    const [across, upward] = [line.across, line].map((source) => read(source, place, ...kept).map(each));
     const cell = (values, seed, item) => values[Math.min(seed, values.length - 1)].at(values[0].length > 1 ? item : 0);
     return chosen([...Array(grid.seeds.length).keys()]).flatMap((seed) => {
       const items = Math.max(across[0].length, upward[0].length);
