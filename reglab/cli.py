@@ -243,6 +243,7 @@ def _last_values(data: xr.Dataset, headline: str) -> Table:
     """Return the last value of the headline for each arm, with its 95 % interval, as a table."""
     from reglab import claims
     from reglab.pictures import words
+    from reglab.pictures.reached import reached
 
     values = data[headline]
     rest = [str(dim) for dim in values.dims if dim not in ("arm", "seed")]
@@ -251,9 +252,8 @@ def _last_values(data: xr.Dataset, headline: str) -> Table:
     for arm in data.arm.values if "arm" in values.dims else [""]:
         one = values.sel(arm=arm) if arm else values
         for dim in rest:
-            there = one.notnull().any([other for other in one.dims if other != dim])
-            last = there.values.nonzero()[0]
-            one = one.isel({dim: last[-1] if len(last) else -1})
+            positions = reached(one, dim)
+            one = one.isel({dim: positions[-1] if len(positions) else -1})
         mean, low, high = (float(end) for end in claims.mean_interval(one.values))
         interval = "one seed gives none" if data.sizes["seed"] == 1 else f"{words.number(low)} to {words.number(high)}"
         table.add_row(arm or "all", words.number(mean), interval, str(data.sizes["seed"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -194,7 +195,12 @@ def _chart(panel: Heatmap, scene: Scene) -> dict[str, Any]:
 
     def side(axis: str, which: str) -> Any:
         places = _every(axis, names[which])
-        shown: Any = {"labelExpr": f"{names[which]!r}[datum.value]", "values": places, "ticks": False, "grid": False}
+        shown: Any = {
+            "labelExpr": f"{json.dumps(names[which], ensure_ascii=False)}[datum.value]",
+            "values": places,
+            "ticks": False,
+            "grid": False,
+        }
         order = list(range(len(names[which])))
         scale = alt.Scale(domain=order if which == "x" or axis == "arm" else order[::-1], padding=0)
         kind = alt.X if which == "x" else alt.Y
