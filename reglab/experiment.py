@@ -25,7 +25,7 @@ from reglab.seeds import Seeds, as_seeds
 if TYPE_CHECKING:
     import xarray as xr
 
-    from reglab.pictures.views import View
+    from reglab.pictures import View
 
 
 @dataclass(frozen=True)

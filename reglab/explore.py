@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from reglab.experiment import Experiment
 from reglab.knobs import Knob
-from reglab.pictures import drawing, views
+from reglab.pictures import words
+from reglab.pictures.chart import Chart
+from reglab.pictures.page import draw
 from reglab.recordings import recorded
 from reglab.results import settings_of
 from reglab.site import replay
@@ -67,7 +69,7 @@ class Explorer:
         self._stopped = False
         self._busy = False
         self._worker: threading.Thread | None = None
-        self._charts: dict[float, drawing.Chart] = {}
+        self._charts: dict[float, Chart] = {}
         self._quiet = False
 
         self.controls = {
@@ -125,7 +127,7 @@ class Explorer:
             ]
         )
         self._draw(results, final=True)
-        self._say(f"shown: {views.seeds(results.sizes['seed'])}")
+        self._say(f"shown: {words.seeds(results.sizes['seed'])}")
 
     def settings(self) -> dict[str, Any]:
         """Return the value of every knob as the controls show it."""
@@ -222,7 +224,7 @@ class Explorer:
         """Show the recorded results of a setting at once; a run can be started on top of them."""
         self.results, self._recorded = results, None
         self._draw(results, final=True)
-        self._say(f"recorded: {views.seeds(results.sizes['seed'])}; Run trains here and now")
+        self._say(f"recorded: {words.seeds(results.sizes['seed'])}; Run trains here and now")
 
     def _train(self, experiment: Experiment, seeds: int) -> None:
         """Train two seeds at a time; later seeds are drawn thin while they train and then join the mean."""
@@ -237,7 +239,7 @@ class Explorer:
             for snapshot in experiment.stream(chosen):
                 if self._overtaken():
                     if self._stopped:
-                        self._say(f"stopped; shown: {views.seeds(self.results.sizes['seed'])}")
+                        self._say(f"stopped; shown: {words.seeds(self.results.sizes['seed'])}")
                         self._draw(self.results, final=True)
                     return
                 now = time.perf_counter()
@@ -251,11 +253,11 @@ class Explorer:
                     self._summarize(self.results)
                     fraction = (first + snapshot.fraction * len(chosen)) / seeds
                     left = (now - started) * (1 / fraction - 1) if fraction > 0.02 else None
-                    self._say(f"{views.seeds(first + len(chosen))} of {seeds}", fraction, left)
+                    self._say(f"{words.seeds(first + len(chosen))} of {seeds}", fraction, left)
             done = snapshot.data if done is None else xr.concat([done, snapshot.data], "seed", **_ALONG_SEEDS)
             self.results = done
         self._draw(self.results, final=True)
-        self._say(f"done: {views.seeds(seeds)} in {time.perf_counter() - started:.1f} s")
+        self._say(f"done: {words.seeds(seeds)} in {time.perf_counter() - started:.1f} s")
 
     def _draw(self, data: xr.Dataset, final: bool, growing: xr.Dataset | None = None) -> None:
         """Send the figure: quick and plain while it trains, sharp and described when it is final."""
@@ -268,18 +270,18 @@ class Explorer:
             self._summarize(data)
 
     def _summarize(self, data: xr.Dataset) -> None:
-        text = views.sentence(data, self.kind.headline, self.kind.arms)
+        text = words.sentence(data, self.kind.headline, self.kind.arms)
         if self.pinned is not None:
             text += " Dotted: the pinned run (" + _difference(self.pinned, data) + ")."
         elif self._recorded is not None:
-            text += f" Dotted: what was recorded here ({views.seeds(self._recorded.sizes['seed'])})."
+            text += f" Dotted: what was recorded here ({words.seeds(self._recorded.sizes['seed'])})."
         self.sentence.value = f'<p class="reglab-summary">{html.escape(text)}</p>'
 
-    def _chart(self, data: xr.Dataset, dpi: float) -> drawing.Chart:
+    def _chart(self, data: xr.Dataset, dpi: float) -> Chart:
         """Return the figure of this sharpness, ready to be filled: a new run need not draw its axes again."""
         chart = self._charts.get(dpi)
         if chart is None or not chart.fits(data, self._view):
-            chart = self._charts[dpi] = drawing.Chart(data, self._view, self.kind.arms)
+            chart = self._charts[dpi] = Chart(data, self._view, self.kind.arms)
             chart.png(dpi)
         return chart
 
@@ -288,8 +290,8 @@ class Explorer:
         self.status.value = html.escape(text + (f", {left:.0f} s left" if left is not None else ""))
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        fallback = drawing.draw(self.results, self._view, self.kind.arms)
-        text = views.sentence(self.results, self.kind.headline, self.kind.arms)
+        fallback = draw(self.results, self._view, self.kind.arms)
+        text = words.sentence(self.results, self.kind.headline, self.kind.arms)
         note = "In a running notebook, sliders stand here: " + ", ".join(self.controls) + "."
         caption = f"<figcaption>{html.escape(text)} {note}</figcaption>"
         page = f'<figure class="reglab-explore"{replay.attributes(self.kind)}>{fallback.html}{caption}</figure>'
@@ -318,7 +320,7 @@ def _control(name: str, knob: Knob, value: Any) -> Any:
     return slider(value=value, min=knob.low, max=knob.high, step=knob.step or 1, **common)
 
 
-def _image(png: bytes, alt: str, chart: drawing.Chart) -> str:
+def _image(png: bytes, alt: str, chart: Chart) -> str:
     width, height = (round(inches * 100) for inches in chart.figure.get_size_inches())
     data = base64.b64encode(png).decode()
     # decoding at once keeps the old frame until the new one is ready: no flicker

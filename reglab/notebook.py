@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reglab import catalogue, claims
 from reglab.exercise import WrongAnswerError
 from reglab.experiment import Experiment
-from reglab.pictures import drawing, views
+from reglab.pictures import page, words
 from reglab.seeds import as_seeds, generator
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def run(experiment: Experiment, seeds: int | Iterable[int] = 8) -> xr.Dataset:
     data = experiment.run(chosen, report)
     if handle is not None:
         arms = f" × {len(experiment.arms)} arms" if experiment.arms else ""
-        text = f"{label}: {views.seeds(len(chosen))}{arms} in {time.perf_counter() - started:.1f} s"
+        text = f"{label}: {words.seeds(len(chosen))}{arms} in {time.perf_counter() - started:.1f} s"
         handle.update(Page(f"<p>{text}</p>", text))
     return data
 
@@ -102,24 +102,24 @@ def _progress(label: str, fraction: float, left: float | None) -> Page:
     return Page(f'<progress max="1" value="{fraction:.3f}" aria-label="{label}"></progress> {text}', text)
 
 
-def draw(results: xr.Dataset, title: str) -> drawing.Picture:
+def draw(results: xr.Dataset, title: str) -> page.Picture:
     """Draw one view of some results, named by its title; raises `KeyError` that lists the titles for an unknown one."""
     made_by = catalogue.experiment(results.attrs["paper"], results.attrs["experiment"])
     by_title = {view.title: view for view in made_by.views}
     if title not in by_title:
         raise KeyError(f"{made_by.__name__} has no view {title!r}; it has: {', '.join(by_title)}")
-    return drawing.draw(results, by_title[title], made_by.arms)
+    return page.draw(results, by_title[title], made_by.arms)
 
 
-def picture(plot: Callable[..., str], results: xr.Dataset, height: float = 3.2) -> drawing.Picture:
+def picture(plot: Callable[..., str], results: xr.Dataset, height: float = 3.2) -> page.Picture:
     """Draw some results with a paper's own function, `plot(figure, results)`, which returns the alternative text."""
-    return drawing.picture(plot, results, height=height)
+    return page.picture(plot, results, height=height)
 
 
 def summary(results: xr.Dataset) -> Page:
     """Say in one sentence what the results show, with the uncertainty in words."""
     made_by = catalogue.experiment(results.attrs["paper"], results.attrs["experiment"])
-    text = views.sentence(results, made_by.headline, made_by.arms)
+    text = words.sentence(results, made_by.headline, made_by.arms)
     return Page(f'<p class="reglab-summary">{html.escape(text)}</p>', text)
 
 
@@ -162,10 +162,10 @@ def verdicts(name: str) -> Page:
 def _effect(claim: dict[str, Any]) -> str:
     if claim["effect"] is None:
         return "not defined"
-    effect = views.number(claim["effect"])
+    effect = words.number(claim["effect"])
     if claim["low"] is None or claim["rule"] == "exact":
         return effect
-    return f"{effect} [{views.number(claim['low'])}, {views.number(claim['high'])}]"
+    return f"{effect} [{words.number(claim['low'])}, {words.number(claim['high'])}]"
 
 
 def check(answer: Any, checker: Callable[[Any], str]) -> Page:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from reglab.pictures.views import Curves, Line, Shares, View
+from reglab.pictures import Curves, Dots, Line, Points, Shares, View
 
 ARMS = {"plain": "baseline", "new": "method", "odd": "ablation"}
 CURVES = Curves("Which is higher?", ["score"], peak="plain", lines=[Line("y", 0.5, "half"), Line("x", "stop", "stop")])
 PARTS = Shares("Where does it go?", ["up", "down"], "new")
+LOG = View("Log", (Curves("How small?", ["score"], ["new", "odd"], log=True, theory="formula"),))
 VIEW = View("Both", (CURVES, PARTS))
+DOTS = View("Dots", (Dots("Who wins?", "score", lines=[Line("x", 0.5, "half")]), Dots("And the loss?", "loss")))
+CLOUD = Points("Where are they?", "cloud", "new", origin="start", groups="class", crosses="corner", limits=(-4, 4))
+POINTS = View("Points", (CLOUD, Points("And here?", "cloud", "odd")))
 
 
 def results(seeds: int = 6, times: int = 9, effect: float = 0.3) -> xr.Dataset:

@@ -46,7 +46,7 @@ from reglab.knobs import Knob, knob
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.papers.made import _shared
 from reglab.papers.made._shared import halve
-from reglab.pictures.views import Curves, Dots, View
+from reglab.pictures import Curves, Dots, View
 
 if TYPE_CHECKING:
     from reglab.seeds import Seeds

@@ -21,7 +21,7 @@ from reglab.experiment import Experiment
 from reglab.explore import Explorer, explore
 from reglab.knobs import knob
 from reglab.papers.labels.early_learning.experiments import Memorization
-from reglab.pictures.views import Curves, View
+from reglab.pictures import Curves, View
 from reglab.recordings import recorded
 from reglab.results import Axis, Frame, Tick, Var, settings_of
 from reglab.seeds import Seeds

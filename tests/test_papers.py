@@ -27,9 +27,10 @@ import xarray as xr
 from reglab import catalogue, claims
 from reglab.catalogue import ROOT
 from reglab.experiment import Experiment
-from reglab.pictures import views
-from reglab.pictures.drawing import Chart
-from reglab.pictures.views import Curves, Dots, Line, Panel, Points, Shares
+from reglab.pictures import Curves, Dots, Line, Panel, Shares
+from reglab.pictures.chart import Chart
+from reglab.pictures.style import ROLES, styles
+from reglab.pictures.words import sentence as said_of
 from reglab.recordings import recorded
 
 NAMES = catalogue.SLUGS
@@ -197,7 +198,7 @@ def test_knobs_and_outputs_are_explained(cls: type[Experiment]) -> None:
 def test_a_pair_of_arms_has_one_baseline_and_one_method(cls: type[Experiment]) -> None:
     roles = list(cls.arms.values())
     assert not roles or (roles.count("baseline") == 1 and roles.count("method") == 1)
-    assert set(roles) <= {"baseline", "method", "ablation", "further"} and len(views.styles(cls.arms)) == len(cls.arms)
+    assert set(roles) <= {*ROLES, "ablation", "further"} and len(styles(cls.arms)) == len(cls.arms)
 
 
 @every_experiment
@@ -251,15 +252,9 @@ def test_views_name_what_exists(cls: type[Experiment]) -> None:
 
 def named_by(panel: Panel) -> tuple[list[str], list[str], Sequence[Line]]:
     """Return the variables, the arms and the reference lines that a panel names."""
-    if isinstance(panel, Shares):
-        return list(panel.variables), [panel.arm], ()
-    if isinstance(panel, Points):
-        variables = [panel.variable, panel.origin, panel.groups, panel.crosses]
-        return [name for name in variables if name], [panel.arm] if panel.arm else [], ()
-    if isinstance(panel, Dots):
-        return [panel.variable], list(panel.arms), panel.lines
-    theory, peak = [panel.theory] if panel.theory else [], [panel.peak] if panel.peak else []
-    return [*panel.variables, *theory], [*panel.arms, *peak], panel.lines
+    reads, peak = list(panel.reads()), getattr(panel, "peak", "")
+    arms = [arm for read in reads for arm in read.arms] + ([peak] if peak else [])
+    return [read.variable for read in reads], arms, getattr(panel, "lines", ())
 
 
 # ----------------------------------------------------------------------------------------------------- running
@@ -364,7 +359,7 @@ def test_every_picture_is_drawn_and_told(cls: type[Experiment]) -> None:
             if isinstance(panel, Dots) or (isinstance(panel, Curves) and len(panel.variables) == 1):
                 assert all(arm in text for arm in panel.arms or cls.arms)
         assert "no data" not in text
-    sentence = views.sentence(data, cls.headline, cls.arms)
+    sentence = said_of(data, cls.headline, cls.arms)
     assert cls.outputs[cls.headline].label in sentence and "2 seeds" in sentence
 
 

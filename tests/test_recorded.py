@@ -18,10 +18,11 @@ from hypothesis.extra import numpy as arrays
 
 from reglab import catalogue, digests, results
 from reglab.experiment import Experiment
-from reglab.pictures import views
-from reglab.pictures.drawing import Chart
+from reglab.pictures import Curves, Points, View
+from reglab.pictures.chart import Chart
+from reglab.pictures.panel import Use
+from reglab.pictures.words import sentence
 from reglab.recordings import recorded, sweep
-from reglab.recordings.recorded import Use
 
 SMALL: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "curves": ("early_learning", "LinearTheory", small_recording.GRID, small_recording.SETTINGS),
@@ -131,7 +132,7 @@ def test_pictures_and_sentence_come_from_the_recording_alone(small: Small) -> No
         assert found is not None
         for view in small.kind.views:
             assert "no data" not in Chart(found, view, small.kind.arms).describe()
-        assert f"{small_recording.SEEDS} seeds" in views.sentence(found, small.kind.headline, small.kind.arms)
+        assert f"{small_recording.SEEDS} seeds" in sentence(found, small.kind.headline, small.kind.arms)
 
 
 def test_an_arm_that_a_knob_does_not_touch_is_the_same_everywhere(small: Small) -> None:
@@ -223,7 +224,7 @@ def test_only_what_pictures_show_is_kept() -> None:
     assert "true_entropy" in run and "true_entropy" not in data
     assert data.sizes["step"] == 24 and data.sizes["point"] == 200 and data.sizes["seed"] == 1
     frames = data.samples.notnull().all(["point", "plane"])
-    shown = {panel.arm for view in collapse.views for panel in view.panels if isinstance(panel, views.Points)}
+    shown = {panel.arm for view in collapse.views for panel in view.panels if isinstance(panel, Points)}
     for arm in collapse.arms:
         steps = data.step.values[frames.sel(arm=arm).values]
         assert len(steps) == (4 if arm in shown else 0), arm
@@ -380,7 +381,7 @@ def test_results_of_other_code_are_known_as_such(curves: Small, monkeypatch: pyt
         patch.setattr(curves.kind, "unaffected", {"ratio": ("ELR",)})
         changed(curves, "its grid has changed")
     with monkeypatch.context() as patch:
-        patch.setattr(curves.kind, "views", (views.View("More", (views.Curves("How?", ["clean_true"]),)),))
+        patch.setattr(curves.kind, "views", (View("More", (Curves("How?", ["clean_true"]),)),))
         changed(curves, "a picture shows what was not recorded")
 
 

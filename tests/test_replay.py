@@ -18,8 +18,10 @@ import pytest
 
 from reglab import catalogue, claims
 from reglab.experiment import Experiment
-from reglab.pictures import views
-from reglab.pictures.views import Curves, Dots, Points, Shares
+from reglab.pictures import Curves, Dots, Points, Shares
+from reglab.pictures.reached import latest
+from reglab.pictures.style import NIGHT
+from reglab.pictures.words import sentence
 from reglab.recordings import recorded
 from reglab.site import replay
 
@@ -72,7 +74,7 @@ def test_numbers_are_those_of_the_recording_to_half_a_step(kind: type[Experiment
     for name, variable in payload(kind)["variables"].items():
         values = grid[name]
         for dim in set(values.dims) - set(variable["dims"]):
-            values = views.latest(values, *(str(one) for one in values.dims if one != dim))[0]
+            values = latest(values, *(str(one) for one in values.dims if one != dim))[0]
         assert values.dims == tuple(variable["dims"])
         found, expected = decoded(variable), kept(kind, values).values
         assert np.array_equal(np.isfinite(found), np.isfinite(expected)), name
@@ -90,8 +92,8 @@ def test_sentences_are_those_of_the_recorded_results(kind: type[Experiment]) -> 
     for sentences, setting in list(zip(found, settings, strict=True))[:: max(1, len(found) // 5)]:
         data = recorded.at(kind.make(setting))
         assert data is not None
-        assert sentences[0] == views.sentence(data, kind.headline, kind.arms)
-        assert sentences[3] == views.sentence(data.isel(seed=[2]), kind.headline, kind.arms)
+        assert sentences[0] == sentence(data, kind.headline, kind.arms)
+        assert sentences[3] == sentence(data.isel(seed=[2]), kind.headline, kind.arms)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
@@ -184,24 +186,24 @@ def compare(view: Any, handle: Any, kind: type[Experiment]) -> None:
     alone = isinstance(state["seeds"], int)
     chosen = data.isel(seed=[state["seeds"]]) if alone else data
     whole = grid.isel({**place, "seed": [state["seeds"]]} if alone else place)
-    assert state["sentence"] == views.sentence(whole, kind.headline, kind.arms)
+    assert state["sentence"] == sentence(whole, kind.headline, kind.arms)
     panels = kind.views[state["picture"]].panels
     assert len(charts) == len(panels)
     for panel, chart in zip(panels, charts, strict=True):
         if isinstance(panel, Points):
             _compare_points(panel, chart, data, steps[panel.variable], state["off"])
             continue
-        sources = views.sources(chosen, panel, kind.arms)
+        sources = panel.sources(chosen, kind.arms)
         on = [one.at.get("arm", panel.arm if isinstance(panel, Shares) else "") not in state["off"] for one in sources]
         names = panel.variables if isinstance(panel, Curves | Shares) else [panel.variable]
         log = isinstance(panel, Curves) and panel.log
         close = functools.partial(_close, step=max(steps[name] for name in names), log=log)
         if isinstance(panel, Dots):
-            rows = [row for row, here in zip(views.rows(chosen, panel, kind.arms), on, strict=True) if here]
+            rows = [row for row, here in zip(panel.rows(chosen, kind.arms), on, strict=True) if here]
             close([row["x"] for row in chart["lines"]], [row.mean for row in rows if np.isfinite(row.mean)])
             close([row["low"] for row in chart["bands"]], [row.low for row in rows if np.isfinite(row.low)], slack=3)
             continue
-        series = [one for one, here in zip(views.reduce(chosen, panel, kind.arms), on, strict=True) if here]
+        series = [one for one, here in zip(panel.series(chosen, kind.arms), on, strict=True) if here]
         means = [one.mean[np.isfinite(one.mean)] for one in series]
         if isinstance(panel, Shares):
             heights = [row["high"] - row["low"] for row in chart["bands"]]
@@ -234,7 +236,7 @@ def _compare_points(panel: Points, chart: Any, data: Any, step: float, off: list
     values = data[panel.variable]
     values = values.sel(arm=panel.arm) if "arm" in values.dims else values
     values = values.isel(seed=0) if "seed" in values.dims else values
-    last = views.latest(values, *(str(dim) for dim in values.dims[-2:]))[0].values
+    last = latest(values, *(str(dim) for dim in values.dims[-2:]))[0].values
     last = last[np.isfinite(last).all(-1)]
     _close([[row["x"], row["y"]] for row in chart["lines"]], last, step, False)
 
@@ -317,7 +319,7 @@ def test_a_downloaded_table_holds_what_was_recorded(site: Path, view: Any) -> No
     expected = []
     for panel in FIRST.views[0].panels:
         assert isinstance(panel, Curves)
-        for series in views.reduce(kept(FIRST, data), panel, FIRST.arms):
+        for series in panel.series(kept(FIRST, data), FIRST.arms):
             for k, x in enumerate(series.x):
                 expected += [(panel.question, series.label, float(x), seed, series.seeds[seed, k]) for seed in range(8)]
     assert len(rows) == len(expected)
@@ -336,7 +338,7 @@ def test_the_table_beside_the_chart_has_means_and_intervals(site: Path, view: An
     cells = view.locator(".reglab-table table").first.locator("tr").nth(1).locator("td").all_inner_texts()
     data = recorded.at(FIRST())
     assert data is not None
-    first = views.reduce(data, FIRST.views[0].panels[0], FIRST.arms)[0]
+    first = FIRST.views[0].panels[0].series(data, FIRST.arms)[0]
     assert cells[0] == first.label and float(cells[1]) == first.x[0]
     for cell, value in zip(cells[2:], (first.mean[0], first.low[0], first.high[0]), strict=True):
         assert float(cell.replace("−", "-")) == pytest.approx(value, abs=0.006)
@@ -385,7 +387,7 @@ def test_by_night_the_chart_is_dark_and_a_phone_scrolls_only_downwards(site: Pat
     assert "#0072B2" in handle.evaluate(colors)
     view.emulate_media(color_scheme="dark")
     view.wait_for_function("(one) => one.frame.includes('dark') && one.charts.length", arg=handle)
-    assert replay.NIGHT["#0072B2"] in handle.evaluate(colors) and "#0072B2" not in handle.evaluate(colors)
+    assert NIGHT["#0072B2"] in handle.evaluate(colors) and "#0072B2" not in handle.evaluate(colors)
     assert view.evaluate("document.documentElement.scrollWidth") <= 390
     compare(view, handle, FIRST)
     assert not view.problems

@@ -6,7 +6,8 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   // the parameters of a function over several lines: a list of definitions without terms
-  document.querySelectorAll("dt.sig > dl, dt.sig > dl > dd").forEach((node) => node.setAttribute("role", "presentation"));
+  document.querySelectorAll("dt.sig > dl, dt.sig > dl > dd")
+    .forEach((node) => node.setAttribute("role", "presentation"));
 
   // the entries of a bibliography are no list items
   document.querySelectorAll(".citation-list").forEach((list) => list.removeAttribute("role"));

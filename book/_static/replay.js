@@ -1,19 +1,26 @@
 // Replays recorded grids: every figure that names one becomes a chart with controls. Plain JavaScript, no build step.
-// The state of the controls lives in the address (#experiment:noise=0.6&seeds=all), the numbers in a script of their own.
+// The state of the controls lives in the address (#experiment:noise=0.6&seeds=all), the numbers in a script of their
+// own; what the kinds of panels do with them, in the script that brings Vega (see reglab/pictures).
 (() => {
   "use strict";
   const here = document.currentScript.src, replays = [], scripts = {};
-  const SETS = ["bands", "threads", "pinned", "lines", "marks", "theory", "across", "upright", "labels", "trails", "crosses"];
   const load = (url) => (scripts[url] ??= new Promise((onload, onerror) =>
     document.head.append(Object.assign(document.createElement("script"), { src: url, onload, onerror }))));
   const shown = (text) => String(text).replace(/[&<]/g, (sign) => `&#${sign.charCodeAt()};`);
   const theme = () => document.documentElement.dataset.theme ?? "light";
   const finite = (values) => values.filter((value) => value !== null);
-  const mean = (values) => (finite(values).length ? finite(values).reduce((a, b) => a + b) / finite(values).length : null);
-  const written = (value) => {
+  const mean = (values) => {
+    const there = finite(values);
+    return there.length ? there.reduce((a, b) => a + b) / there.length : null;
+  };
+  const written = (value) => { // as `reglab.pictures.words.number` writes it
     if (value === null) return "none";
     if (Math.abs(value) < 1e-6) return "0";
-    return (Math.abs(value) >= 0.095 && Math.abs(value) < 100 ? value.toFixed(2) : String(+value.toPrecision(3))).replace("-", "−");
+    const [digits, power] = value.toExponential(2).split("e").map(Number);
+    const exponent = `e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
+    const text = Math.abs(value) >= 0.095 && Math.abs(value) < 100 ? value.toFixed(2)
+      : power < -4 || power > 2 ? digits + exponent : String(+value.toPrecision(3));
+    return text.replaceAll("-", "−");
   };
   function interval(values, quantiles) { // Student's 95 % interval of the mean; none where a run is missing
     const middle = values.includes(null) ? null : mean(values), n = values.length;
@@ -38,86 +45,48 @@
     const walk = (offset, [dim, ...others]) => {
       if (dim === undefined) return variable.values[offset];
       const i = variable.dims.indexOf(dim);
-      return Array.from({ length: variable.shape[i] ?? 1 }, (_, k) => walk(offset + k * (variable.strides[i] ?? 0), others));
+      const stride = variable.strides[i] ?? 0;
+      return Array.from({ length: variable.shape[i] ?? 1 }, (_, k) => walk(offset + k * stride, others));
     };
-    return walk(variable.dims.reduce((sum, dim, i) => sum + (kept.includes(dim) ? 0 : at[dim] ?? 0) * variable.strides[i], 0), kept);
+    const start = variable.dims.map((dim, i) => (kept.includes(dim) ? 0 : at[dim] ?? 0) * variable.strides[i]);
+    return walk(start.reduce((a, b) => a + b, 0), kept);
   }
   function latest(grid, source, point, kept) { // the last place along a further axis, if there is one, that has results
     const at = { ...point, ...source.at }, dims = grid.variables[source.variable].dims;
     const axis = dims.find((dim) => !kept.includes(dim) && !(dim in at));
     if (!axis) return at;
     const along = slice(grid, source.variable, at, axis, ...kept);
-    return { ...at, [axis]: Math.max(0, along.findLastIndex((values) => values.flat(3).some((value) => value !== null))) };
+    const reached = along.findLastIndex((values) => [values].flat(4).some((value) => value !== null));
+    return { ...at, [axis]: Math.max(0, reached) };
   }
 
-  // One panel at one grid point: rows for the chart by the name of their data set, and rows for the table.
+  // One panel at one grid point: rows for the chart by the name of their data set, rows for the table, perhaps words.
+  // The kinds of panels are scripts of their own (window.reglabKinds), which get the panel and these tools.
   function rows(grid, panel, state, point, pinned) {
-    const found = Object.fromEntries(SETS.map((name) => [name, []])), table = [];
+    const found = {}, table = [], add = (name, row) => (found[name] ??= []).push(row);
     const hidden = (at) => state.off.includes(grid.arms[at?.arm]);
-    const reduce = (seeds) => (state.seeds >= 0 ? { mean: seeds[state.seeds], low: null, high: null } : interval(seeds, grid.quantiles));
-    const column = (seeds, k) => seeds.map((values) => values[k]);
-    if (panel.kind === "curves" || panel.kind === "shares") curves();
-    else if (panel.kind === "dots") panel.lines.filter((line) => !hidden(line.at)).forEach(dots);
-    else if (!hidden(panel.points.at)) points();
+    const alone = state.seeds >= 0 ? state.seeds : null;
+    const read = (source, where, ...kept) => slice(grid, source.variable, { ...where, ...source.at }, ...kept);
+    const lastPlace = (source, where, ...kept) => latest(grid, source, where, kept);
+    const last = (source, where, ...kept) =>
+      slice(grid, source.variable, lastPlace(source, where, ...kept), ...kept);
+    const reduce = (seeds) =>
+      (alone === null ? interval(seeds, grid.quantiles) : { mean: seeds[alone], low: null, high: null });
+    const chosen = (seeds) => (alone === null ? seeds : [seeds[alone]]);
+    const lines = panel.lines.filter((line) => !hidden(line.at));
+    const words = window.reglabKinds[panel.kind](panel, {
+      grid, point, pinned, lines, alone, all: state.seeds === "all", add, table, hidden, read, last, lastPlace,
+      reduce, chosen, mean, finite, written });
     for (const rule of panel.rules) {
-      const place = rule.variable ? mean(slice(grid, rule.variable, { ...point, ...rule.at }, "seed")) : rule.at;
-      if (place !== null) found[rule.axis === "x" ? "upright" : "across"].push({ [rule.axis]: place, label: rule.label });
+      const place = rule.variable ? mean(read(rule, point, "seed")) : rule.at;
+      if (place !== null) add(rule.axis === "x" ? "upright" : "across", { [rule.axis]: place, label: rule.label });
     }
-    return { found, table };
-
-    function curves() {
-      const x = grid.axes[panel.axis].values, shares = panel.kind === "shares", below = x.map(() => 0), before = x.map(() => 0);
-      for (const line of panel.lines.filter((line) => !hidden(line.at))) {
-        const seeds = slice(grid, line.variable, { ...point, ...line.at }, "seed", panel.axis);
-        const old = pinned && slice(grid, line.variable, { ...pinned, ...line.at }, "seed", panel.axis);
-        x.forEach((place, k) => {
-          const base = { line: line.label, x: place }, now = reduce(column(seeds, k)), then = old && reduce(column(old, k)).mean;
-          table.push({ ...base, ...now, seeds: column(seeds, k) });
-          if (then !== null) found.pinned.push({ ...base, y: shares ? (before[k] += then) : then });
-          if (now.mean === null) return;
-          if (shares) {
-            found.bands.push({ ...base, low: below[k], high: below[k] + now.mean });
-            if (k === x.length - 1 && now.mean > 0.07) found.labels.push({ ...base, y: below[k] + now.mean / 2 });
-            below[k] += now.mean;
-          } else {
-            found.lines.push({ ...base, y: now.mean });
-            if (state.seeds === "mean" && now.low !== null) found.bands.push({ ...base, low: now.low, high: now.high });
-            if (k % Math.ceil(x.length / 8) === 0 || k === x.length - 1) found.marks.push({ ...base, y: now.mean });
-          }
-          if (!shares && state.seeds === "all") column(seeds, k).forEach((y, seed) =>
-            y === null || found.threads.push({ ...base, seed: `${line.label} ${seed}`, y }));
-        });
-      }
-      panel.theory.filter((source) => !hidden(source.at)).forEach((source, line) => {
-        const expected = slice(grid, source.variable, { ...point, ...source.at }, "seed", panel.axis);
-        x.forEach((place, k) => mean(column(expected, k)) === null || found.theory.push({ line, x: place, y: mean(column(expected, k)) }));
-      });
-    }
-    function dots(line) {
-      const seeds = slice(grid, line.variable, latest(grid, line, point, ["seed"]), "seed"), now = reduce(seeds);
-      const then = pinned && reduce(slice(grid, line.variable, latest(grid, line, pinned, ["seed"]), "seed")).mean;
-      table.push({ line: line.label, ...now, seeds });
-      if (now.mean !== null) found.lines.push({ line: line.label, x: now.mean, text: written(now.mean) });
-      if (now.low !== null) found.bands.push({ line: line.label, low: now.low, high: now.high });
-      if (then !== null) found.pinned.push({ line: line.label, x: then });
-      if (!(state.seeds >= 0)) seeds.forEach((x, seed) =>
-        x === null || found.threads.push({ line: line.label, x, place: (2 * seed) / Math.max(1, seeds.length - 1) - 1 }));
-    }
-    function points() { // one run only is recorded of these
-      const places = (source, where) => {
-        if (!source || !where) return [];
-        const kept = grid.variables[source.variable].dims.slice(-2);
-        return slice(grid, source.variable, { ...latest(grid, source, where, ["seed", ...kept]), seed: 0 }, ...kept);
-      };
-      const groups = panel.groups && slice(grid, panel.groups.variable, point, grid.variables[panel.groups.variable].dims.at(-1));
-      const origin = places(panel.origin, point), plain = ([x, y]) => ({ x, y });
-      places(panel.points, point).forEach(([x, y], i) => {
-        if (x === null) return;
-        found.lines.push({ line: String(groups ? Math.round(groups[i]) : 0), x, y });
-        if (origin.length) found.trails.push({ x: origin[i][0], y: origin[i][1], x2: x, y2: y });
-      });
-      [found.crosses, found.pinned] = [places(panel.crosses, point).map(plain), places(panel.points, pinned).map(plain)];
-    }
+    return { found, table, words: words ?? ends(table) };
+  }
+  function ends(table) { // the last row of each line, in words
+    const last = [...new Map(table.map((row) => [row.line, row])).values()];
+    const around = ({ low, high }) => (low === null ? "" : ` (${written(low)} to ${written(high)})`);
+    return `At the end, ${last.map((row) => `${row.line}: ${written(row.mean)}${around(row)}`).join("; ")}`;
   }
 
   class Replay {
@@ -128,7 +97,8 @@
     note(text) { this.figure.insertAdjacentHTML("beforeend", `<p class="reglab-note">${text}</p>`); }
     async build() {
       try {
-        await Promise.all([load(new URL(this.figure.dataset.grid, location.href).href), load(new URL("charts/vega.js", here).href)]);
+        const files = [new URL(this.figure.dataset.grid, location.href), new URL("charts/vega.js", here)];
+        await Promise.all(files.map((file) => load(file.href)));
       } catch {
         return this.note("The recorded runs could not be loaded.");
       }
@@ -138,7 +108,8 @@
       this.figure.insertAdjacentHTML("beforeend", this.grid.html);
       this.box = this.figure.lastElementChild;
       this.part = (name) => this.box.querySelector(`.reglab-${name}`);
-      [this.controls, this.sliders, this.boxes] = ["select", "input[type=range]", "input[type=checkbox]"].map((tag) => [...this.box.querySelectorAll(tag)]);
+      const all = (tag) => [...this.box.querySelectorAll(tag)];
+      [this.controls, this.sliders, this.boxes] = ["select", "input[type=range]", "input[type=checkbox]"].map(all);
       this.box.addEventListener("input", () => this.set({}));
       this.box.addEventListener("click", ({ target }) => this[target.dataset.does]?.(target));
       this.part("table").addEventListener("toggle", () => this.tabulate());
@@ -148,8 +119,14 @@
     }
     get state() { // what the controls show
       const [picture, seeds] = this.controls.map((control) => control.value);
-      return { at: this.sliders.map((slider) => +slider.value), picture: +picture, seeds: seeds < 0 || isNaN(seeds) ? seeds : +seeds,
-        off: this.boxes.filter((box) => !box.checked).map((box) => box.name), pin: this.pinned, present: this.presented };
+      return {
+        at: this.sliders.map((slider) => +slider.value),
+        picture: +picture,
+        seeds: isNaN(seeds) ? seeds : +seeds,
+        off: this.boxes.filter((box) => !box.checked).map((box) => box.name),
+        pin: this.pinned,
+        present: this.presented,
+      };
     }
     set(change) {
       this.show({ ...this.state, ...change });
@@ -167,15 +144,17 @@
     reset() { this.set({ ...this.start, present: this.presented }); }
     presenting() { this.set({ present: this.presented ? null : [] }); }
     draw() {
-      const { grid, state } = this, view = grid.views[state.picture], point = (at) => at && Object.fromEntries(grid.knobs.map((knob, i) => [knob.name, at[i]]));
-      const words = (at) => grid.sentences[grid.knobs.reduce((sum, knob, i) => sum * knob.values.length + at[i], 0)][state.seeds >= 0 ? state.seeds + 1 : 0];
+      const { grid, state } = this, view = grid.views[state.picture];
+      const point = (at) => at && Object.fromEntries(grid.knobs.map((knob, i) => [knob.name, at[i]]));
+      const place = (at) => grid.knobs.reduce((sum, knob, i) => sum * knob.values.length + at[i], 0);
+      const words = (at) => grid.sentences[place(at)][state.seeds >= 0 ? state.seeds + 1 : 0];
       const named = (at) => grid.knobs.map((knob, i) => `${knob.label} ${knob.values[at[i]]}`).join(", ");
       this.sliders.forEach((slider, i) => {
         slider.nextElementSibling.value = grid.knobs[i].values[state.at[i]];
         slider.setAttribute("aria-valuetext", grid.knobs[i].values[state.at[i]]);
       });
-      this.boxes.forEach((box, arm) =>
-        (box.parentElement.hidden = !view.panels.some((panel) => [...panel.lines, panel.points].some((line) => line?.at?.arm === arm))));
+      const shows = (arm) => view.panels.some((panel) => panel.lines.some((line) => line.at.arm === arm));
+      this.boxes.forEach((box, arm) => (box.parentElement.hidden = !shows(arm)));
       this.box.querySelector("[data-does=pin]").textContent = state.pin ? "Unpin" : "Pin";
       this.present();
       const frame = [state.picture, theme(), Boolean(this.presented)].join();
@@ -184,11 +163,9 @@
       this.part("summary").textContent = words(state.at);
       this.part("then").textContent = state.pin ? `Dotted, pinned at ${named(state.pin)}: ${words(state.pin)}` : "";
       this.charts.forEach(({ chart, node, names, panel }, i) => {
-        names.forEach((name) => chart.data(name, this.result[i].found[name]));
+        names.forEach((name) => chart.data(name, this.result[i].found[name] ?? []));
         chart.run();
-        const ends = [...new Map(this.result[i].table.map((row) => [row.line, row])).values()];
-        node.setAttribute("aria-label", `${panel.question} At the end, ${ends.map((row) => `${row.line}: ${written(row.mean)}` +
-          (row.low === null ? "" : ` (${written(row.low)} to ${written(row.high)})`)).join("; ")}`);
+        node.setAttribute("aria-label", `${panel.question} ${this.result[i].words}`);
       });
       this.tabulate();
     }
@@ -197,14 +174,26 @@
       this.charts.splice(0).forEach(({ chart }) => chart.finalize());
       this.part("panels").innerHTML = view.html;
       const night = theme() === "dark", large = Boolean(this.presented), size = large ? 18 : 12;
-      const config = { font: "system-ui, sans-serif", view: { stroke: null }, aria: false, text: { fontSize: size - 1 }, axis: { labelFontSize: size,
-        labelColor: night ? "#e8e8e8" : "#303030", gridColor: night ? "#4a4f57" : "#e2e2e2", domainColor: "#8a8a8a", tickColor: "#8a8a8a" } };
+      const ink = night ? "#e8e8e8" : "#303030", quiet = "#8a8a8a";
+      const config = {
+        font: "system-ui, sans-serif",
+        style: { cell: { stroke: "transparent" } },
+        aria: false,
+        text: { fontSize: size - 1 },
+        axis: { labelFontSize: size, labelColor: ink, gridColor: night ? "#4a4f57" : "#e2e2e2",
+          domainColor: quiet, tickColor: quiet },
+        legend: { labelFontSize: size - 1, labelColor: ink },
+      };
+      const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, config };
       const charts = await Promise.all([...this.box.querySelectorAll(".reglab-chart")].map(async (node, i) => {
-        const panel = view.panels[i], text = JSON.stringify(panel.spec), square = Math.min(node.clientWidth, large ? 600 : 380);
-        const spec = JSON.parse(night ? text.replace(/#[0-9A-F]{6}/g, (color) => this.grid.night[color] ?? color) : text);
-        const names = spec.data.map((data) => data.name).filter((name) => SETS.includes(name));
-        const { view: chart } = await vegaEmbed(node, spec, { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, config });
-        panel.kind === "points" ? chart.width(square).height(square) : chart.height(spec.height * (large ? 1.5 : 1));
+        const panel = view.panels[i], text = JSON.stringify(panel.spec);
+        const dark = (color) => this.grid.night[color] ?? color;
+        const spec = JSON.parse(night ? text.replace(/#[0-9A-F]{6}/g, dark) : text);
+        const square = Math.min(node.clientWidth, large ? 600 : 380);
+        const names = spec.data.filter((data) => !data.source && !data.values).map((data) => data.name);
+        const { view: chart } = await vegaEmbed(node, spec, options);
+        if (panel.aspect) chart.width(square).height(square / panel.aspect);
+        else chart.height(spec.height * (large ? 1.5 : 1));
         node.querySelector("svg").ariaHidden = "true"; // its place has the description
         return { chart, node, names, panel };
       }));
@@ -213,18 +202,25 @@
       return this.draw();
     }
     tabulate() {
-      const details = this.part("table"), cells = (tag, texts) => `<tr>${texts.map((text) => `<${tag}>${shown(text)}</${tag}>`).join("")}</tr>`;
-      if (details.open) details.lastElementChild.innerHTML = this.result.map(({ table }, i) => {
-        const panel = this.grid.views[this.state.picture].panels[i], curve = panel.axis ? [this.grid.axes[panel.axis].label] : [];
-        return table.length ? `<table><caption>${shown(panel.question)}</caption>${cells("th", ["line", ...curve, "mean", "low", "high"])}` +
-          table.map((row) => cells("td", [row.line, ...(panel.axis ? [row.x] : []), ...[row.mean, row.low, row.high].map(written)])).join("") + "</table>" : "";
+      const details = this.part("table"), panels = this.grid.views[this.state.picture].panels;
+      if (!details.open) return;
+      const cells = (tag, texts) => `<tr>${texts.map((text) => `<${tag}>${shown(text)}</${tag}>`).join("")}</tr>`;
+      details.lastElementChild.innerHTML = this.result.map(({ table }, i) => {
+        const { question, along } = panels[i];
+        if (!table.length) return "";
+        const head = cells("th", ["line", ...(along ? [along] : []), "mean", "low", "high"]);
+        const body = table.map((row) =>
+          cells("td", [row.line, ...(along ? [row.x] : []), ...[row.mean, row.low, row.high].map(written)]));
+        return `<table><caption>${shown(question)}</caption>${head}${body.join("")}</table>`;
       }).join("");
     }
     csv() {
-      const { grid, state } = this, quoted = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+      const { grid, state } = this, panels = grid.views[state.picture].panels;
+      const quoted = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
       const lines = [[...grid.knobs.map((knob) => knob.name), "panel", "line", "x", "seed", "value"]];
-      this.result.forEach(({ table }, i) => table.forEach((row) => row.seeds.forEach((value, seed) => lines.push([
-        ...grid.knobs.map((knob, k) => knob.values[state.at[k]]), grid.views[state.picture].panels[i].question, row.line, row.x ?? "", grid.seeds[seed], value ?? ""]))));
+      const knobs = grid.knobs.map((knob, k) => knob.values[state.at[k]]);
+      this.result.forEach(({ table }, i) => table.forEach((row) => row.seeds.forEach((value, seed) =>
+        lines.push([...knobs, panels[i].question, row.line, row.x ?? "", grid.seeds[seed], value ?? ""]))));
       return lines.map((line) => line.map(quoted).join(",")).join("\n") + "\n";
     }
     download() {
@@ -233,17 +229,20 @@
       setTimeout(() => URL.revokeObjectURL(href), 1000);
     }
     copy(button) {
-      const address = `${location.href.split("#")[0]}#${this.written() || `${this.key}:`}`, done = () => (button.textContent = "Copied");
-      navigator.clipboard ? navigator.clipboard.writeText(address).then(done, () => prompt("The link to this setting:", address)) : prompt("The link to this setting:", address);
+      const address = `${location.href.split("#")[0]}#${this.written() || `${this.key}:`}`;
+      const done = () => (button.textContent = "Copied"), ask = () => prompt("The link to this setting:", address);
+      navigator.clipboard ? navigator.clipboard.writeText(address).then(done, ask) : ask();
       setTimeout(() => (button.textContent = "Copy link"), 1500);
     }
     present() { // a modal dialog hides the rest of the page, from screen readers too, and closes with Escape
       const chosen = this.presented ?? [], wanted = Boolean(this.presented);
-      for (const control of [...this.sliders, ...this.controls]) control.closest("label").hidden = chosen.length > 0 && !chosen.includes(control.name);
+      for (const control of [...this.sliders, ...this.controls])
+        control.closest("label").hidden = chosen.length > 0 && !chosen.includes(control.name);
       this.box.querySelector("[data-does=presenting]").textContent = wanted ? "Leave" : "Present";
       if (wanted === Boolean(this.dialog)) return;
       if (wanted) {
-        this.dialog = Object.assign(document.createElement("dialog"), { className: "reglab-present", ariaLabel: this.grid.name });
+        this.dialog = document.createElement("dialog");
+        Object.assign(this.dialog, { className: "reglab-present", ariaLabel: this.grid.name });
         this.dialog.addEventListener("close", () => this.presented && this.set({ present: null }));
         this.figure.append(this.dialog);
         this.dialog.append(this.box);
@@ -255,20 +254,39 @@
       }
     }
     written() {
-      const { grid, state } = this, given = grid.knobs.map((knob, i) => [knob.name, state.at[i] === grid.start[i] ? null : knob.values[state.at[i]]]);
-      given.push(["picture", state.picture ? grid.views[state.picture].title : null], ["seeds", state.seeds >= 0 ? grid.seeds[state.seeds] : state.seeds === "all" ? "all" : null]);
-      given.push(["off", state.off.length ? state.off : null], ["pin", state.pin?.map((at, i) => grid.knobs[i].values[at])], ["present", state.present]);
+      const { grid, state } = this, value = (knob, at) => knob.values[at];
+      const given = grid.knobs.map((knob, i) =>
+        [knob.name, state.at[i] === grid.start[i] ? null : value(knob, state.at[i])]);
+      given.push(["picture", state.picture ? grid.views[state.picture].title : null]);
+      given.push(["seeds", state.seeds >= 0 ? grid.seeds[state.seeds] : state.seeds === "all" ? "all" : null]);
+      given.push(["off", state.off.length ? state.off : null]);
+      given.push(["pin", state.pin?.map((at, i) => value(grid.knobs[i], at))], ["present", state.present]);
       const kept = given.filter(([, value]) => value !== null && value !== undefined);
-      return kept.length ? `${this.key}:${kept.map(([name, value]) => `${name}=${[value].flat().map(encodeURIComponent).join()}`).join("&")}` : "";
+      const pairs = kept.map(([name, value]) => `${name}=${[value].flat().map(encodeURIComponent).join()}`);
+      return pairs.length ? `${this.key}:${pairs.join("&")}` : "";
     }
     read() {
-      const given = Object.fromEntries((fragments()[this.key] ?? "").split("&").filter(Boolean).map((pair) => [pair.split("=")[0], pair.split("=").slice(1).join("=").split(",").map(decodeURIComponent)]));
-      const { grid } = this, place = (knob, text) => (text ? knob.values.findIndex((value) => String(value) === text || +text === value) : -1);
-      const at = grid.knobs.map((knob, i) => (place(knob, given[knob.name]?.[0]) < 0 ? grid.start[i] : place(knob, given[knob.name][0])));
+      const { grid } = this, given = {};
+      for (const pair of (fragments()[this.key] ?? "").split("&").filter(Boolean)) {
+        const [name, ...rest] = pair.split("=");
+        given[name] = rest.join("=").split(",").map(decodeURIComponent);
+      }
+      const same = (value, text) => String(value) === text || +text === value;
+      const place = (knob, text) => (text ? knob.values.findIndex((value) => same(value, text)) : -1);
+      const at = grid.knobs.map((knob, i) => {
+        const found = place(knob, given[knob.name]?.[0]);
+        return found < 0 ? grid.start[i] : found;
+      });
       const pin = grid.knobs.map((knob, i) => place(knob, given.pin?.[i]));
       const seed = grid.seeds.findIndex((one) => String(one) === given.seeds?.[0]);
-      this.show({ at, picture: Math.max(0, grid.views.findIndex((view) => view.title === given.picture?.[0])), seeds: given.seeds?.[0] === "all" ? "all" : seed < 0 ? "mean" : seed,
-        off: given.off ?? [], pin: pin.includes(-1) ? null : pin, present: given.present?.filter(Boolean) ?? null });
+      this.show({
+        at,
+        picture: Math.max(0, grid.views.findIndex((view) => view.title === given.picture?.[0])),
+        seeds: given.seeds?.[0] === "all" ? "all" : seed < 0 ? "mean" : seed,
+        off: given.off ?? [],
+        pin: pin.includes(-1) ? null : pin,
+        present: given.present?.filter(Boolean) ?? null,
+      });
     }
   }
   const fragments = () => Object.fromEntries(location.hash.slice(1).split(";").filter((part) => part.includes(":"))
@@ -287,12 +305,15 @@
   }
   document.addEventListener("DOMContentLoaded", () => {
     replays.push(...[...document.querySelectorAll("figure[data-replay]")].map((figure) => new Replay(figure)));
-    const watch = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {
-      watch.unobserve(target);
-      replays.find((replay) => replay.figure === target).open();
-    }), { rootMargin: "800px" });
+    const watch = new IntersectionObserver((entries) => {
+      for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+        watch.unobserve(target);
+        replays.find((replay) => replay.figure === target).open();
+      }
+    }, { rootMargin: "800px" });
     replays.forEach((replay) => watch.observe(replay.figure));
-    new MutationObserver(() => replays.forEach((replay) => replay.box && replay.draw())).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    const again = new MutationObserver(() => replays.forEach((replay) => replay.box && replay.draw()));
+    again.observe(document.documentElement, { attributeFilter: ["data-theme"] });
     window.addEventListener("hashchange", follow);
     follow();
   });

@@ -63,12 +63,12 @@ def run(
         if out is not None:
             _writable(out, cls)
     from reglab import results
-    from reglab.pictures import views
+    from reglab.pictures import words
 
     with progress() as bar:
         task = bar.add_task(cls.__name__, total=1.0)
         data = chosen.run(seeds, progress=lambda fraction: bar.update(task, completed=fraction))
-    Console(highlight=False, markup=False).print(views.sentence(data, cls.headline, cls.arms))
+    Console(highlight=False, markup=False).print(words.sentence(data, cls.headline, cls.arms))
     print_table(_last_values(data, cls.headline))
     if out is not None:
         with explained(FailedError):
@@ -107,7 +107,8 @@ def _writable(path: Path, cls: type[Experiment]) -> None:
 def _last_values(data: xr.Dataset, headline: str) -> Table:
     """Return the last value of the headline for each arm, with its 95 % interval, as a table."""
     from reglab import statistics
-    from reglab.pictures import views
+    from reglab.pictures import words
+    from reglab.pictures.reached import reached
 
     values = data[headline]
     rest = [str(dim) for dim in values.dims if dim not in ("arm", "seed")]
@@ -116,10 +117,9 @@ def _last_values(data: xr.Dataset, headline: str) -> Table:
     for arm in data.arm.values if "arm" in values.dims else [""]:
         one = values.sel(arm=arm) if arm else values
         for dim in rest:
-            there = one.notnull().any([other for other in one.dims if other != dim])
-            last = there.values.nonzero()[0]
-            one = one.isel({dim: last[-1] if len(last) else -1})
+            positions = reached(one, dim)
+            one = one.isel({dim: positions[-1] if len(positions) else -1})
         mean, low, high = (float(end) for end in statistics.mean_interval(one.values))
-        interval = "one seed gives none" if data.sizes["seed"] == 1 else f"{views.number(low)} to {views.number(high)}"
-        table.add_row(arm or "all", views.number(mean), interval, str(data.sizes["seed"]))
+        interval = "one seed gives none" if data.sizes["seed"] == 1 else f"{words.number(low)} to {words.number(high)}"
+        table.add_row(arm or "all", words.number(mean), interval, str(data.sizes["seed"]))
     return table

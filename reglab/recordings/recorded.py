@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from reglab import catalogue, digests, files, results
 from reglab.experiment import Experiment
-from reglab.pictures.views import Curves, Dots, Points, Shares
+from reglab.pictures.panel import uses
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -224,53 +223,6 @@ def _held(source: Path, paper: str, name: str, stamp: tuple[int, ...]) -> dict[s
 # --------------------------------------------------------------------------------------------------------- thinning
 
 
-@dataclass
-class Use:
-    """What pictures and headline need of a variable: some arms; whole curves or the end only; one cloud of points.
-
-    `shown` when a picture shows it, `log` when on a logarithmic axis; `limits` are the ends of a cloud's axes.
-    """
-
-    arms: set[str]
-    shown: bool = False
-    whole: bool = False
-    log: bool = False
-    cloud: bool = True
-    limits: tuple[float, float] | None = None
-
-
-def uses(kind: type[Experiment]) -> dict[str, Use]:
-    """Return the variables that an experiment's views and headline show, and what they need of each."""
-    found: dict[str, Use] = {}
-
-    def add(
-        name: Any, arms: Any = (), *, whole: bool = True, log: bool = False, cloud: bool = False, shown: bool = True
-    ) -> None:
-        if isinstance(name, str) and name:
-            use = found.setdefault(name, Use(set()))
-            use.arms |= set(arms or kind.arms)
-            use.whole, use.log, use.cloud = use.whole or whole, use.log or log, use.cloud and cloud
-            use.shown = use.shown or shown
-
-    add(kind.headline, shown=False)
-    for panel in (panel for view in kind.views for panel in view.panels):
-        if isinstance(panel, Curves):
-            for name in (*panel.variables, panel.theory):
-                add(name, panel.arms, log=panel.log)
-        elif isinstance(panel, Shares):
-            for name in panel.variables:
-                add(name, [panel.arm])
-        elif isinstance(panel, Dots):
-            add(panel.variable, panel.arms, whole=False)
-        elif isinstance(panel, Points):
-            for name in (panel.variable, panel.origin, panel.groups, panel.crosses):
-                add(name, [panel.arm] if panel.arm else [], cloud=True)
-            found[panel.variable].limits = panel.limits
-        for line in getattr(panel, "lines", ()):
-            add(line.at, [line.arm] if line.arm else [])
-    return found
-
-
 def thin(data: xr.Dataset, kind: type[Experiment]) -> xr.Dataset:
     """Leave away from the results of a run what no picture shows.
 
@@ -285,7 +237,7 @@ def thin(data: xr.Dataset, kind: type[Experiment]) -> xr.Dataset:
         if data[dim].dtype == object:
             continue
         having = {name for name in wanted if dim in data[name].dims}
-        frames = {name for name in having & clouds if dim not in data[name].dims[-2:]}
+        frames = {name for name in having & clouds if dim not in wanted[name].items}
         if having <= clouds - frames:  # the points of a cloud
             size = data.sizes[dim]
             data = data.isel({dim: np.linspace(0, size - 1, min(POINTS, size)).round().astype(int)})

@@ -17,7 +17,7 @@ from typing import Any
 
 from reglab import catalogue, claims, files
 from reglab.notebook import MARKS
-from reglab.pictures import views
+from reglab.pictures import words
 from reglab.site import modules, replay
 
 BOOK = catalogue.ROOT / "book"
@@ -96,7 +96,7 @@ def _row(claim: Mapping[str, Any]) -> str:
     interval = ""
     if spread and claim["low"] is not None:
         interval = f"<br>{spread} {_number(claim['low'])} to {_number(claim['high'])}"
-    count = f"{claim['experiment']}, {views.seeds(claim['seeds'])}"
+    count = f"{claim['experiment']}, {words.seeds(claim['seeds'])}"
     how = [_plain(count), *(_linked(claim, label, knobs) for label, knobs in claim["settings"].items())]
     cells = [
         _plain(claim["reported"]),
@@ -118,7 +118,7 @@ def _linked(claim: Mapping[str, Any], label: str, knobs: Mapping[str, Any]) -> s
 
 
 def _number(value: float | None) -> str:
-    return "not known" if value is None else views.number(value)
+    return "not known" if value is None else words.number(value)
 
 
 def _setting(value: Any) -> str:

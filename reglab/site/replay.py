@@ -6,22 +6,26 @@ as whole numbers, seed by seed; mean and interval are computed in the page as `s
 
 from __future__ import annotations
 
+import dataclasses
 import html
+import importlib.resources
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reglab.experiment import Experiment
-from reglab.pictures import views
-from reglab.pictures.views import Dots, Panel, Points, Shares, Source, View
+from reglab.pictures import View, words
+from reglab.pictures.panel import Use, uses
+from reglab.pictures.reached import latest
+from reglab.pictures.style import NIGHT, SWATCHES, styles
+from reglab.pictures.vega import Scene, look
 from reglab.recordings import recorded
 from reglab.statistics import quantile
 
 if TYPE_CHECKING:
-    import altair as alt
     import xarray as xr
 
 STEPS = 1000
@@ -30,18 +34,16 @@ STEPS = 1000
 NUMBERS = 100_000
 """About so many numbers of curves travel with an experiment; where there are more, curves get fewer positions."""
 
-NIGHT = {"#595959": "#b4b4b4", "#0072B2": "#4aa8e0", "#E69F00": "#f0b32e", "#009E73": "#2fc79b", "#CC79A7": "#dd9cc0",
-         "#D55E00": "#f08a45", "#56B4E9": "#8ccdf2", "#BBBBBB": "#6a6a6a", "#000000": "#f0f0f0"}  # fmt: skip
-"""The colours of the house on a dark page."""
+EMPTY: dict[str, Any] = {"lines": [], "rules": []}
+"""What a panel for the page has at least: `question`, and
 
-SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross",
-          "X": "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z"}  # fmt: skip
-"""matplotlib's markers by the names that Vega knows, or as a path."""
-
-SWATCHES = {"circle": "M3.5,0A3.5,3.5,0,1,1,-3.5,0A3.5,3.5,0,1,1,3.5,0Z", "square": "M-3,-3H3V3H-3Z",
-            "triangle-up": "M0,-4L4,3H-4Z", "triangle-down": "M0,4L4,-3H-4Z", "diamond": "M0,-4.5L4.5,0L0,4.5L-4.5,0Z",
-            "cross": "M-1.5,-4H1.5V-1.5H4V1.5H1.5V4H-1.5V1.5H-4V-1.5H-1.5Z"}  # fmt: skip
-"""The same markers as paths, for the legend beside the charts."""
+- `kind` (its script), `spec` (the chart, in Vega) and what that script reads,
+- `lines`: what it shows, each with `label`, `variable`, `at` (positions along axes) and look; the arms in them can be
+  switched off,
+- `rules`: straight lines across ("y") or upright ("x"), at a number or at the mean of a variable,
+- `x`, `y`: names of the axes; `along`: the name of `x` in the table; `expected`: what a dashed line is,
+- `swatch`: "mark" where the lines of the legend have no line; `aspect`: width by height, where that matters.
+"""
 
 
 def key(kind: type[Experiment]) -> str:
@@ -76,16 +78,25 @@ def script(kind: type[Experiment]) -> str:
     """
     grid = recorded.read(kind)
     found = None if grid is None else payload(kind, grid)
+    return written(key(kind), found)
+
+
+def written(name: str, found: Mapping[str, Any] | None) -> str:
+    """Return the script that gives the page what `payload` found for the experiment of a short name."""
     content = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
-    return f"window.reglabGrids=window.reglabGrids||{{}};window.reglabGrids[{json.dumps(key(kind))}]={content};\n"
+    return f"window.reglabGrids=window.reglabGrids||{{}};window.reglabGrids[{json.dumps(name)}]={content};\n"
 
 
 def bundle() -> str:
-    """Return the one script of the whole site that draws charts: Vega, as the installed library brings it."""
+    """Return the script that draws the charts of the site: Vega, as the library brings it, and the kinds of panels."""
     import vl_convert
 
     # in a function of its own, since its short names would meet those of other scripts
-    return "(() => {" + vl_convert.javascript_bundle(snippet="window.vegaEmbed = vegaEmbed;") + "})();\n"
+    vega = "(() => {" + vl_convert.javascript_bundle(snippet="window.vegaEmbed = vegaEmbed;") + "})();\n"
+    folder = importlib.resources.files("reglab.pictures")
+    kinds = sorted((file for file in folder.iterdir() if file.name.endswith(".js")), key=lambda file: file.name)
+    scripts = "".join(file.read_text(encoding="utf-8") for file in kinds)
+    return f'{vega}(() => {{\n"use strict";\nconst kinds = window.reglabKinds = {{}};\n{scripts}}})();\n'
 
 
 def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
@@ -93,10 +104,11 @@ def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
     defaults, declared = kind().settings(), kind.knobs()
     point = {name: values[list(values).index(defaults[name])] for name, values in kind.grid.items()}
     first, count = grid.sel(point), grid.sizes["seed"]
-    used = recorded.uses(kind)
+    used = uses(kind)
     shown = {name: _shown(grid[name], use, kind) for name, use in sorted(used.items()) if use.shown}
     shown = _lighter(shown, used, kind)
     axes = {name: values[name] for values in shown.values() for name in values.dims}
+    scene = Scene(grid, first, {str(name): axis for name, axis in {**first.coords, **axes}.items()}, kind.arms)
     axes = {name: axis for name, axis in axes.items() if name not in ("arm", "seed", *kind.grid)}
     return {
         "name": kind.__name__,
@@ -116,7 +128,7 @@ def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
         "sentences": _sentences(kind, grid),
         "night": NIGHT,
         "html": _controls(kind, grid),
-        "views": [_view(view, kind, grid, first) for view in kind.views],
+        "views": [_view(view, kind, scene) for view in kind.views],
     }
 
 
@@ -124,21 +136,16 @@ def _plain(values: np.ndarray) -> list[Any]:
     return [value if isinstance(value, str) else float(f"{value:.6g}") for value in values.tolist()]
 
 
-def _style(style: views.Style) -> dict[str, Any]:
-    dash = [] if style.line == "-" else [2 * part for part in style.line[1]]
-    return {"color": style.color, "dash": dash, "shape": SHAPES[style.marker]}
-
-
-def _shown(values: xr.DataArray, use: recorded.Use, kind: type[Experiment]) -> xr.DataArray:
+def _shown(values: xr.DataArray, use: Use, kind: type[Experiment]) -> xr.DataArray:
     """Leave away all but the last position that has results where no picture shows how it came there."""
-    known = {"arm", "seed", *kind.grid, *(values.dims[-2:] if use.cloud else ())}
+    known = {"arm", "seed", *kind.grid, *use.items}
     kept = [str(dim) for dim in values.dims if dim in known]
     further = [dim for dim in values.dims if dim not in known and values[dim].dtype != object]
-    return values if (use.whole and not use.cloud) or len(further) != 1 else views.latest(values, *kept)[0]
+    return values if (use.whole and not use.cloud) or len(further) != 1 else latest(values, *kept)[0]
 
 
 def _lighter(
-    shown: Mapping[str, xr.DataArray], used: Mapping[str, recorded.Use], kind: type[Experiment]
+    shown: Mapping[str, xr.DataArray], used: Mapping[str, Use], kind: type[Experiment]
 ) -> dict[str, xr.DataArray]:
     """Leave away positions along the curves until the numbers are few enough for a page; eight stay at least."""
     fixed = {"arm", "seed", *kind.grid, *(dim for name, one in shown.items() if used[name].cloud for dim in one.dims)}
@@ -154,7 +161,7 @@ def _lighter(
     return lighter
 
 
-def _encode(values: xr.DataArray, use: recorded.Use) -> dict[str, Any]:
+def _encode(values: xr.DataArray, use: Use) -> dict[str, Any]:
     """Return a variable as whole steps (`recorded.code`), as differences along its last axis (null: no number)."""
     array = values.values.astype(float)
     log = use.log and bool(np.nanmin(array, initial=np.inf) > 0)
@@ -179,7 +186,7 @@ def _sentences(kind: type[Experiment], grid: xr.Dataset) -> list[list[str]]:
     for values in itertools.product(*kind.grid.values()):
         data = grid.sel(dict(zip(kind.grid, values, strict=True)))
         single = [data.isel(seed=[i]) for i in range(data.sizes["seed"])]
-        found.append([views.sentence(one, kind.headline, kind.arms) for one in (data, *single)])
+        found.append([words.sentence(one, kind.headline, kind.arms) for one in (data, *single)])
     return found
 
 
@@ -188,7 +195,7 @@ def _sentences(kind: type[Experiment], grid: xr.Dataset) -> list[list[str]]:
 
 def typeset(text: str) -> str:
     """Return a text as HTML, with subscripts in the place of underscores: λ_H, Tr Σ_W."""
-    return views.SUBSCRIPT.sub(r"\1<sub>\2</sub>", html.escape(text))
+    return words.SUBSCRIPT.sub(r"\1<sub>\2</sub>", html.escape(text))
 
 
 def _swatch(look: Mapping[str, Any], line: bool = True) -> str:
@@ -210,7 +217,7 @@ def _controls(kind: type[Experiment], grid: xr.Dataset) -> str:
     def option(value: object, text: str) -> str:
         return f'<option value="{value}">{html.escape(text)}</option>'
 
-    declared, look, count = kind.knobs(), views.styles(kind.arms), grid.sizes["seed"]
+    declared, looks, count = kind.knobs(), styles(kind.arms), grid.sizes["seed"]
     sliders = "".join(
         f'<label class="reglab-control" title="{html.escape(declared[name].help)}">'
         f"{typeset(declared[name].label(name))}"
@@ -222,7 +229,7 @@ def _controls(kind: type[Experiment], grid: xr.Dataset) -> str:
     seeds = option("mean", f"mean of {count}, 95 % interval") + option("all", f"all {count}, as thin lines")
     seeds += "".join(option(i, f"only run {seed}") for i, seed in enumerate(grid.seed.values))
     arms = "".join(
-        f'<label><input type="checkbox" name="{html.escape(arm)}" checked>{_swatch(_style(look[arm]))}'
+        f'<label><input type="checkbox" name="{html.escape(arm)}" checked>{_swatch(look(looks[arm]))}'
         f"{typeset(arm)}</label>"
         for arm in kind.arms
     )
@@ -246,11 +253,11 @@ def _controls(kind: type[Experiment], grid: xr.Dataset) -> str:
 
 def _frame(panel: Mapping[str, Any], kind: type[Experiment]) -> str:
     """Return the HTML around one chart: question, names of the axes and, where the arms do not say it, a legend."""
-    lines, shares = panel["lines"], panel["kind"] == "shares"
+    lines = panel["lines"]
     named = [list(kind.arms)[line["at"]["arm"]] if "arm" in line["at"] else "" for line in lines]
     keys = []
-    if panel["kind"] in ("curves", "shares") and [line["label"] for line in lines] != named and len(lines) > 1:
-        keys = [_swatch(line, line=not shares) + typeset(line["label"]) for line in lines]
+    if [line["label"] for line in lines] != named and len(lines) > 1:
+        keys = [_swatch(line, line=panel.get("swatch") != "mark") + typeset(line["label"]) for line in lines]
     if panel.get("expected"):
         plain = {"color": "#000000", "dash": [6, 4], "shape": "M0,0"}
         keys.append(_swatch(plain) + typeset(panel["expected"]))
@@ -266,267 +273,10 @@ def _frame(panel: Mapping[str, Any], kind: type[Experiment]) -> str:
 # ------------------------------------------------------------------------------------------------ views become charts
 
 
-def _view(view: View, kind: type[Experiment], grid: xr.Dataset, first: xr.Dataset) -> dict[str, Any]:
+def _view(view: View, kind: type[Experiment], scene: Scene) -> dict[str, Any]:
     columns = min(view.columns, len(view.panels))
-    panels = [_panel(panel, kind, grid, first, view.height) for panel in view.panels]
+    scene = dataclasses.replace(scene, height=view.height)
+    panels = [{**EMPTY, "question": panel.question, **panel.chart(scene)} for panel in view.panels]
     frames = "".join(_frame(panel, kind) for panel in panels)
     box = f'<div class="reglab-grid" style="--columns:{columns}">{frames}</div>'
     return {"title": view.title, "html": box, "panels": panels}
-
-
-def _panel(panel: Panel, kind: type[Experiment], grid: xr.Dataset, first: xr.Dataset, height: float) -> dict[str, Any]:
-    """Return a panel: its question, where its numbers come from, and its chart as a Vega specification."""
-    if isinstance(panel, Points):
-        return _points(panel, kind, grid, first)
-    sources = views.sources(first, panel, kind.arms)
-    if isinstance(panel, Shares):
-        layers = [{"color": color, "dash": [], "shape": "square"} for color, _ in views.LAYERS]
-        looks = [layers[i % len(layers)] for i in range(len(sources))]
-    else:
-        looks = [_style(one.style) for one in sources]
-    lines = [
-        {"label": one.label, "variable": one.variable, "at": _positions(first, one.at), **look}
-        for one, look in zip(sources, looks, strict=True)
-    ]
-    attributes = grid[lines[0]["variable"]].attrs
-    found: dict[str, Any] = {"question": panel.question, "lines": lines, "rules": [], "theory": []}
-    if isinstance(panel, Dots):
-        domain = _domain(grid, sources, False, [float(line.at) for line in panel.lines])
-        rules = [{"axis": "x", "at": float(line.at), "label": line.label} for line in panel.lines]
-        spec = _specification(_dots(lines, domain), height)
-        return {**found, "kind": "dots", "x": views.named(attributes), "rules": rules, "spec": spec}
-    axis = views.axis_of(first, panel)
-    found |= {"kind": "curves", "axis": axis, "x": views.named(first[axis].attrs)}
-    x = _x_scale(first[axis])
-    if isinstance(panel, Shares):
-        return {**found, "kind": "shares", "y": "share", "spec": _specification(_shares(lines, x), height)}
-    given = [line.at for line in panel.lines if line.axis == "y" and not isinstance(line.at, str)]
-    domain = _domain(grid, sources, panel.log, given)
-    found["y"] = panel.y or views.named(attributes)
-    for line in panel.lines:
-        at = {"variable": line.at, "at": _positions(first, {"arm": line.arm} if line.arm else {})}
-        place = at if isinstance(line.at, str) else {"at": line.at}
-        found["rules"].append({"axis": line.axis, "label": line.label.strip(), **place})
-    if panel.theory:
-        found["expected"] = str(first[panel.theory].attrs["long_name"])
-        dims = first[panel.theory].dims
-        found["theory"] = [
-            {"variable": panel.theory, "at": _positions(first, {k: v for k, v in one.at.items() if k in dims})}
-            for one in (sources if "arm" in dims else sources[:1])
-        ]
-    return {**found, "spec": _specification(_curves(lines, x, domain, panel.log), height)}
-
-
-def _positions(data: xr.Dataset, at: Mapping[str, Any]) -> dict[str, int]:
-    """Return the numbers of named positions along their axes."""
-    return {name: data[name].values.tolist().index(value) for name, value in at.items()}
-
-
-def _domain(grid: xr.Dataset, sources: Sequence[Source], log: bool, given: Sequence[float] = ()) -> list[float]:
-    """Return the ends of an axis that stays still over the whole grid, so that settings can be compared.
-
-    Declared ends stay; single seeds beyond all but a hundredth of the values may leave the chart, means may not.
-    """
-    arrays = [grid[one.variable].sel(one.at) for one in sources]
-    means = np.concatenate([array.mean("seed").values.ravel() for array in arrays])
-    single = np.concatenate([array.values.ravel() for array in arrays])
-    single = single[np.isfinite(single) & ((single > 0) | (not log))]
-    values = np.concatenate([means[np.isfinite(means)], np.quantile(single, [0.005, 0.995]), given])
-    if log:
-        low, high = np.log10(values[values > 0].min()), np.log10(values.max())
-        margin = 0.04 * (high - low) or 0.1
-        return [float(10 ** (low - margin)), float(10 ** (high + margin))]
-    attributes = [array.attrs for array in arrays]
-    low, high = float(values.min()), float(values.max())
-    margin = 0.05 * (high - low) or 0.1
-    return [
-        min(one["low"] for one in attributes) if all("low" in one for one in attributes) else low - margin,
-        max(one["high"] for one in attributes) if all("high" in one for one in attributes) else high + margin,
-    ]
-
-
-def _x_scale(coordinate: xr.DataArray) -> alt.Scale:
-    import altair as alt
-
-    x = coordinate.values.astype(float)
-    ends = [float(x.min()), float(x.max())]
-    if not coordinate.attrs.get("log"):
-        return alt.Scale(domain=ends, nice=False, zero=False)
-    if ends[0] <= 0:
-        return alt.Scale(type="symlog", constant=float(x[x > 0].min()), domain=ends, nice=False)
-    return alt.Scale(type="log", domain=ends, nice=False)
-
-
-def _specification(chart: Any, height: float) -> dict[str, Any]:
-    """Return a chart, as wide as its place on the page, as a Vega specification: the page need not know Vega-Lite."""
-    import vl_convert
-
-    content = chart.properties(width="container", height=round(height * 78)).to_dict()
-    content |= {"autosize": {"type": "fit", "contains": "padding"}, "background": None}
-    content.pop("config", None)
-    drawn = vl_convert.vegalite_to_vega(content, vl_version="6.1")
-    return {name: value for name, value in drawn.items() if name not in ("$schema", "usermeta", "config")}
-
-
-def _looks(lines: Sequence[Mapping[str, Any]]) -> tuple[Any, Any, Any]:
-    """Return how lines look, as colour, dashes and marker by label; the controls beside the chart are the legend."""
-    import altair as alt
-
-    labels = [line["label"] for line in lines]
-    color = alt.Color("line:N", legend=None, scale=alt.Scale(domain=labels, range=[line["color"] for line in lines]))
-    dashes = [line["dash"] or [1, 0] for line in lines]
-    dash = alt.StrokeDash("line:N", legend=None, scale=alt.Scale(domain=labels, range=dashes))
-    shapes = [line["shape"] for line in lines]
-    return color, dash, alt.Shape("line:N", legend=None, scale=alt.Scale(domain=labels, range=shapes))
-
-
-def _curves(lines: Sequence[Mapping[str, Any]], scale: alt.Scale, domain: list[float], log: bool) -> Any:
-    import altair as alt
-
-    color, dash, shape = _looks(lines)
-    x = alt.X("x:Q", title=None, scale=scale, axis=_number_axis(scale))
-    heights = alt.Scale(type="log" if log else "linear", domain=domain, nice=False, zero=False)
-    axis = _number_axis(heights)
-
-    def y(field: str) -> alt.Y:
-        return alt.Y(f"{field}:Q", title=None, scale=heights, axis=axis)
-
-    def rows(name: str) -> alt.Chart:
-        return alt.Chart(alt.NamedData(name))
-
-    one = alt.Detail("line:N")
-    dotted: Any = {"strokeWidth": 2, "strokeDash": [1, 4], "strokeCap": "round", "clip": True}
-    dashed: Any = {"color": "#000000", "strokeWidth": 1.4, "strokeDash": [6, 4], "clip": True}
-    return alt.layer(
-        rows("bands").mark_area(opacity=0.2, clip=True).encode(x, y("low"), alt.Y2("high:Q"), color, one),
-        rows("threads").mark_line(strokeWidth=0.8, opacity=0.5, clip=True).encode(x, y("y"), color, detail="seed:N"),
-        rows("pinned").mark_line(**dotted).encode(x, y("y"), color),
-        rows("lines").mark_line(strokeWidth=2.4, clip=True).encode(x, y("y"), color, dash),
-        rows("marks").mark_point(filled=True, opacity=1, size=45, clip=True).encode(x, y("y"), color, shape),
-        rows("theory").mark_line(**dashed).encode(x, y("y"), one),
-        *_rules(x, y("y")),
-    )
-
-
-def _rules(x: Any, y: Any) -> list[Any]:
-    """Return straight reference lines with their names, across and upright."""
-    import altair as alt
-
-    across, upright = alt.Chart(alt.NamedData("across")), alt.Chart(alt.NamedData("upright"))
-    quiet: Any = {"color": "#000000", "strokeDash": [2, 3], "clip": True}
-    return [
-        across.mark_rule(**quiet).encode(y=y),
-        across.mark_text(align="left", baseline="bottom", dx=4, dy=-2, fontSize=11, color="#000000")
-        .encode(y=y, x=alt.value(0), text="label:N"),
-        upright.mark_rule(**quiet).encode(x=x),
-        upright.mark_text(align="left", baseline="bottom", dx=4, dy=-4, fontSize=11, color="#000000")
-        .encode(x=x, y=alt.value(alt.expr("height")), text="label:N"),
-    ]  # fmt: skip
-
-
-def _shares(lines: Sequence[Mapping[str, Any]], scale: alt.Scale) -> Any:
-    import altair as alt
-
-    color = _looks(lines)[0]
-    x = alt.X("x:Q", title=None, scale=scale, axis=_number_axis(scale))
-    whole = alt.Scale(domain=[0, 1], nice=False)
-    y = alt.Y("low:Q", title=None, scale=whole, axis=_number_axis(whole))
-    text = alt.Chart(alt.NamedData("labels"))
-    return alt.layer(
-        alt.Chart(alt.NamedData("bands")).mark_area(clip=True, stroke="white").encode(x, y, alt.Y2("high:Q"), color),
-        alt.Chart(alt.NamedData("pinned"))
-        .mark_line(color="#000000", strokeDash=[1, 4], strokeWidth=2, clip=True)
-        .encode(x, alt.Y("y:Q"), alt.Detail("line:N")),
-        text.mark_text(align="right", dx=-6, fontSize=12, fontWeight="bold", stroke="white", strokeWidth=3, opacity=0.9)
-        .encode(alt.Y("y:Q"), x=alt.value(alt.expr("width")), text="line:N"),
-        text.mark_text(align="right", dx=-6, fontSize=12, fontWeight="bold", color="black")
-        .encode(alt.Y("y:Q"), x=alt.value(alt.expr("width")), text="line:N"),
-    )  # fmt: skip
-
-
-def _dots(lines: Sequence[Mapping[str, Any]], domain: list[float]) -> Any:
-    import altair as alt
-
-    color, _, shape = _looks(lines)
-    scale = alt.Scale(domain=domain, nice=False, zero=False)
-    x = alt.X("x:Q", title=None, scale=scale, axis=_number_axis(scale, 4))
-    labels = [line["label"] for line in lines]
-    names = alt.Axis(labelLimit=150, ticks=False, grid=False)
-    y = alt.Y("line:N", title=None, scale=alt.Scale(domain=labels), axis=names)
-    means = alt.Chart(alt.NamedData("lines"))
-    return alt.layer(
-        alt.Chart(alt.NamedData("threads"))
-        .mark_point(filled=True, opacity=0.5, size=22, clip=True)
-        .encode(x, y, color, shape, yOffset=alt.YOffset("place:Q", scale=alt.Scale(domain=[-1.6, 1.6]))),
-        alt.Chart(alt.NamedData("bands")).mark_rule(color="#000000", strokeWidth=1.6, clip=True)
-        .encode(alt.X("low:Q", scale=scale, title=None), y, alt.X2("high:Q")),
-        alt.Chart(alt.NamedData("pinned"))
-        .mark_tick(color="#000000", thickness=2.5, size=20, clip=True).encode(x, y),
-        means.mark_point(filled=True, opacity=1, size=90, stroke="#000000", strokeWidth=0.8, clip=True)
-        .encode(x, y, color, shape),
-        means.mark_text(dy=-11, fontSize=11, color="#000000").encode(x, y, text="text:N"),
-        alt.Chart(alt.NamedData("upright")).mark_rule(color="#000000", strokeDash=[2, 3]).encode(x=x),
-    )  # fmt: skip
-
-
-def _number_axis(scale: alt.Scale, ticks: int = 5) -> alt.Axis:
-    """Return an axis with plain numbers; a logarithmic one has marks at powers of ten, or at 1, 2 and 5 of each."""
-    import altair as alt
-
-    text = "datum.value && abs(datum.value) < 0.001 ? format(datum.value, '.0e') : format(datum.value, '.4~r')"
-    plain: dict[str, Any] = {"labelExpr": text, "tickCount": ticks, "labelFlush": False}
-    if scale.type in (alt.Undefined, "linear"):
-        return alt.Axis(**plain)
-    low, high = scale.domain
-    small = scale.constant if scale.type == "symlog" else low
-    decades = range(int(np.floor(np.log10(small))), int(np.ceil(np.log10(high))) + 1)
-    factors = (1,) if np.log10(high / small) > 2.5 else (1, 2, 5)
-    marks = [float(f"{factor * 10.0**decade:.6g}") for decade in decades for factor in factors]
-    marks = [0.0, *marks] if scale.type == "symlog" else marks
-    return alt.Axis(**plain, labelOverlap="greedy", values=[mark for mark in marks if low <= mark <= high])
-
-
-def _points(panel: Points, kind: type[Experiment], grid: xr.Dataset, first: xr.Dataset) -> dict[str, Any]:
-    import altair as alt
-
-    def place(variable: str) -> dict[str, Any] | None:
-        if not variable:
-            return None
-        at = {"arm": panel.arm} if "arm" in first[variable].dims else {}
-        return {"variable": variable, "at": _positions(first, at)}
-
-    looks = [_style(look) for look in (views.METHOD, *views.FURTHER, views.BASELINE)]
-    if not panel.groups:
-        looks = [{**_style(views.styles(kind.arms).get(panel.arm, views.METHOD)), "shape": "circle"}]
-    lines = [{"label": str(i), **look} for i, look in enumerate(looks)]
-    color, _, shape = _looks(lines)
-    if panel.limits is not None:
-        ends = list(panel.limits)
-    else:
-        values = np.concatenate([grid[name].values.ravel() for name in (panel.variable, panel.origin) if name])
-        ends = [float(end) for end in np.nanquantile(values, [0.001, 0.999])]
-    scale = alt.Scale(domain=ends, nice=False, zero=False)
-    axis = _number_axis(scale, 4)
-    x, y = alt.X("x:Q", title=None, scale=scale, axis=axis), alt.Y("y:Q", title=None, scale=scale, axis=axis)
-    chart = alt.layer(
-        alt.Chart(alt.NamedData("trails")).mark_rule(color="#808080", opacity=0.6, clip=True)
-        .encode(x, y, alt.X2("x2:Q"), alt.Y2("y2:Q")),
-        alt.Chart(alt.NamedData("pinned")).mark_point(color="#808080", size=16, clip=True).encode(x, y),
-        alt.Chart(alt.NamedData("lines"))
-        .mark_point(filled=True, opacity=0.8, size=40 if panel.groups else 18, clip=True).encode(x, y, color, shape),
-        alt.Chart(alt.NamedData("crosses"))
-        .mark_point(shape="M-1,-1L1,1M-1,1L1,-1", stroke="#000000", strokeWidth=2, size=50, opacity=1, clip=True)
-        .encode(x, y),
-    )  # fmt: skip
-    return {
-        "question": panel.question,
-        "kind": "points",
-        "lines": [],
-        "rules": [],
-        "theory": [],
-        "points": place(panel.variable),
-        "origin": place(panel.origin),
-        "groups": place(panel.groups),
-        "crosses": place(panel.crosses),
-        "spec": _specification(chart, 3.0),
-    }

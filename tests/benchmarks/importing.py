@@ -16,7 +16,7 @@ CODES = {
     "torch": "import torch",
     "torch, reglab": "import torch, reglab",
     "torch, reglab and its core": (
-        "import torch, reglab.experiment, reglab.models.replicas, reglab.claims, reglab.pictures.views"
+        "import torch, reglab.experiment, reglab.models.replicas, reglab.claims, reglab.pictures"
     ),
     "torch, a paper": "import torch, reglab.papers.labels.early_learning.experiments",
 }

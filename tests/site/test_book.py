@@ -14,7 +14,7 @@ from page_weight import weight
 
 from reglab import catalogue, claims
 from reglab.notebook import MARKS
-from reglab.pictures import views
+from reglab.pictures.words import number as number_text
 from reglab.site import book, execute
 from reglab.site.pages import BOOK
 
@@ -165,11 +165,11 @@ def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None
         reported, claim, effect, verdict, how = (words(cell.get_text(" ")) for cell in cells)
         assert reported == words(record["reported"])
         assert claim == words(record["claim"]) + (" essential" if record["essential"] else "")
-        number = "not known" if record["effect"] is None else views.number(record["effect"])
+        number = "not known" if record["effect"] is None else number_text(record["effect"])
         assert effect.split()[: len(number.split())] == number.split()
         assert effect.endswith("must be " + record["bound"].replace("-", "−"))
         if record["rule"] != "exact" and record["low"] is not None:
-            assert f"{views.number(record['low'])} to {views.number(record['high'])}" in effect
+            assert f"{number_text(record['low'])} to {number_text(record['high'])}" in effect
         assert verdict == words(f"{MARKS[record['verdict']]} {record['why']}")
         assert record["experiment"] in how and f"{record['seeds']} seed" in how
 

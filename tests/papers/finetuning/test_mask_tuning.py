@@ -17,7 +17,7 @@ from reglab import data
 from reglab.exercise import WrongAnswerError
 from reglab.models import pretrained, tiny_clip
 from reglab.papers.finetuning.mask_tuning import exercises, experiments, method, pictures
-from reglab.pictures import drawing
+from reglab.pictures import page
 from reglab.seeds import generator
 
 SMALL = experiments.Masks.make(experiments.Masks.smoke)
@@ -342,7 +342,7 @@ def test_the_pictures_say_what_they_show() -> None:
         (pictures.draw_phase, ("in conflict", "dropped")),
         (pictures.draw_masks, ("at step 8", "image.1.o")),
     ):
-        drawn = drawing.picture(plot, results)
+        drawn = page.picture(plot, results)
         assert all(words in drawn.alt for words in said)
 
 

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from reglab import metrics
 from reglab.exercise import WrongAnswerError
 from reglab.papers.generation.mode_collapse import claims, exercises, experiments, method, pictures
-from reglab.pictures import drawing
+from reglab.pictures import page
+from reglab.pictures.chart import Chart
 from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
@@ -426,12 +427,12 @@ def test_known_distributions_have_the_entropy_that_is_said(name: str) -> None:
 @pytest.mark.parametrize(("settings_", "places"), [({"target": "grid"}, 25), ({"target": "one"}, 1), ({"modes": 3}, 3)])
 def test_pictures_know_how_many_modes_there_are(settings_: dict[str, int | str], places: int) -> None:
     results = experiments.ModeCollapse(steps=25, **settings_).run(2)  # type: ignore[arg-type]
-    film = drawing.picture(pictures.draw_film, results)
+    film = page.picture(pictures.draw_film, results)
     assert f"crosses are the {places} true centers" in film.alt
     for arm in ("GAN", "MEE, balanced"):
         covered = results.covered.sel(arm=arm).isel(step=-1, seed=0)
         assert f"{arm} covers {float(covered):g}" in film.alt
-    said = drawing.Chart(results, experiments.ModeCollapse.views[0], experiments.ModeCollapse.arms).describe()
+    said = Chart(results, experiments.ModeCollapse.views[0], experiments.ModeCollapse.arms).describe()
     assert f"of {places} crosses" in said
 
 

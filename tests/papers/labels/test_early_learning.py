@@ -18,7 +18,8 @@ from reglab import data
 from reglab.exercise import WrongAnswerError
 from reglab.models import replicas
 from reglab.papers.labels.early_learning import exercises, experiments, method, pictures
-from reglab.pictures import drawing, views
+from reglab.pictures import page, words
+from reglab.pictures.chart import Chart
 from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
@@ -232,12 +233,12 @@ def test_without_noise_nothing_is_wrong_and_every_picture_is_drawn() -> None:
         results = experiment.run(2)
         assert results.wrong_true.isnull().all() and results.clean_true.notnull().all()
         for view in experiment.views:
-            assert drawing.Chart(results, view, experiment.arms).png(dpi=40).startswith(b"\x89PNG")
-        assert "cross-entropy" in views.sentence(results, experiment.headline, experiment.arms)
+            assert Chart(results, view, experiment.arms).png(dpi=40).startswith(b"\x89PNG")
+        assert "cross-entropy" in words.sentence(results, experiment.headline, experiment.arms)
 
 
 def test_the_paths_of_the_digits_are_drawn() -> None:
-    drawn = drawing.picture(pictures.draw_paths, experiments.Memorization(epochs=1).run(1))
+    drawn = page.picture(pictures.draw_paths, experiments.Memorization(epochs=1).run(1))
     for text in ("cross-entropy, right label", "ELR, wrong label", "of 5 end at the true digit"):
         assert text in drawn.alt
 
@@ -378,7 +379,7 @@ def test_a_stopping_time_that_is_not_reached_is_not_a_number() -> None:
 
 def test_the_border_in_the_picture_is_the_border_of_the_results() -> None:
     results = experiments.LinearTheory(steps=50, ratio=0.3).run(2)
-    drawn = drawing.picture(pictures.draw_projection, results)
+    drawn = page.picture(pictures.draw_projection, results)
     truth, observed = (results.projection.sel(direction=name).isel(arm=0) for name in ("true sign", "observed sign"))
     wrong = int((truth != observed).sum())
     for arm in ("cross-entropy", "ELR"):

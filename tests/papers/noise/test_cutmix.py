@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from reglab import data
 from reglab.exercise import WrongAnswerError
 from reglab.papers.noise.cutmix import exercises, experiments, method, pictures
-from reglab.pictures import drawing
+from reglab.pictures import page
 from reglab.results import Tick
 from reglab.seeds import generator
 
@@ -502,13 +502,13 @@ def test_the_sample_pictures_are_made_as_their_labels_say() -> None:
             assert (sample.sel(arm=arm).values[:, inside] == 0).all()
     weights = given.sel(arm="CutMix").isel({"class": own}).values
     np.testing.assert_allclose(weights, 1 - (bottom - top) * (right - left) / 64)
-    alt = drawing.picture(pictures.draw_samples, results).alt
+    alt = page.picture(pictures.draw_samples, results).alt
     assert f"CutMix, picture 1: label {int(own[0])}: {weights[0]:.2f} and" in alt
 
 
 def test_the_maps_are_drawn_and_told() -> None:
     results = experiments.Localization(steps=25, threshold=0.25).run([0])
-    drawn = drawing.picture(pictures.draw_maps, results)
+    drawn = page.picture(pictures.draw_maps, results)
     assert "at threshold 0.25" in drawn.alt and drawn.wide.content.startswith(b"<?xml") and drawn.narrow != drawn.wide
     for arm in experiments.Localization.arms:
         overlaps = method.overlap(results.found_box.sel(arm=arm).values, results.true_box.values)

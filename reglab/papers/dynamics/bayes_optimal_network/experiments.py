@@ -14,7 +14,7 @@ from reglab import data
 from reglab.experiment import Experiment
 from reglab.knobs import Knob, knob
 from reglab.papers.dynamics.bayes_optimal_network import method
-from reglab.pictures.views import Curves, Line, View
+from reglab.pictures import Curves, Line, View
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds, generator
 

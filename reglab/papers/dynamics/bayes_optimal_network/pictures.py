@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reglab.papers.dynamics.bayes_optimal_network import experiments, method
-from reglab.pictures.views import BASELINE, METHOD, WIDE
+from reglab.pictures.style import BASELINE, METHOD, WIDE
 from reglab.results import settings_of
 
 if TYPE_CHECKING:

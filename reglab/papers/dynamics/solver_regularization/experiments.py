@@ -16,7 +16,7 @@ from reglab.experiment import Experiment
 from reglab.knobs import Knob, knob
 from reglab.models import replicas
 from reglab.papers.dynamics.solver_regularization import method
-from reglab.pictures.views import Curves, Dots, View
+from reglab.pictures import Curves, Dots, View
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds, generator
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reglab.papers.dynamics.solver_regularization.experiments import Digits
-from reglab.pictures.views import WIDE, styles
+from reglab.pictures.style import WIDE, styles
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -17,7 +17,7 @@ from reglab.experiment import Experiment
 from reglab.knobs import knob
 from reglab.models import replicas
 from reglab.papers.dynamics.stochastic_actor_critic import method
-from reglab.pictures.views import Curves, Dots, Line, View
+from reglab.pictures import Curves, Dots, Line, View
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds, generator
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from reglab.papers.dynamics.stochastic_actor_critic import experiments, method
 from reglab.papers.dynamics.stochastic_actor_critic.experiments import Actors, Pessimism, PointMass
-from reglab.pictures.views import WIDE, styles
+from reglab.pictures.style import WIDE, styles
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -17,7 +17,7 @@ from reglab.knobs import Knob, knob
 from reglab.models import pretrained, replicas, tiny_clip
 from reglab.models.transformer import Weights
 from reglab.papers.finetuning.mask_tuning import method
-from reglab.pictures.views import Curves, Dots, View
+from reglab.pictures import Curves, Dots, View
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds, generator
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from reglab.papers.finetuning.mask_tuning import method
-from reglab.pictures.views import FURTHER, METHOD, WIDE
+from reglab.pictures.style import METHOD, RIVAL, WIDE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,7 +32,7 @@ def draw_phase(figure: Figure, results: xr.Dataset) -> str:
     right.set_title("Where do real ones lie?")
     for chosen, color, marker, name in (
         (kept > 0, METHOD.color, "o", "kept"),
-        (kept == 0, FURTHER[3].color, "X", "dropped"),
+        (kept == 0, RIVAL.color, "X", "dropped"),
     ):
         right.plot(
             a[chosen] / scale, b[chosen] / scale, marker, color=color, ms=4, mec="none", alpha=0.6, ls="", label=name

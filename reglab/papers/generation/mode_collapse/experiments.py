@@ -17,7 +17,7 @@ from reglab.experiment import Experiment
 from reglab.knobs import Knob, knob
 from reglab.models import replicas
 from reglab.papers.generation.mode_collapse import method
-from reglab.pictures.views import Curves, Dots, Line, Points, View
+from reglab.pictures import Curves, Dots, Line, Points, View
 from reglab.results import Axis, Frame, Tick, Var
 from reglab.seeds import Seeds, generator
 

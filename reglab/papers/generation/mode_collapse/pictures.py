@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reglab.papers.generation.mode_collapse.experiments import ModeCollapse
-from reglab.pictures.views import WIDE, styles
+from reglab.pictures.style import WIDE, styles
 
 if TYPE_CHECKING:
     import xarray as xr

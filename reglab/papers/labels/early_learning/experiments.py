@@ -15,7 +15,7 @@ from reglab.experiment import Experiment
 from reglab.knobs import Knob, knob
 from reglab.models import replicas
 from reglab.papers.labels.early_learning import method
-from reglab.pictures.views import Curves, Line, Shares, View
+from reglab.pictures import Curves, Line, Shares, View
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds, generator
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reglab.papers.labels.early_learning.experiments import LinearTheory
-from reglab.pictures.views import FURTHER, METHOD, WIDE
+from reglab.pictures.style import METHOD, RIVAL, WIDE
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
 
-WRONG = FURTHER[3]
+WRONG = RIVAL
 """The look of wrongly labeled examples in the pictures of this page."""
 
 

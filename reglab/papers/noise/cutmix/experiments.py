@@ -17,7 +17,7 @@ from reglab.experiment import Experiment
 from reglab.knobs import Knob, knob
 from reglab.models import replicas
 from reglab.papers.noise.cutmix import method
-from reglab.pictures.views import Curves, Dots, View
+from reglab.pictures import Curves, Dots, View
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds, generator
 

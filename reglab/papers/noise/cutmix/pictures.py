@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reglab.papers.noise.cutmix import experiments, method
-from reglab.pictures.views import FURTHER, METHOD, WIDE, Style
+from reglab.pictures.style import FURTHER, METHOD, RIVAL, WIDE, Style
 from reglab.results import settings_of
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def draw_maps(figure: Figure, results: xr.Dataset) -> str:
         for axes, (name, values, colors, (low, high), found) in zip(grid[i], panels, strict=True):
             axes.imshow(values, cmap=colors, vmin=low, vmax=high)
             outline(axes, truth, FURTHER[1], "-")
-            outline(axes, found, FURTHER[3])
+            outline(axes, found, RIVAL)
             axes.set_xticks([])
             axes.set_yticks([])
             axes.grid(False)

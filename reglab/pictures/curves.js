@@ -1,0 +1,27 @@
+// Curves: means along an axis with intervals, seeds, a pinned run and a theory.
+kinds.curves = (panel, tools) => {
+  const { grid, point, pinned, lines, all, alone, add, table, read, reduce, hidden, mean } = tools;
+  const x = grid.axes[panel.axis].values, column = (seeds, k) => seeds.map((values) => values[k]);
+  for (const line of lines) {
+    const seeds = read(line, point, "seed", panel.axis), old = pinned && read(line, pinned, "seed", panel.axis);
+    x.forEach((place, k) => {
+      const base = { line: line.label, x: place }, now = reduce(column(seeds, k));
+      const then = old && reduce(column(old, k)).mean;
+      table.push({ ...base, ...now, seeds: column(seeds, k) });
+      if (then !== null) add("pinned", { ...base, y: then });
+      if (now.mean === null) return;
+      add("lines", { ...base, y: now.mean });
+      if (!all && alone === null && now.low !== null) add("bands", { ...base, low: now.low, high: now.high });
+      if (k % Math.ceil(x.length / 8) === 0 || k === x.length - 1) add("marks", { ...base, y: now.mean });
+      if (all) column(seeds, k).forEach((y, seed) =>
+        y === null || add("threads", { ...base, seed: `${line.label} ${seed}`, y }));
+    });
+  }
+  panel.theory.filter((source) => !hidden(source.at)).forEach((source, line) => {
+    const expected = read(source, point, "seed", panel.axis);
+    x.forEach((place, k) => {
+      const y = mean(column(expected, k));
+      if (y !== null) add("theory", { line, x: place, y });
+    });
+  });
+};

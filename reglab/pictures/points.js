@@ -1,0 +1,15 @@
+// Points: a cloud in the plane at the last position that has results; one run only is recorded of these.
+kinds.points = (panel, { grid, point, pinned, lines: [line], add, read, last }) => {
+  if (!line) return;
+  const places = (source, where) =>
+    (source && where ? last(source, { ...where, seed: 0 }, ...grid.variables[source.variable].dims.slice(-2)) : []);
+  const groups = panel.groups && read(panel.groups, point, grid.variables[panel.groups.variable].dims.at(-1));
+  const origin = places(panel.origin, point), plain = ([x, y]) => ({ x, y });
+  places(line, point).forEach(([x, y], i) => {
+    if (x === null) return;
+    add("lines", { line: String(groups ? Math.round(groups[i]) : 0), x, y });
+    if (origin.length) add("trails", { x: origin[i][0], y: origin[i][1], x2: x, y2: y });
+  });
+  places(panel.crosses, point).forEach((place) => add("crosses", plain(place)));
+  places(line, pinned).forEach((place) => add("pinned", plain(place)));
+};

@@ -1,0 +1,161 @@
+"""What the charts of all kinds of panels share on the site: Vega specifications, written by Altair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reglab.pictures.series import Source
+from reglab.pictures.style import SHAPES, Style
+
+if TYPE_CHECKING:
+    import altair as alt
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a panel's chart is made from.
+
+    `grid` holds all recorded settings, `first` one of them, `axes` the positions along each axis that travel with the
+    page; `height` is that of the panel in inches.
+    """
+
+    grid: xr.Dataset
+    first: xr.Dataset
+    axes: Mapping[str, xr.DataArray]
+    arms: Mapping[str, str]
+    height: float = 2.7
+
+    def positions(self, at: Mapping[str, Any]) -> dict[str, int]:
+        """Return the numbers of named positions along their axes."""
+        return {name: self.axes[name].values.tolist().index(value) for name, value in at.items()}
+
+    def lines(self, sources: Sequence[Source]) -> list[dict[str, Any]]:
+        """Return sources as the page needs them: label, variable, positions and look."""
+        return [
+            {"label": one.label, "variable": one.variable, "at": self.positions(one.at), **look(one.style)}
+            for one in sources
+        ]
+
+    def specification(self, chart: Any) -> dict[str, Any]:
+        """Return a chart, as wide as its place on the page, as Vega: the page need not know Vega-Lite."""
+        import vl_convert
+
+        content = chart.properties(width="container", height=round(self.height * 78)).to_dict()
+        content |= {"autosize": {"type": "fit", "contains": "padding"}, "background": None}
+        content.pop("config", None)
+        drawn = vl_convert.vegalite_to_vega(content, vl_version="6.1")
+        return {name: value for name, value in drawn.items() if name not in ("$schema", "usermeta", "config")}
+
+
+def look(style: Style) -> dict[str, Any]:
+    """Return a look as the page needs it: colour, dashes in pixels, Vega's marker."""
+    dash = [] if style.line == "-" else [2 * part for part in style.line[1]]
+    return {"color": style.color, "dash": dash, "shape": SHAPES[style.marker]}
+
+
+def looks(lines: Sequence[Mapping[str, Any]]) -> tuple[Any, Any, Any]:
+    """Return how lines look, as colour, dashes and marker by label; the controls beside the chart are the legend."""
+    import altair as alt
+
+    labels = [line["label"] for line in lines]
+    color = alt.Color("line:N", legend=None, scale=alt.Scale(domain=labels, range=[line["color"] for line in lines]))
+    dashes = [line["dash"] or [1, 0] for line in lines]
+    dash = alt.StrokeDash("line:N", legend=None, scale=alt.Scale(domain=labels, range=dashes))
+    shapes = [line["shape"] for line in lines]
+    return color, dash, alt.Shape("line:N", legend=None, scale=alt.Scale(domain=labels, range=shapes))
+
+
+def domain(grid: xr.Dataset, sources: Sequence[Source], log: bool = False, given: Sequence[float] = ()) -> list[float]:
+    """Return the ends of an axis that stays still over the whole grid, so that settings can be compared.
+
+    Declared ends stay; single seeds beyond all but a hundredth of the values may leave the chart, means may not.
+    """
+    arrays = [grid[one.variable].sel(one.at) for one in sources]
+    means = np.concatenate([array.mean("seed").values.ravel() for array in arrays])
+    single = np.concatenate([array.values.ravel() for array in arrays])
+    single = single[np.isfinite(single) & ((single > 0) | (not log))]
+    values = np.concatenate([means[np.isfinite(means)], np.quantile(single, [0.005, 0.995]), given])
+    if log:
+        low, high = np.log10(values[values > 0].min()), np.log10(values.max())
+        margin = 0.04 * (high - low) or 0.1
+        return [float(10 ** (low - margin)), float(10 ** (high + margin))]
+    attributes = [array.attrs for array in arrays]
+    low, high = float(values.min()), float(values.max())
+    margin = 0.05 * (high - low) or 0.1
+    return [
+        min(one["low"] for one in attributes) if all("low" in one for one in attributes) else low - margin,
+        max(one["high"] for one in attributes) if all("high" in one for one in attributes) else high + margin,
+    ]
+
+
+def along(coordinate: xr.DataArray) -> alt.Scale:
+    """Return the scale of an axis of positions."""
+    import altair as alt
+
+    x = coordinate.values.astype(float)
+    ends = [float(x.min()), float(x.max())]
+    if not coordinate.attrs.get("log"):
+        return alt.Scale(domain=ends, nice=False, zero=False)
+    if ends[0] <= 0:
+        return alt.Scale(type="symlog", constant=float(x[x > 0].min()), domain=ends, nice=False)
+    return alt.Scale(type="log", domain=ends, nice=False)
+
+
+def number_axis(scale: alt.Scale, ticks: int = 5) -> alt.Axis:
+    """Return an axis with plain numbers; a logarithmic one has marks at powers of ten, or at 1, 2 and 5 of each."""
+    import altair as alt
+
+    text = "datum.value && abs(datum.value) < 0.001 ? format(datum.value, '.0e') : format(datum.value, '.4~r')"
+    plain: dict[str, Any] = {"labelExpr": text, "tickCount": ticks, "labelFlush": False}
+    if scale.type in (alt.Undefined, "linear"):
+        return alt.Axis(**plain)
+    low, high = scale.domain
+    small = scale.constant if scale.type == "symlog" else low
+    decades = range(int(np.floor(np.log10(small))), int(np.ceil(np.log10(high))) + 1)
+    factors = (1,) if np.log10(high / small) > 2.5 else (1, 2, 5)
+    marks = [float(f"{factor * 10.0**decade:.6g}") for decade in decades for factor in factors]
+    marks = [0.0, *marks] if scale.type == "symlog" else marks
+    return alt.Axis(**plain, labelOverlap="greedy", values=[mark for mark in marks if low <= mark <= high])
+
+
+def strokes(lines: Sequence[Mapping[str, Any]], x: Any, y: Callable[[str], Any], marks: bool = False) -> list[Any]:
+    """Return the layers of lines: intervals as bands, seeds as thin lines, a pinned run dotted, means, `marks`."""
+    import altair as alt
+
+    color, dash, shape = looks(lines)
+
+    def rows(name: str) -> alt.Chart:
+        return alt.Chart(alt.NamedData(name))
+
+    one = alt.Detail("line:N")
+    dotted: Any = {"strokeWidth": 2, "strokeDash": [1, 4], "strokeCap": "round", "clip": True}
+    layers = [
+        rows("bands").mark_area(opacity=0.2, clip=True).encode(x, y("low"), alt.Y2("high:Q"), color, one),
+        rows("threads").mark_line(strokeWidth=0.8, opacity=0.5, clip=True).encode(x, y("y"), color, detail="seed:N"),
+        rows("pinned").mark_line(**dotted).encode(x, y("y"), color),
+        rows("lines").mark_line(strokeWidth=2.4, clip=True).encode(x, y("y"), color, dash),
+    ]
+    if marks:
+        layers += [rows("marks").mark_point(filled=True, opacity=1, size=45, clip=True).encode(x, y("y"), color, shape)]
+    return layers
+
+
+def rules(x: Any, y: Any) -> list[Any]:
+    """Return straight reference lines with their names, across and upright."""
+    import altair as alt
+
+    across, upright = alt.Chart(alt.NamedData("across")), alt.Chart(alt.NamedData("upright"))
+    quiet: Any = {"color": "#000000", "strokeDash": [2, 3], "clip": True}
+    return [
+        across.mark_rule(**quiet).encode(y=y),
+        across.mark_text(align="left", baseline="bottom", dx=4, dy=-2, fontSize=11, color="#000000")
+        .encode(y=y, x=alt.value(0), text="label:N"),
+        upright.mark_rule(**quiet).encode(x=x),
+        upright.mark_text(align="left", baseline="bottom", dx=4, dy=-4, fontSize=11, color="#000000")
+        .encode(x=x, y=alt.value(alt.expr("height")), text="label:N"),
+    ]  # fmt: skip

@@ -1,0 +1,102 @@
+"""Results in words: numbers as text, names with their units, what the headline says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reglab.pictures.reached import reached
+from reglab.statistics import mean_interval
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SUBSCRIPT = re.compile(r"(?<![^\W\d_])([^\W\d_])_(\w+)")
+"""A letter with what stands below it, as names write it: λ_H, Tr Σ_W."""
+
+
+def typeset(text: str) -> str:
+    """Return a text for matplotlib with subscripts in the place of underscores: λ_H, Tr Σ_W."""
+    return SUBSCRIPT.sub(r"$\\mathrm{\1}_{\2}$", text)
+
+
+def named(attributes: Mapping[str, Any]) -> str:
+    """Return the name of a variable or axis with its unit, if it has one that the name does not say."""
+    label, unit = str(attributes["long_name"]), attributes["units"]
+    return label if unit in ("1", label + "s") or unit in label else f"{label} ({unit})"
+
+
+def seeds(count: int) -> str:
+    """Write how many seeds: `1 seed`, `8 seeds`."""
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def averaged(count: int) -> str:
+    """Write over how many seeds a mean is taken: `one seed`, `mean of 8 seeds`."""
+    return "one seed" if count == 1 else f"mean of {count} seeds"
+
+
+def number(value: float) -> str:
+    """Write a number with about three digits, for sentences and labels."""
+    if not np.isfinite(value):
+        return "none"
+    if abs(value) < 1e-6:
+        return "0"
+    text = f"{value:.2f}" if 0.095 <= abs(value) < 100 else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+def interval(low: float, high: float) -> str:
+    """Write a 95 % interval in brackets, with a space before; "" where there is none."""
+    return f" (95 % interval {number(low)} to {number(high)})" if np.isfinite(low) else ""
+
+
+def sentence(data: xr.Dataset, headline: str, arms: Mapping[str, str]) -> str:
+    """Say in one sentence what the results show about the headline quantity, with its uncertainty in words.
+
+    Curves are reported at the last position that all seeds and arms have reached, axes of names as their mean.
+    """
+    values = data[headline]
+    name, count = str(values.attrs["long_name"]), data.sizes["seed"]
+    place, start = "At the end", ""
+    roles = {role: arm for arm, role in arms.items() if role in ("baseline", "method")}
+    if roles:
+        values = values.sel(arm=list(roles.values()))
+    rest = [str(dim) for dim in values.dims if dim not in ("arm", "seed")]
+    for dim in [dim for dim in rest if data[dim].dtype == object]:
+        values, name = values.mean(dim, skipna=False), f"{name} (mean over {data[dim].attrs['long_name']})"
+        rest.remove(dim)
+    if rest:
+        axis = data[rest[0]]
+        positions = reached(values, rest[0], by_all=True)
+        if not len(positions):
+            return "Nothing to report yet."
+        first, last = positions[0], positions[-1]
+        place = f"At {axis.attrs['long_name']} {axis.values[last]:g}"
+        start = f", from {number(float(values.isel({rest[0]: first}).mean()))} at {axis.values[first]:g}"
+        values = values.isel({rest[0]: last})
+    if not roles:
+        mean, low, high = (float(end) for end in mean_interval(values.values.ravel()))
+        how_sure = (
+            f"95 % interval {number(low)} to {number(high)}, {count} seeds" if count > 1 else "one seed: no interval"
+        )
+        return f"{place}: {name} {number(mean)} ({how_sure}){start}."
+    method, baseline = (values.sel(arm=roles[role]).values for role in ("method", "baseline"))
+    mean, low, high = (float(end) for end in mean_interval(method - baseline))
+    how_sure = f"95 % interval of the difference {number(low)} to {number(high)}, {count} seeds"
+    ends = (
+        f"{number(float(values.sel(arm=roles[role]).mean()))} with {roles[role]}" for role in ("method", "baseline")
+    )
+    both = ", ".join(ends)
+    if count < 2:
+        return f"{place}: {name} {both}; one seed gives no interval, so this may be chance."
+    if low <= 0 <= high:
+        return f"{place}: no clear difference in {name}: {both}; {number(mean)} may be chance ({how_sure})."
+    direction = "higher" if mean > 0 else "lower"
+    return (
+        f"{place}: {name} is {number(abs(mean))} {direction} with {roles['method']} than with {roles['baseline']} "
+        f"({both}); chance alone hardly explains it ({how_sure})."
+    )

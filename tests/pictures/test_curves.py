@@ -1,0 +1,87 @@
+"""Curves: what is drawn is the mean, the interval and the seeds; theory, log axes, labels that do not overlap."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+from made_results import ARMS, CURVES, LOG, PARTS, growing, results
+
+from reglab.pictures import Curves, Shares, View
+from reglab.pictures.chart import Chart
+
+
+def test_curves_are_means_with_their_interval_and_single_seeds() -> None:
+    data = results()
+    series = CURVES.series(data, ARMS)
+    assert [one.label for one in series] == list(ARMS)
+    for one in series:
+        values = data.score.sel(arm=one.label).values
+        np.testing.assert_array_equal(one.seeds, values)
+        np.testing.assert_allclose(one.mean, values.mean(0))
+        low, high = scipy.stats.t.interval(0.95, 5, values.mean(0), scipy.stats.sem(values))
+        np.testing.assert_allclose((one.low, one.high), (low, high))
+        np.testing.assert_array_equal(one.x, data.time)
+
+
+def test_one_position_of_a_further_axis_is_chosen_by_name() -> None:
+    data = results()
+    plain, deep = (panel.series(data, ARMS)[2].mean for panel in (CURVES, Curves("?", ["deep"], at={"kind": "b"})))
+    np.testing.assert_allclose(deep, 10 * plain)
+    with pytest.raises(ValueError, match="needs one axis"):
+        Curves("Which?", ["deep"]).series(data, ARMS)
+
+
+def test_labels_name_what_differs() -> None:
+    data = results()
+
+    def labels(panel: Curves | Shares) -> list[str]:
+        return [one.label for one in panel.series(data, ARMS)]
+
+    assert labels(Curves("?", ["score"], ["odd", "plain"])) == ["odd", "plain"]
+    assert labels(Curves("?", ["score", "loss"], ["odd"])) == ["score", "loss"]
+    assert labels(Curves("?", ["score", "loss"], ["odd", "new"]))[:2] == ["odd, score", "new, score"]
+    assert labels(PARTS) == ["up", "down"]
+
+
+def test_a_logarithmic_axis_holds_all_seeds_and_the_theory_is_the_mean_line() -> None:
+    data = results()
+    chart = Chart(data, LOG, ARMS)
+    (axes,) = chart.figure.axes
+    values = data.score.sel(arm=["new", "odd"]).values
+    low, high = axes.get_ylim()
+    assert axes.get_yscale() == "log" and 0 < low <= values.min() and values.max() <= high
+    dashed = [np.asarray(line.get_xydata()) for line in axes.lines if line.get_color() == "black"]
+    for line, arm in zip([line for line in dashed if len(line)], ("new", "odd"), strict=True):
+        np.testing.assert_allclose(line[:, 1], data.formula.sel(arm=arm))
+    assert "dashed: formula" in axes.get_xlabel()
+    data["formula"] = data.formula + 0.25
+    assert "against time (s), mean of 6 seeds: new" in chart.describe()
+    assert "dashed: formula, at most 0 from the mean" in chart.describe()
+    assert "dashed: formula, at most 0.25 from the mean" in Chart(data, LOG, ARMS).describe()
+
+
+def test_labels_of_lines_do_not_overlap() -> None:
+    data = results().assign_coords(arm=np.array(["a rather long name of an arm", "new", "odd"], dtype=object))
+    data["score"][:] = data.score.isel(arm=0)
+    chart = Chart(data, View("One", (Curves("Which is higher?", ["score"]),), columns=1),
+                  {"a rather long name of an arm": "baseline", "new": "method", "odd": "ablation"})  # fmt: skip
+    chart.png()
+    boxes = sorted(
+        (text.get_window_extent() for text in chart.figure.axes[0].texts if text.get_text()), key=lambda box: box.y0
+    )
+    assert len(boxes) == 3
+    assert all(below.y1 <= above.y0 + 2 for below, above in itertools.pairwise(boxes))
+
+
+def test_labels_stay_inside_a_picture_that_was_empty_at_first() -> None:
+    data, view = results(), View("One", (CURVES,), columns=1)
+    chart = Chart(growing(data, 0), view, ARMS)
+    chart.png()
+    chart.update(growing(data, 5), final=False)
+    chart.png()
+    ends = {text.get_text(): text.get_window_extent().x1 for text in chart.figure.axes[0].texts}
+    assert {"plain", "new", "odd"} <= set(ends)
+    assert max(ends.values()) <= chart.figure.bbox.width

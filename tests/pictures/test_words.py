@@ -1,0 +1,63 @@
+"""Results in words: numbers as text, and what the headline says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_results import ARMS, growing, results
+
+from reglab.pictures.words import number, sentence
+
+NUMBERS = {0: "0", 0.5: "0.50", -1.234: "−1.23", 0.0123456: "0.0123", -1e-5: "−1e−05", 1234.5: "1.23e+03"}
+
+
+@pytest.mark.parametrize(("value", "text"), [*NUMBERS.items(), (float("nan"), "none")])
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def said(effect: float, seeds: int = 6) -> str:
+    data = results(seeds, effect=effect)
+    data["score"][1] = data.score[0] + effect + np.linspace(-0.05, 0.06, seeds)[:, None]
+    return sentence(data, "score", ARMS)
+
+
+def test_a_clear_difference_is_said_with_its_direction() -> None:
+    for effect, word in ((0.3, "higher"), (-0.3, "lower")):
+        text = said(effect)
+        for part in (word, "plain", "new", "6 seeds", "At time 8", "score", "95 % interval"):
+            assert part in text
+        assert "no clear difference" not in text
+
+
+def test_an_interval_around_zero_is_no_clear_difference() -> None:
+    text = said(0.0)
+    for part in ("no clear difference", "plain", "new", "6 seeds", "may be chance"):
+        assert part in text
+
+
+def test_one_seed_may_be_chance() -> None:
+    assert "one seed gives no interval, so this may be chance" in said(0.3, seeds=1)
+
+
+def test_the_sentence_says_the_numbers() -> None:
+    data = results()
+    last = data.score.isel(time=-1).mean("seed")
+    text = sentence(data, "score", ARMS)
+    for arm in ("plain", "new"):
+        assert number(float(last.sel(arm=arm))) in text
+    assert sentence(growing(data, 0), "score", ARMS) == "Nothing to report yet."
+    assert f"At time 8: score {number(float(last.mean()))}" not in text
+    assert "At time 3" in sentence(growing(data, 4), "score", ARMS)
+
+
+def test_without_a_pair_of_arms_the_sentence_says_the_mean() -> None:
+    data = results().sel(arm="new").drop_vars("arm")
+    assert "score 0.7" in sentence(data, "score", {})
+
+
+def test_an_arm_without_the_headline_quantity_does_not_silence_the_sentence() -> None:
+    data = results()
+    text = sentence(data, "score", ARMS)
+    data["score"][2] = np.nan
+    assert sentence(data, "score", ARMS) == text
