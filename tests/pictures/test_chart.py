@@ -112,7 +112,7 @@ def test_all_of_a_newer_kind_lies_inside_its_picture_and_is_large_enough_to_read
     frame = chart.figure.bbox
     for text in (one for one in chart.figure.findobj(Text) if one.get_text().strip() and one.get_visible()):
         box = text.get_window_extent()
-        assert text.get_fontsize() >= 9, text
+        assert float(text.get_fontsize()) >= 9, text
         inside = frame.x0 - 1 <= box.x0 and box.x1 <= frame.x1 + 1 and frame.y0 - 1 <= box.y0 and box.y1 <= frame.y1 + 1
         assert inside or _beyond_the_axis(text, chart), text
 

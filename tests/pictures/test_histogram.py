@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from made_replay import SPREAD, Made, grid, payload
@@ -49,7 +51,8 @@ def test_the_artist_draws_the_mean_share_of_every_bin_with_its_interval() -> Non
     edges = np.linspace(float(values.min()), float(values.max()), 13)
     assert axes.get_xlim() == pytest.approx((edges[0], edges[-1])) and axes.get_ylim()[0] == 0
     drawn = [np.asarray(line.get_xydata()) for line in axes.lines if len(np.asarray(line.get_xdata()))]
-    assert len(drawn) == 5 and len({line.get_marker() for line in axes.get_legend().get_lines()}) == 5
+    legend: Any = axes.get_legend()
+    assert len(drawn) == 5 and len({line.get_marker() for line in legend.get_lines()}) == 5
     for arm, line in zip(Made.arms, drawn, strict=True):
         counts = [np.histogram(values.sel(arm=arm, seed=seed), edges)[0] for seed in range(5)]
         np.testing.assert_allclose(line[:, 1], np.repeat(np.mean(counts, 0) / 60, 3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from made_replay import CLOUD, ITEMS, WEIGHTS, Made, payload
@@ -66,9 +68,11 @@ def test_the_artist_shows_marks_line_pinned_run_and_growing_seeds() -> None:
     (line,) = (line for line in axes.lines if line.get_color() == "black")
     found = CLOUD.straight(CLOUD.marks(data, Made.arms))
     assert found is not None
-    np.testing.assert_allclose(line.get_ydata(), found[0] * np.asarray(line.get_xdata()) + found[1])
-    texts = [text.get_text().replace("\n", " ") for text in axes.get_legend().get_texts()]
-    assert texts == list(Made.arms) and len({line.get_marker() for line in axes.get_legend().legend_handles}) == 5
+    ends = np.asarray(line.get_xydata())
+    np.testing.assert_allclose(ends[:, 1], found[0] * ends[:, 0] + found[1])
+    legend: Any = axes.get_legend()
+    texts = [text.get_text().replace("\n", " ") for text in legend.get_texts()]
+    assert texts == list(Made.arms) and len({one.get_marker() for one in legend.legend_handles}) == 5
     assert f"slope {number(found[0])}, intercept {number(found[1])}" in chart.describe()
     x, y = data["size"].sel(arm="new", time=10), data["score"].sel(arm="new", time=10)
     assert f"new 4 marks, mean at ({number(float(x.mean()))}, {number(float(y.mean()))})" in chart.describe()
