@@ -36,7 +36,7 @@ notebooks: setup ## run all notebooks from top to bottom
 check: setup ## measure the claims of all papers anew
 	$(BIN)/reglab check
 
-record: setup ## compute the grids that the website replays anew
+record: setup ## compute the grids that the website replays again
 	$(BIN)/reglab record
 
 book: setup ## build the website in book/_build/html

@@ -426,7 +426,7 @@ def record(
         bool, typer.Option("--check", help="Compute nothing; say for each grid whether it is current.")
     ] = False,
     spot: Annotated[
-        str, typer.Option(metavar="TEXT", help="Compute one recorded point of each paper anew, chosen by this text.")
+        str, typer.Option(metavar="TEXT", help="Compute one recorded point of each paper again, chosen by this text.")
     ] = "",
 ) -> None:
     """Compute the grids that the website replays, and write them to data/recorded/.
@@ -463,31 +463,31 @@ def record(
 
 def _check_recordings(names: Sequence[str]) -> None:
     """Say for every grid whether it is current; ends with status 1 when one is stale."""
-    from reglab.recordings import recorded, sweep
+    from reglab.recordings import store, sweep
 
     table, stale = Table(Column("Paper", no_wrap=True), Column("Experiment", no_wrap=True), "Recording"), []
     for slug in [name.split("/")[1] for name in names]:
         for kind in [one.kind for one in sweep.planned(slug)]:
-            why = recorded.stale(kind)
+            why = store.stale(kind)
             stale += [slug] if why else []
             table.add_row(slug, kind.__name__, why or "current")
     _print(table)
     if stale:
-        _say(f"Stale recordings: make them anew with `reglab record {' '.join(dict.fromkeys(stale))}`")
+        _say(f"Stale recordings: record them again with `reglab record {' '.join(dict.fromkeys(stale))}`")
         raise typer.Exit(1)
 
 
 def _spot(names: Sequence[str], text: str) -> None:
-    """Compute one recorded point of each paper anew; ends with status 1 when one differs."""
-    from reglab.recordings import sweep
+    """Compute one recorded point of each paper again; ends with status 1 when one differs."""
+    from reglab.recordings import spot
 
     bad = 0
     with _progress() as bar:
         for name in bar.track(names, description="one point of each paper"):
             try:
                 with _explained(Failed):
-                    _say(sweep.spot(name, text))
-            except (Failed, sweep.DiffersError) as error:
+                    _say(spot.check(name, text))
+            except (Failed, spot.DiffersError) as error:
                 bad += 1
                 _error(str(error))
     if bad:

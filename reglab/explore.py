@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from reglab.experiment import Experiment, Knob, settings_of
 from reglab.pictures import drawing, views
-from reglab.recordings import recorded
+from reglab.recordings import store
 from reglab.site import replay
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def explore(experiment: Experiment, results: xr.Dataset | None = None, seeds: in
     script runs, it shows a picture with alternative text.
     """
     if results is None:
-        found = recorded.at(experiment)
+        found = store.at(experiment)
         results = experiment.run(2) if found is None else found
     return Explorer(experiment, results, seeds)
 
@@ -197,7 +197,7 @@ class Explorer:
                     self._draw(self.results, final=True)
                 else:
                     experiment = self.kind.make(wanted.settings)
-                    self._recorded = recorded.at(experiment)
+                    self._recorded = store.at(experiment)
                     if wanted.do == "train" or self._recorded is None:
                         self._train(experiment, wanted.seeds)
                     else:

@@ -30,7 +30,7 @@ from reglab.experiment import Experiment
 from reglab.pictures import views
 from reglab.pictures.drawing import Chart
 from reglab.pictures.views import Curves, Dots, Line, Panel, Points, Shares
-from reglab.recordings import recorded
+from reglab.recordings import store
 
 NAMES = catalogue.SLUGS
 EXPERIMENTS: list[type[Experiment]] = [cls for name in NAMES for cls in catalogue.module(name).EXPERIMENTS]
@@ -222,8 +222,8 @@ def test_what_the_page_explores_is_recorded(name: str) -> None:
     kinds = [cls for cls in module.EXPERIMENTS if cls.grid]
     assert kinds, "no experiment declares a grid"
     for cls in kinds:
-        assert recorded.stale(cls) == "", f"run `reglab record {name.split('/')[1]}`"
-    assert recorded.path(name).stat().st_size <= recorded.LIMIT
+        assert store.stale(cls) == "", f"run `reglab record {name.split('/')[1]}`"
+    assert store.path(name).stat().st_size <= store.LIMIT
 
 
 @every_experiment

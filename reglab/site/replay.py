@@ -1,7 +1,8 @@
 """Recorded grids as charts that need no kernel: what the website's script reads, one file for each experiment.
 
 The views that draw the live figure become Vega charts here, written by Altair, one for each panel. The numbers travel
-as whole numbers, seed by seed; mean and interval are computed in the page by the formula of `claims.mean_interval`.
+as the whole steps of the recording, seed by seed; mean and interval are computed in the page by the formula of
+`claims.mean_interval`.
 """
 
 from __future__ import annotations
@@ -18,17 +19,13 @@ from reglab.claims import quantile
 from reglab.experiment import Experiment
 from reglab.pictures import views
 from reglab.pictures.views import Dots, Panel, Points, Shares, Source, View
-from reglab.recordings import recorded
+from reglab.recordings import codec, store
+from reglab.recordings.thin import whole
+from reglab.recordings.uses import Use, uses
 
 if TYPE_CHECKING:
     import altair as alt
     import xarray as xr
-
-STEPS = 1000
-"""Into so many steps the usual span of a variable is divided (a quarter for clouds); charts are 200 pixels high."""
-
-NUMBERS = 100_000
-"""About so many numbers of curves travel with an experiment; where there are more, curves get fewer positions."""
 
 NIGHT = {"#595959": "#b4b4b4", "#0072B2": "#4aa8e0", "#E69F00": "#f0b32e", "#009E73": "#2fc79b", "#CC79A7": "#dd9cc0",
          "#D55E00": "#f08a45", "#56B4E9": "#8ccdf2", "#BBBBBB": "#6a6a6a", "#000000": "#f0f0f0"}  # fmt: skip
@@ -62,7 +59,7 @@ def attributes(kind: type[Experiment]) -> str:
 def address(setting: Experiment) -> str:
     """Return the part of an address after `#` that opens a recorded setting; "" where the setting is not recorded."""
     kind = type(setting)
-    if not recorded.has(setting):
+    if not store.has(setting):
         return ""
     start, found = kind().settings(), setting.settings()
     knobs = [f"{name}={found[name]:g}" for name in kind.grid if found[name] != start[name]]
@@ -74,9 +71,7 @@ def script(kind: type[Experiment]) -> str:
 
     Where nothing is recorded it says so to the page. Raises `ValueError` when the recording is damaged.
     """
-    grid = recorded.read(kind)
-    found = None if grid is None else payload(kind, grid)
-    content = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    content = json.dumps(payload(kind), ensure_ascii=False, separators=(",", ":"))
     return f"window.reglabGrids=window.reglabGrids||{{}};window.reglabGrids[{json.dumps(key(kind))}]={content};\n"
 
 
@@ -88,15 +83,19 @@ def bundle() -> str:
     return "(() => {" + vl_convert.javascript_bundle(snippet="window.vegaEmbed = vegaEmbed;") + "})();\n"
 
 
-def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
-    """Return everything that a page needs to replay a recorded grid, as plain values for JSON."""
+def payload(kind: type[Experiment]) -> dict[str, Any] | None:
+    """Return everything that a page needs to replay a recorded grid, as plain values for JSON; None without one.
+
+    The numbers are the whole steps that the recording holds. Raises `ValueError` when it is damaged.
+    """
+    grid, steps = store.read(kind), store.steps(kind)
+    if grid is None or steps is None:
+        return None
     defaults, declared = kind().settings(), kind.knobs()
     point = {name: values[list(values).index(defaults[name])] for name, values in kind.grid.items()}
     first, count = grid.sel(point), grid.sizes["seed"]
-    used = recorded.uses(kind)
-    shown = {name: _shown(grid[name], use, kind) for name, use in sorted(used.items()) if use.shown}
-    shown = _lighter(shown, used, kind)
-    axes = {name: values[name] for values in shown.values() for name in values.dims}
+    shown = {name: _shown(steps[name], use, kind) for name, use in sorted(uses(kind).items()) if use.shown}
+    axes = {name: grid[name] for values in shown.values() for name in values.dims}
     axes = {name: axis for name, axis in axes.items() if name not in ("arm", "seed", *kind.grid)}
     return {
         "name": kind.__name__,
@@ -112,7 +111,7 @@ def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
             str(name): {"label": str(axis.attrs.get("long_name", name)), "values": _plain(axis.values)}
             for name, axis in axes.items()
         },
-        "variables": {name: _encode(values, used[name]) for name, values in shown.items()},
+        "variables": {name: _encode(values) for name, values in shown.items()},
         "sentences": _sentences(kind, grid),
         "night": NIGHT,
         "html": _controls(kind, grid),
@@ -129,47 +128,30 @@ def _style(style: views.Style) -> dict[str, Any]:
     return {"color": style.color, "dash": dash, "shape": SHAPES[style.marker]}
 
 
-def _shown(values: xr.DataArray, use: recorded.Use, kind: type[Experiment]) -> xr.DataArray:
-    """Leave away all but the last position that has results where no picture shows how it came there."""
-    known = {"arm", "seed", *kind.grid, *(values.dims[-2:] if use.cloud else ())}
-    kept = [str(dim) for dim in values.dims if dim in known]
-    further = [dim for dim in values.dims if dim not in known and values[dim].dtype != object]
-    return values if (use.whole and not use.cloud) or len(further) != 1 else views.latest(values, *kept)[0]
+def _shown(steps: xr.DataArray, use: Use, kind: type[Experiment]) -> xr.DataArray:
+    """Leave away an axis with results at one position only, unless a curve goes along it."""
+    known = steps != codec.MISSING
+    for dim in [dim for dim in steps.dims if dim not in ("arm", "seed", *kind.grid) and not whole(use)]:
+        reached = known.any([other for other in steps.dims if other != dim]).values
+        if reached.sum() == 1 and len(reached) > 1:
+            steps = steps.isel({dim: int(reached.argmax())})
+    return steps
 
 
-def _lighter(
-    shown: Mapping[str, xr.DataArray], used: Mapping[str, recorded.Use], kind: type[Experiment]
-) -> dict[str, xr.DataArray]:
-    """Leave away positions along the curves until the numbers are few enough for a page; eight stay at least."""
-    fixed = {"arm", "seed", *kind.grid, *(dim for name, one in shown.items() if used[name].cloud for dim in one.dims)}
-    curves = {dim: one[dim] for one in shown.values() for dim in one.dims if dim not in fixed}
-    for most in range(recorded.POSITIONS, 7, -2):
-        kept = {dim: recorded.evenly(axis, most) for dim, axis in curves.items() if axis.dtype != object}
-        lighter = {
-            name: values.isel({dim: places for dim, places in kept.items() if dim in values.dims})
-            for name, values in shown.items()
-        }
-        if sum(int(values.notnull().sum()) for values in lighter.values()) <= NUMBERS:
-            break
-    return lighter
-
-
-def _encode(values: xr.DataArray, use: recorded.Use) -> dict[str, Any]:
-    """Return a variable as whole steps (`recorded.code`), as differences along its last axis (null: no number)."""
-    array = values.values.astype(float)
-    log = use.log and bool(np.nanmin(array, initial=np.inf) > 0)
-    step, offset, log, _ = recorded.code(array, log, STEPS // 4 if use.cloud else STEPS)
-    scaled = np.log10(array) if log else array
-    there = np.isfinite(scaled)
-    steps = np.where(there, np.rint((scaled - offset) / step), 0).astype(int)
-    differences = np.diff(steps, axis=-1, prepend=0) if steps.ndim else steps
+def _encode(steps: xr.DataArray) -> dict[str, Any]:
+    """Return a variable as the whole steps of its recording, as differences along its last axis (null: no number)."""
+    scale, there = codec.scale_of(steps), steps.values != codec.MISSING
+    numbers = np.where(there, steps.values, 0).astype(int)
+    if steps.ndim:  # where there is no number stands the one before, from which the next one differs
+        before = np.maximum.accumulate(np.where(there, np.arange(steps.shape[-1]), 0), axis=-1)
+        numbers = np.diff(np.take_along_axis(numbers, before, axis=-1), axis=-1, prepend=0)
     return {
-        "dims": [str(dim) for dim in values.dims],
-        "shape": list(values.shape),
-        "log": log,
-        "low": offset,
-        "step": step,
-        "data": [n if ok else None for n, ok in zip(differences.ravel().tolist(), there.ravel().tolist(), strict=True)],
+        "dims": [str(dim) for dim in steps.dims],
+        "shape": list(steps.shape),
+        "log": scale.log,
+        "low": scale.offset,
+        "step": scale.step,
+        "data": [n if ok else None for n, ok in zip(numbers.ravel().tolist(), there.ravel().tolist(), strict=True)],
     }
 
 
