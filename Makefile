@@ -33,10 +33,10 @@ verify: setup ## run the expensive checks of all papers: notebooks, claims, reco
 notebooks: setup ## run all notebooks from top to bottom
 	$(BIN)/reglab execute
 
-check: setup ## measure the claims of all papers anew
+check: setup ## measure the claims of all papers again
 	$(BIN)/reglab check
 
-record: setup ## compute the grids that the website replays again
+record: setup ## recompute the grids that the website replays
 	$(BIN)/reglab record
 
 book: setup ## build the website in book/_build/html
@@ -45,13 +45,13 @@ book: setup ## build the website in book/_build/html
 zip: setup ## pack the website into book/_build/reglab.zip, which opens without a server
 	$(BIN)/reglab book --zip
 
-pair: setup ## make every .ipynb of the lab anew from its .py
+pair: setup ## rebuild every .ipynb of the lab from its .py
 	$(BIN)/reglab pair
 
 benchmark: setup ## measure how fast the widgets run
 	@for script in tests/benchmarks/*.py; do PYTHONPATH=tests $(BIN)/python $$script || exit 1; done
 
-pins: setup ## write constraints.txt anew from the environment
+pins: setup ## rewrite constraints.txt from the environment
 	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(#|-e|nvidia|cuda|triton)' | sed -E 's/^(torch==[0-9.]+)\+.*/\1/'; } > constraints.tmp
 	@mv constraints.tmp constraints.txt
 

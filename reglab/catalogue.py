@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from reglab.names import nearest
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: `lab/`, `data/` and `book/` lie here."""
@@ -106,8 +108,7 @@ def find(name: str) -> str:
         return name
     if name in by_slug:
         return by_slug[name]
-    near = difflib.get_close_matches(name.split("/")[-1], by_slug, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"known papers: {', '.join(by_slug)}"
+    hint = nearest(name.split("/")[-1], by_slug) or f"known papers: {', '.join(by_slug)}"
     raise KeyError(f"no paper named {name!r}; {hint}")
 
 
@@ -118,16 +119,19 @@ def core() -> list[Path]:
 
 
 def select(names: Iterable[str]) -> list[str]:
-    """Return the full names of papers named by slug, by full name or with their part; raises `KeyError` as `find`."""
+    """Return the full names of papers named by slug, by full name or with their part, each once.
+
+    Raises `KeyError` as `find`.
+    """
     found: list[str] = []
     for name in names:
         found += [full for full in SLUGS if full.startswith(f"{name}/")] if name in PARTS else [find(name)]
-    return found
+    return list(dict.fromkeys(found))
 
 
-def module(name: str) -> ModuleType:
-    """Import and return the module of a paper, given its slug or full name."""
-    return importlib.import_module("reglab.papers." + find(name).replace("/", "."))
+def module(name: str, file: str = "") -> ModuleType:
+    """Import and return a file of a paper, `experiments` or another; its folder, which holds the card, without one."""
+    return importlib.import_module(".".join(["reglab.papers", *find(name).split("/"), *([file] if file else [])]))
 
 
 def paper(name: str) -> Paper:
@@ -135,9 +139,28 @@ def paper(name: str) -> Paper:
     return module(name).PAPER
 
 
+def experiment_names(name: str) -> list[str]:
+    """Return the names of a paper's experiments, read from its source, because importing it loads PyTorch."""
+    source = ROOT / "reglab" / "papers" / find(name) / "experiments.py"
+    declared = re.search(r"^EXPERIMENTS = \(([\w\s,]+)\)", source.read_text(encoding="utf-8"), re.M)
+    if declared is None:
+        raise ValueError(f"{source}: no line says EXPERIMENTS = (First, Second, ...)")
+    return re.findall(r"\w+", declared[1])
+
+
 def papers() -> list[Paper]:
     """Return the cards of all papers in teaching order."""
     return [paper(name) for name in SLUGS]
+
+
+def experiments(name: str) -> tuple[type[Any], ...]:
+    """Return the experiment classes of a paper, the most important one first."""
+    return module(name, "experiments").EXPERIMENTS
+
+
+def claims(name: str) -> tuple[Any, ...]:
+    """Return the claims of a paper, in the order of its page."""
+    return module(name, "claims").CLAIMS
 
 
 def experiment(name: str, label: str = "") -> type[Any]:
@@ -145,12 +168,11 @@ def experiment(name: str, label: str = "") -> type[Any]:
 
     Raises `KeyError` that lists the paper's experiments when it has none of that name.
     """
-    known = {cls.__name__: cls for cls in module(name).EXPERIMENTS}
+    known = {cls.__name__: cls for cls in experiments(name)}
     if not label:
         return next(iter(known.values()))
     for known_name, cls in known.items():
         if known_name.lower() == label.lower():
             return cls
-    near = difflib.get_close_matches(label, known, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = nearest(label, known, before="; ")
     raise KeyError(f"paper {find(name)!r} has no experiment {label!r}{hint} (it has: {', '.join(known)})")

@@ -9,13 +9,14 @@ import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 import reglab
-from reglab import catalogue, digests, files
+from reglab import catalogue, digests, files, statistics
 from reglab.experiment import Experiment
+from reglab.statistics import Interval
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,41 +27,10 @@ Verdict = Literal["holds", "unclear", "does not hold"]
 RULES: dict[Rule, str] = {
     "interval": "the 95 % interval of the mean over seeds lies wholly on the right side of the bound",
     "every seed": "each single seed lies on the right side of the bound",
-    "exact": "one number without chance lies on the right side of the bound",
+    "exact": "one number without randomness lies on the right side of the bound",
     "bootstrap": "the 95 % bootstrap interval of one number from all seeds lies on the right side of the bound",
 }
 """What each rule asks of the measured effect."""
-
-
-class Interval(NamedTuple):
-    """An estimate with the lower and upper end of its 95 % interval (NaN where one run cannot give any)."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def quantile(count: int, level: float = 0.95) -> float:
-    """Return by how many standard errors the interval of a mean of `count` values reaches out (Student's t)."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(count - 1, (1 + level) / 2))
-
-
-def mean_interval(values: np.ndarray | Sequence[float], axis: int = -1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean, lower and upper end of the 95 % interval of the mean over seeds (Student's t).
-
-    Student's t interval is exact for few seeds when the effect is normally distributed over seeds, which a bootstrap
-    of eight values is not: it comes out too narrow. For paired arms the values are the differences seed by seed.
-    Ends are NaN for fewer than two values.
-    """
-    array = np.asarray(values, dtype=float)
-    count = array.shape[axis]
-    mean = array.mean(axis)
-    if count < 2:
-        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    half = quantile(count) * array.std(axis, ddof=1) / math.sqrt(count)
-    return mean, mean - half, mean + half
 
 
 @dataclass(frozen=True)
@@ -127,7 +97,7 @@ class Claim:
         if self.rule == "exact":
             found = Interval(float(effect), float(effect), float(effect))
         elif self.rule == "bootstrap":
-            found = self._bootstrap(float(effect), datasets)
+            found = statistics.bootstrap(self.effect, datasets)
         elif effect.ndim != 1:
             raise ValueError(f"claim {self.key!r}: rule {self.rule!r} needs one number per seed, got {effect.shape}")
         elif self.rule == "every seed":
@@ -135,17 +105,8 @@ class Claim:
             verdict = self.verdict(found.low, found.high)
             return found, "does not hold" if verdict == "unclear" and not np.isnan(effect).any() else verdict
         else:
-            found = Interval(*(float(end) for end in mean_interval(effect)))
+            found = Interval(*(float(end) for end in statistics.mean_interval(effect)))
         return found, self.verdict(found.low, found.high)
-
-    def _bootstrap(self, effect: float, datasets: Sequence[xr.Dataset], resamples: int = 1000) -> Interval:
-        count = datasets[0].sizes["seed"]
-        if count < 2:
-            return Interval(effect, math.nan, math.nan)
-        draws = np.random.default_rng(0).integers(count, size=(resamples, count))
-        values = [float(self.effect(*(data.isel(seed=draw) for data in datasets))) for draw in draws]
-        low, high = np.nanpercentile(values, [2.5, 97.5])
-        return Interval(effect, float(low), float(high))
 
 
 def measure(
@@ -159,7 +120,7 @@ def measure(
     `seeds` replaces the number of seeds that each claim names. Claims that need the same run share it. `progress` is
     called with the fraction done and what is running. Raises `KeyError` for an unknown key.
     """
-    claims: Sequence[Claim] = catalogue.module(name).CLAIMS
+    claims: Sequence[Claim] = catalogue.claims(name)
     if keys is not None:
         wanted = list(keys)
         unknown = set(wanted) - {claim.key for claim in claims}
@@ -196,7 +157,7 @@ def again(name: str, robust: bool = False) -> list[tuple[dict[str, Any], dict[st
 
     Raises `ValueError` when a claim was never measured.
     """
-    keys = [claim.key for claim in catalogue.module(name).CLAIMS if claim.robust or not robust]
+    keys = [claim.key for claim in catalogue.claims(name) if claim.robust or not robust]
     stored = {record["key"]: record for record in (read(name) or {"claims": []})["claims"]}
     slug = catalogue.find(name).split("/")[1]
     if missing := [key for key in keys if key not in stored]:
@@ -243,7 +204,7 @@ def write(name: str, records: Sequence[Mapping[str, Any]]) -> Path:
     """
     import torch
 
-    declared = [claim.key for claim in catalogue.module(name).CLAIMS]
+    declared = [claim.key for claim in catalogue.claims(name)]
     measured = {record["key"]: {key: record[key] for key in KEPT} for record in records}
     before = {} if set(declared) <= set(measured) else _kept(name)["claims"]
     kept = {**before, **measured}
@@ -274,7 +235,7 @@ def _kept(name: str) -> dict[str, Any]:
         records = [{key: record[key] for key in KEPT} for record in content["claims"]]
         return {"versions": content["versions"], "claims": {record["key"]: record for record in records}}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{source}: not a readable claims file; make it anew with `reglab check {name}`") from error
+        raise ValueError(f"{source}: not a readable claims file; recompute it with `reglab check {name}`") from error
 
 
 def read(name: str) -> dict[str, Any] | None:
@@ -285,7 +246,7 @@ def read(name: str) -> dict[str, Any] | None:
     the last one was measured, `stale` whether any must be measured again.
     """
     kept = _kept(name)
-    measured = [claim for claim in catalogue.module(name).CLAIMS if claim.key in kept["claims"]]
+    measured = [claim for claim in catalogue.claims(name) if claim.key in kept["claims"]]
     if not measured:
         return None
     records = [_described(name, claim, kept["claims"][claim.key]) for claim in measured]
@@ -302,10 +263,10 @@ def read(name: str) -> dict[str, Any] | None:
 def outdated(name: str) -> list[str]:
     """Return which claims of a paper must be measured: never measured, or what they depend on has changed since."""
     kept = {key: record["digest"] for key, record in _kept(name)["claims"].items()}
-    return [claim.key for claim in catalogue.module(name).CLAIMS if kept.get(claim.key) != digests.of_claim(claim)]
+    return [claim.key for claim in catalogue.claims(name) if kept.get(claim.key) != digests.of_claim(claim)]
 
 
 def stale(name: str) -> bool:
     """Tell whether what was measured of a paper is not what it claims: some claims are outdated, or there no longer."""
-    declared = {claim.key for claim in catalogue.module(name).CLAIMS}
+    declared = {claim.key for claim in catalogue.claims(name)}
     return bool(outdated(name)) or not declared.issuperset(_kept(name)["claims"])

@@ -1,41 +1,15 @@
-"""Small data sets and the one source of randomness: a generator for each (seed, purpose)."""
+"""Small data sets, label noise and batches, seed by seed the same whichever seeds are beside it."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-Seeds = tuple[int, ...]
-
-
-def as_seeds(seeds: int | Iterable[int]) -> Seeds:
-    """Return the seeds as a tuple: `8` means 0 to 7, any other iterable of whole numbers is taken as it is.
-
-    Raises `ValueError` for no seeds, negative or repeated seeds and for anything that is not a whole number.
-    """
-    if isinstance(seeds, bool) or (not isinstance(seeds, int | np.integer) and not isinstance(seeds, Iterable)):
-        raise ValueError(f"seeds = {seeds!r}: give how many (1 or more) or a list of different whole numbers")
-    if isinstance(seeds, int | np.integer):
-        if seeds < 1:
-            raise ValueError(f"seeds = {seeds}: at least 1 seed is needed")
-        return tuple(range(int(seeds)))
-    found = tuple(seeds)
-    whole = all(isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0 for seed in found)
-    if not found or not whole or len(set(found)) < len(found):
-        raise ValueError(f"seeds = {found!r}: give how many (1 or more) or a list of different whole numbers")
-    return tuple(int(seed) for seed in found)
-
-
-def generator(seed: int, purpose: str) -> torch.Generator:
-    """Return a fresh generator that depends on the seed and the purpose only, never on what else runs."""
-    number = int.from_bytes(hashlib.sha256(f"{purpose}/{seed}".encode()).digest()[:7], "big")
-    return torch.Generator().manual_seed(number)
+from reglab.seeds import generator
 
 
 def normal(seeds: Sequence[int], purpose: str, *shape: int) -> Tensor:
@@ -46,7 +20,7 @@ def normal(seeds: Sequence[int], purpose: str, *shape: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Split:
-    """One data set split anew for every seed: inputs [S, n, D] in torch's default type, labels [S, n] int64."""
+    """One data set with a split for each seed: inputs [S, n, D] in torch's default type, labels [S, n] int64."""
 
     train_inputs: Tensor
     train_labels: Tensor
@@ -82,9 +56,9 @@ def digits(seeds: Sequence[int], train: int = 1000, standardize: bool = True) ->
 
 
 def symmetric_noise(labels: Tensor, rate: float, classes: int, seeds: Sequence[int]) -> Tensor:
-    """Return labels [S, n] of which a fraction `rate` was drawn anew, uniformly from all classes.
+    """Return labels [S, n] of which a fraction `rate` was redrawn, uniformly from all classes.
 
-    One redrawn label in C stays right by chance, so the share of wrong labels is rate·(C-1)/C. For one seed the
+    One redrawn label in C stays right by luck, so the share of wrong labels is rate·(C-1)/C. For one seed the
     redrawn examples of a smaller rate are among those of a larger rate, with the same new labels.
     """
     noisy = labels.clone()

@@ -1,5 +1,5 @@
 """What the check of an exercise raises when an answer is wrong."""
 
 
-class Wrong(Exception):
+class WrongAnswerError(Exception):
     """An answer to an exercise is wrong; the message is a hint."""

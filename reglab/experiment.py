@@ -7,186 +7,25 @@ parameters, the command line, the tables of claims and the checks of bad input.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-import math
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 import reglab
-from reglab import digests, files
-from reglab.data import Seeds, as_seeds
+from reglab import digests
+from reglab.knobs import Knob
+from reglab.names import nearest
+from reglab.results import Axis, Frame, Snapshot, Tick, Var
+from reglab.seeds import Seeds, as_seeds
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from reglab.pictures.views import View
-
-
-@dataclass(frozen=True)
-class Knob:
-    """One setting of an experiment: its default and what may be put in its place.
-
-    A number lies between `low` and `high` (`step` is the slider's step only); `stops` are the slider's positions
-    when they are irregular, and then bound the range too; `choices` are the only allowed values.
-    """
-
-    default: Any
-    low: float | None = None
-    high: float | None = None
-    step: float | None = None
-    stops: tuple[float, ...] = ()
-    choices: tuple[str, ...] = ()
-    symbol: str = ""
-    unit: str = ""
-    help: str = ""
-
-    @property
-    def range(self) -> str:
-        """What is allowed, in words."""
-        if isinstance(self.default, bool):
-            return "true or false"
-        if self.choices:
-            return "one of " + ", ".join(repr(choice) for choice in self.choices)
-        kind = "a whole number" if isinstance(self.default, int) else "a number"
-        return f"{kind} from {self.low:g} to {self.high:g}"
-
-    def label(self, name: str) -> str:
-        """Return how a knob of this name is called beside its control: in words, with symbol and unit."""
-        return f"{name.replace('_', ' ')} {self.symbol}".strip() + (f" ({self.unit})" if self.unit else "")
-
-    def check(self, name: str, value: Any) -> Any:
-        """Return the value in the knob's type; raises `ValueError` that names knob, value and range."""
-        wrong = ValueError(f"{name} = {value!r}: the knob {name!r} takes {self.range}")
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(self.default, bool):
-            if not isinstance(value, bool):
-                raise wrong
-            return value
-        if self.choices:
-            if value not in self.choices:
-                raise wrong
-            return value
-        if isinstance(value, bool) or not isinstance(value, int | float) or not -math.inf < value < math.inf:
-            raise wrong
-        if isinstance(self.default, int) and value != int(value):
-            raise wrong
-        assert self.low is not None and self.high is not None
-        if not self.low <= value <= self.high:
-            raise wrong
-        return type(self.default)(value)
-
-    def parse(self, name: str, text: str) -> Any:
-        """Return the value that a text from the command line stands for; raises `ValueError` as `check` does."""
-        if isinstance(self.default, bool):
-            value: Any = {"true": True, "false": False}.get(text.lower(), text)
-        elif self.choices:
-            value = text
-        else:
-            try:
-                value = float(text)
-            except ValueError:
-                value = text
-        return self.check(name, value)
-
-
-def knob(
-    default: Any,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    step: float | None = None,
-    stops: Sequence[float] = (),
-    choices: Sequence[str] = (),
-    symbol: str = "",
-    unit: str = "",
-    help: str = "",
-) -> Any:
-    """Declare a field of an experiment as a knob, from its parts or from a `Knob` that several experiments share."""
-    if isinstance(default, Knob):
-        return field(default=default.default, metadata={"knob": default})
-    if stops:
-        low, high = min(stops), max(stops)
-    numeric = not isinstance(default, bool) and not choices
-    if numeric and (low is None or high is None):
-        raise ValueError(f"a numeric knob (default {default!r}) needs low and high, or stops")
-    declared = Knob(default, low, high, step, tuple(stops), tuple(choices), symbol, unit, help)
-    return field(default=default, metadata={"knob": declared})
-
-
-@dataclass(frozen=True)
-class Var:
-    """A measured quantity: its axes (names with spaces between), a short name for pictures and what it means.
-
-    `low` and `high` are the ends of the range in which it always lies, if any; they keep the axis of a picture still.
-    """
-
-    axes: str
-    label: str
-    help: str
-    unit: str = "1"
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def dims(self) -> tuple[str, ...]:
-        """The axes one by one."""
-        return tuple(self.axes.split())
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """What results say about it: unit, names, and the ends of its range."""
-        ends = {key: bound for key, bound in (("low", self.low), ("high", self.high)) if bound is not None}
-        return {"units": self.unit, "long_name": self.label, "description": self.help, **ends}
-
-
-def share(axes: str, label: str, help: str) -> Var:
-    """Declare a quantity that always lies between 0 and 1."""
-    return Var(axes, label, help, low=0, high=1)
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The positions along one axis of the results, with unit and meaning; `log` when it is drawn logarithmically."""
-
-    values: Sequence[Any] | np.ndarray
-    unit: str = "1"
-    label: str = ""
-    log: bool = False
-
-    def attributes(self, name: str) -> dict[str, Any]:
-        """Return what results say about an axis of this name."""
-        return {"long_name": self.label or name, "units": self.unit, "log": int(self.log)}
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Results that fill one slice: `at` gives positions along axes (an index, or names for `arm`), `values` by name."""
-
-    at: Mapping[str, Any]
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Tick:
-    """Nothing new to see, but the run has come this far (0 to 1) and may be shown, slowed or stopped here."""
-
-    fraction: float
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A run on its way: the data set filled so far, how far it is (0 to 1), whether it grew since the last one."""
-
-    data: xr.Dataset
-    fraction: float
-    grew: bool
 
 
 @dataclass(frozen=True)
@@ -232,15 +71,14 @@ class Experiment:
         known = cls.knobs()
         for name in settings:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+                hint = nearest(name, known, before="; ")
                 raise KeyError(f"{cls.__name__} has no knob {name!r}{hint} (its knobs: {', '.join(known)})")
         return cls(**{k: known[k].parse(k, v) if isinstance(v, str) else v for k, v in settings.items()})
 
     @classmethod
     def paper(cls) -> str:
         """Return the name of the paper, `part/slug`, that this experiment belongs to."""
-        return "/".join(cls.__module__.split(".")[-2:])
+        return "/".join(cls.__module__.split(".")[2:4])
 
     def settings(self) -> dict[str, Any]:
         """Return the value of every knob."""
@@ -331,41 +169,3 @@ class Experiment:
         for name, values in frame.values.items():
             target = data[name]
             target[{dim: at[dim] for dim in target.dims if dim in at}] = np.asarray(values, dtype=float)
-
-
-def settings_of(data: xr.Dataset) -> dict[str, Any]:
-    """Return the settings of all knobs that some results were computed with, by name."""
-    return dict(json.loads(data.attrs["knobs"]))
-
-
-def save(data: xr.Dataset, path: Path) -> None:
-    """Write results to a compressed NetCDF file at once: a temporary file beside it is renamed when it is whole.
-
-    Raises `ValueError` that names the path when it cannot be written.
-    """
-    encoding = {name: {"zlib": True, "complevel": 4} for name in data.data_vars}
-    with files.at_once(path) as temporary:
-        data.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-
-
-def load(path: Path, of: type[Experiment] | None = None) -> xr.Dataset:
-    """Read results that `save` wrote; with `of`, only those of that experiment.
-
-    Raises `ValueError` that names the path when there is no such file, when it is damaged, no result of RegLab, or
-    the result of another experiment.
-    """
-    import xarray as xr
-
-    if not path.is_file():
-        raise ValueError(f"{path}: there is no such file")
-    try:
-        data = xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{path}: not a readable result file; it may be cut short or of another kind") from error
-    if not {"paper", "experiment", "knobs", "reglab", "threads"} <= set(data.attrs):
-        raise ValueError(f"{path}: a NetCDF file, but not a result of RegLab")
-    data.attrs["threads"] = int(data.attrs["threads"])
-    made_by = f"{data.attrs['paper']}:{data.attrs['experiment']}"
-    if of is not None and made_by != f"{of.paper()}:{of.__name__}":
-        raise ValueError(f"{path}: a result of {made_by}, not of {of.paper()}:{of.__name__}")
-    return data

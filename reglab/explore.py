@@ -1,7 +1,7 @@
 """The live widget: sliders made from the knobs, and a figure that moves while the experiment trains.
 
 One worker thread trains, draws and sends; the controls only leave a note of what is wanted. A run asks for the note
-at every frame and tick, so a moved slider starts anew within 50 ms and no stale run waits in a queue.
+at every frame and tick, so a moved slider starts again within 50 ms and no stale run waits in a queue.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from reglab.experiment import Experiment, Knob, settings_of
+from reglab.experiment import Experiment
+from reglab.knobs import Knob
 from reglab.pictures import drawing, views
 from reglab.recordings import store
+from reglab.results import settings_of
 from reglab.site import replay
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class Explorer:
             value=seeds,
             description="seeds",
             style=_WIDE_LABEL,
-            tooltip="how many runs with other chance",
+            tooltip="how many runs with other random numbers",
         )
         titles = [view.title for view in self.kind.views]
         self.picture = widgets.Dropdown(
@@ -274,7 +276,7 @@ class Explorer:
         self.sentence.value = f'<p class="reglab-summary">{html.escape(text)}</p>'
 
     def _chart(self, data: xr.Dataset, dpi: float) -> drawing.Chart:
-        """Return the figure of this sharpness, ready to be filled: a new run need not draw its axes anew."""
+        """Return the figure of this sharpness, ready to be filled: a new run need not draw its axes again."""
         chart = self._charts.get(dpi)
         if chart is None or not chart.fits(data, self._view):
             chart = self._charts[dpi] = drawing.Chart(data, self._view, self.kind.arms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,3 +24,29 @@ def at_once(target: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_writable(target: Path) -> None:
+    """Try to make a file beside the target; raises `ValueError` that says why that is impossible."""
+    folder = target.parent
+    if not folder.exists():
+        raise ValueError(f"cannot write {target}: there is no folder {folder}")
+    if not folder.is_dir():
+        raise ValueError(f"cannot write {target}: {folder} is a file, not a folder")
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{target.name}."):
+            pass
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ValueError(f"cannot write {target}: {why or error}") from error
+
+
+def write(path: Path, content: str | bytes) -> bool:
+    """Write a file at once or not at all, and only when its content is new; tells whether it was."""
+    raw = content.encode() if isinstance(content, str) else content
+    if path.is_file() and path.read_bytes() == raw:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with at_once(path) as temporary:
+        temporary.write_bytes(raw)
+    return True

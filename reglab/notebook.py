@@ -9,18 +9,23 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from reglab import catalogue, claims
-from reglab.data import as_seeds
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.experiment import Experiment
 from reglab.pictures import drawing, views
-from reglab.site.execute import QUICK, QUICK_SEEDS
+from reglab.seeds import as_seeds, generator
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+QUICK = "REGLAB_QUICK"
+"""Set in the environment of a kernel that runs a notebook quickly; `run` obeys it."""
+
+QUICK_SEEDS = 2
+"""So many seeds a quick run has."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,9 @@ class Page:
         return {**rich, "text/plain": self.text}
 
 
-def card(paper: ModuleType) -> Page:
-    """Show the card of a paper's module: title, authors, links, minutes, what to know first, what was read."""
-    facts = paper.PAPER
+def card(name: str) -> Page:
+    """Show the card of a paper: title, authors, links, minutes, what to know first, what was read."""
+    facts = catalogue.paper(name)
     links = [f'<a href="{facts.arxiv_url}">arXiv {facts.arxiv}</a>']
     if facts.code:
         links.append(f'<a href="{facts.code}">official code</a>')
@@ -125,12 +130,11 @@ MARKS = {"holds": "✓ holds", "unclear": "? unclear", "does not hold": "✗ doe
 """How a verdict is written, so that colour is never needed."""
 
 
-def verdicts(paper: ModuleType) -> Page:
-    """Show the measured claims of a paper's module: its number, our effect with interval, and the verdict."""
-    name = paper.PAPER.name
+def verdicts(name: str) -> Page:
+    """Show the measured claims of a paper: its number, our effect with interval, and the verdict."""
     measured = claims.read(name)
     if measured is None:
-        text = f"Not measured yet: run `reglab check {paper.PAPER.slug}`."
+        text = f"Not measured yet: run `reglab check {catalogue.paper(name).slug}`."
         return Page(f"<p>{text}</p>", text)
     rows, lines = [], []
     for claim in measured["claims"]:
@@ -167,13 +171,13 @@ def _effect(claim: dict[str, Any]) -> str:
 def check(answer: Any, checker: Callable[[Any], str]) -> Page:
     """Check an answer to an exercise; `...` or None is no answer yet, and the notebook runs on in every case.
 
-    `checker` returns praise for a right answer and raises `Wrong` with a hint for a wrong one.
+    `checker` returns praise for a right answer and raises `WrongAnswerError` with a hint for a wrong one.
     """
     if answer is None or answer is ...:
         return Page("<p>○ Not answered yet.</p>", "Not answered yet.")
     try:
         text = f"✓ Right. {checker(answer)}"
-    except Wrong as hint:
+    except WrongAnswerError as hint:
         text = f"✗ Not yet. Hint: {hint}"
     except NotImplementedError:
         text = "○ Not answered yet."
@@ -215,7 +219,7 @@ def self_check() -> Page:
     started = time.perf_counter()
     seeds = (0, 1, 2, 3)
     digits = data.digits(seeds)
-    network = replicas.mlp((64, 64, 10), [data.generator(seed, "weights") for seed in seeds])
+    network = replicas.mlp((64, 64, 10), [generator(seed, "weights") for seed in seeds])
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     row = torch.arange(len(seeds)).unsqueeze(1)
     for index in data.batches(seeds, 1000, 50, epoch=1):
@@ -230,7 +234,7 @@ def self_check() -> Page:
     seconds = time.perf_counter() - started
     well = EXPECTED[0] <= found <= EXPECTED[1]
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, matplotlib {matplotlib.__version__}"
-    verdict = "✓ All is well." if well else "✗ Something is wrong with this installation: please install it anew."
+    verdict = "✓ All is well." if well else "✗ Something is wrong with this installation: please install it again."
     text = (
         f"{verdict} Trained four small networks in {seconds:.1f} s; test accuracy {found:.3f}, expected "
         f"{EXPECTED[0]} to {EXPECTED[1]}. {versions}, {torch.get_num_threads()} threads."

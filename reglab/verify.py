@@ -117,7 +117,7 @@ def jobs(papers: Sequence[str], every_claim: bool = False) -> list[Job]:
             Job(name, "recorded point", ("reglab", "record", _slug(name), "--spot", commit)),
             Job(name, "claims", ("reglab", "check", _slug(name), claims)),
             Job(name, "arms and seeds", (*tests, "tests/test_papers.py")),
-            Job(name, "page in a browser", (*tests, "tests/test_book.py", "tests/test_replay.py"), ("website",)),
+            Job(name, "page in a browser", (*tests, "tests/site/test_book.py", "tests/test_replay.py"), ("website",)),
         ]
     return [*notebooks, website, *others]
 

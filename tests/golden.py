@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from reglab import catalogue, experiment
+from reglab import catalogue, results
 from reglab.experiment import Experiment
 
 MOST = 1e-8
@@ -47,12 +47,12 @@ def main(what: str, folder: Path) -> int:
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     worst = 0.0
-    for kind in [kind for name in catalogue.SLUGS for kind in catalogue.module(name).EXPERIMENTS]:
+    for kind in [kind for name in catalogue.SLUGS for kind in catalogue.experiments(name)]:
         file = folder / f"{kind.__name__}-{kind.paper().replace('/', '-')}.nc"
         if what == "save":
-            experiment.save(run(kind), file)
+            results.save(run(kind), file)
             continue
-        apart = distance(experiment.load(file), run(kind))
+        apart = distance(results.load(file), run(kind))
         worst = max(worst, apart)
         sys.stdout.write(f"{kind.paper()}:{kind.__name__:24} {apart:.2g}\n")
     return int(worst > MOST)

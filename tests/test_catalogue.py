@@ -28,7 +28,7 @@ def test_an_unknown_paper_lists_the_known() -> None:
 
 
 def test_experiments_are_found_by_name_whatever_its_case() -> None:
-    first, second = catalogue.module(NAME).EXPERIMENTS[:2]
+    first, second = catalogue.experiments(NAME)[:2]
     assert catalogue.experiment(NAME) is first
     assert catalogue.experiment(SLUG, second.__name__.upper()) is second
     with pytest.raises(KeyError, match=f"no experiment '{second.__name__}x'; did you mean '{second.__name__}'"):

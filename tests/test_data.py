@@ -1,11 +1,9 @@
-"""Seeds, splits, label noise and batches: what each promises about its randomness."""
+"""Splits, label noise and batches: what each promises about its randomness."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,40 +11,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from reglab import data
-
-
-@given(st.integers(1, 200))
-def test_a_number_of_seeds_counts_from_zero(count: int) -> None:
-    assert data.as_seeds(count) == tuple(range(count))
-
-
-@given(st.lists(st.integers(0, 10**6), min_size=1, unique=True))
-def test_a_list_of_seeds_stays_as_it_is(seeds: list[int]) -> None:
-    assert data.as_seeds(seeds) == data.as_seeds(np.array(seeds)) == data.as_seeds(iter(seeds)) == tuple(seeds)
-
-
-@pytest.mark.parametrize("seeds", [0, -1, True, 1.5, None, [], [1, 1], "a", "12", [1.0], [-1], [True, 2], [0, None]])
-def test_seeds_that_make_no_sense_are_refused(seeds: Any) -> None:
-    with pytest.raises(ValueError, match=r"^seeds = .*(at least 1|how many)"):
-        data.as_seeds(seeds)
-
-
-def test_generators_depend_on_seed_and_purpose_only() -> None:
-    def first(seed: int, purpose: str) -> float:
-        return float(torch.rand(1, generator=data.generator(seed, purpose)))
-
-    pairs = [(seed, purpose) for seed in range(50) for purpose in ("weights", "noise", "1/2", "2")]
-    torch.manual_seed(3)
-    before = [first(*pair) for pair in pairs]
-    torch.manual_seed(4)
-    assert before == [first(*pair) for pair in reversed(pairs)][::-1]
-    assert len(set(before)) == len(pairs)
-
-
-def test_generators_of_neighboring_seeds_are_independent() -> None:
-    draws = torch.stack([torch.randn(4000, generator=data.generator(seed, "x")) for seed in range(6)])
-    correlation = torch.corrcoef(draws) - torch.eye(6)
-    assert correlation.abs().max() < 5 / math.sqrt(4000)
+from reglab.seeds import generator
 
 
 def test_digits_are_split_and_standardized() -> None:
@@ -123,5 +88,5 @@ def test_normal_numbers_do_not_depend_on_the_seeds_beside_them() -> None:
     drawn = data.normal((3, 7), "weights", 4, 2)
     assert drawn.shape == (2, 4, 2) and drawn.dtype == torch.float64
     assert torch.equal(data.normal((7,), "weights", 4, 2)[0], drawn[1])
-    assert torch.equal(drawn[0], torch.randn(4, 2, generator=data.generator(3, "weights"), dtype=torch.float64))
+    assert torch.equal(drawn[0], torch.randn(4, 2, generator=generator(3, "weights"), dtype=torch.float64))
     assert not torch.equal(data.normal((3,), "inputs", 4, 2)[0], drawn[0])

@@ -41,13 +41,15 @@ from torch import Tensor
 
 from reglab import data
 from reglab.claims import Claim
-from reglab.experiment import Axis, Experiment, Frame, Knob, Tick, Var, knob, share
+from reglab.experiment import Experiment
+from reglab.knobs import Knob, knob
+from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.papers.made import _shared
 from reglab.papers.made._shared import halve
 from reglab.pictures.views import Curves, Dots, View
 
 if TYPE_CHECKING:
-    from reglab.data import Seeds
+    from reglab.seeds import Seeds
 
 PAPER = "the card"
 STRENGTH = Knob(1.0, 0, 4, 0.5, symbol="λ", help="weight of the penalty")
@@ -220,15 +222,16 @@ class Lab:
         for cached in (digests._module, digests._read, digests._computed, store._read, store._steps, store._held):
             cached.cache_clear()
         importlib.invalidate_caches()
-        return importlib.import_module("reglab.papers.made.tiny")
+        return importlib.import_module("reglab.papers.made.tiny.experiments")
 
     def edit(self, *changes: tuple[str, str], shared: str = SHARED) -> ModuleType:
-        """Load the paper with some texts replaced by others."""
+        """Load the paper, nearly all of it in one file, with some texts replaced by others."""
         text = TOP + METHOD + EXPERIMENTS + CLAIMS + WORDS
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)
-        return self.load(tiny=text, _shared=shared)
+        files = {"__init__": "", "experiments": text, "claims": "from .experiments import CLAIMS\n"}
+        return self.load(**{f"tiny/{name}": content for name, content in files.items()}, _shared=shared)
 
 
 def bare_lab(folder: Path, patch: pytest.MonkeyPatch) -> Lab:
@@ -465,25 +468,24 @@ def test_a_claim_that_is_new_or_gone_makes_the_file_stale(lab: Lab) -> None:
 
 
 def test_moving_code_to_other_files_changes_no_digest(bare: Lab) -> None:
-    def found(module: ModuleType) -> tuple[list[str], list[str]]:
-        return [digests.of_experiment(cls) for cls in module.EXPERIMENTS], [digests.of_claim(c) for c in module.CLAIMS]
+    def found() -> tuple[list[str], list[str]]:
+        experiments, declared = catalogue.experiments(NAME), catalogue.claims(NAME)
+        return [digests.of_experiment(cls) for cls in experiments], [digests.of_claim(claim) for claim in declared]
 
-    before = found(bare.edit())
-    (bare.folder / "tiny.py").unlink()
+    bare.edit()
+    before = found()
     here = "from reglab.papers.made.tiny"
     called = EXPERIMENTS.replace("loss(w,", "minimized(w,").replace("RATE *", "method.RATE *")
     files = {
-        "__init__": f"{here}.experiments import EXPERIMENTS\nfrom .claims import CLAIMS\n",
         "method": TOP + METHOD,
         "experiments": TOP + f"{here} import method\n{here}.method import loss as minimized\n" + called,
         "claims": TOP + "from .experiments import Longer, Shrink\n" + CLAIMS,
     }
-    module = bare.load(**{f"tiny/{name}": text for name, text in files.items()})
-    assert module.EXPERIMENTS[0].__module__ == "reglab.papers.made.tiny.experiments"
-    assert found(module) == before
+    bare.load(**{f"tiny/{name}": text for name, text in files.items()})
+    assert found() == before
     files["method"] = files["method"].replace("return w **", "return 2 * w **")
-    module = bare.load(**{f"tiny/{name}": text for name, text in files.items()})
-    assert not set(found(module)[0]) & set(before[0])
+    bare.load(**{f"tiny/{name}": text for name, text in files.items()})
+    assert not set(found()[0]) & set(before[0])
 
 
 def test_an_experiment_outside_the_papers_has_no_digest() -> None:
@@ -494,9 +496,8 @@ def test_an_experiment_outside_the_papers_has_no_digest() -> None:
 
 
 def all_digests() -> list[str]:
-    modules = [catalogue.module(name) for name in SLUGS]
-    found = [digests.of_experiment(cls) for module in modules for cls in module.EXPERIMENTS]
-    return found + [digests.of_claim(claim) for module in modules for claim in module.CLAIMS]
+    found = [digests.of_experiment(cls) for name in SLUGS for cls in catalogue.experiments(name)]
+    return found + [digests.of_claim(claim) for name in SLUGS for claim in catalogue.claims(name)]
 
 
 SLUGS = catalogue.SLUGS
@@ -517,7 +518,7 @@ def test_digests_are_the_same_in_every_process(seed: str) -> None:
 
 
 def test_digests_are_the_same_in_several_threads() -> None:
-    kinds = [cls for name in SLUGS for cls in catalogue.module(name).EXPERIMENTS]
+    kinds = [cls for name in SLUGS for cls in catalogue.experiments(name)]
     before = [digests.of_experiment(cls) for cls in kinds]
     for cached in (digests._module, digests._read, digests._computed):
         cached.cache_clear()
@@ -527,7 +528,7 @@ def test_digests_are_the_same_in_several_threads() -> None:
 
 @pytest.mark.parametrize("name", SLUGS)
 def test_no_experiment_depends_on_card_pictures_exercises_or_claims(name: str) -> None:
-    for cls in catalogue.module(name).EXPERIMENTS:
+    for cls in catalogue.experiments(name):
         named = {one for one, _ in digests._closure([(cls.__module__, cls.__name__)])}
         assert {f"{cls.__name__}.frames", f"{cls.__name__}.axes"} & named or cls.__base__ is not Experiment
         assert not [one for one in named if one.startswith(("draw_", "check_")) or one in ("PAPER", "CLAIMS")]

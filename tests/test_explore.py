@@ -17,12 +17,14 @@ import processes
 import pytest
 from PIL import Image
 
-from reglab.data import Seeds
-from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob, settings_of
+from reglab.experiment import Experiment
 from reglab.explore import Explorer, explore
-from reglab.papers.labels.early_learning import Memorization
+from reglab.knobs import knob
+from reglab.papers.labels.early_learning.experiments import Memorization
 from reglab.pictures.views import Curves, View
 from reglab.recordings import store
+from reglab.results import Axis, Frame, Tick, Var, settings_of
+from reglab.seeds import Seeds
 
 halt = threading.Event()
 """While it is set, runs of `Steps` come to their middle and stay there; they can still be stopped."""

@@ -88,7 +88,7 @@ def test_the_pins_are_what_is_installed() -> None:
     installed = dict(line.split("==") for line in frozen.splitlines() if "==" in line)
     versions = {canonicalize_name(name): version.split("+")[0] for name, version in installed.items()}
     different = {name: version for name, version in versions.items() if PINS.get(name, version) != version}
-    assert different == {}, "make setup installs what is pinned; make pins writes the pins anew"
+    assert different == {}, "make setup installs what is pinned; make pins writes the pins again"
 
 
 def test_no_file_names_a_machine_or_a_registry() -> None:

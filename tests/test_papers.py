@@ -33,7 +33,7 @@ from reglab.pictures.views import Curves, Dots, Line, Panel, Points, Shares
 from reglab.recordings import store
 
 NAMES = catalogue.SLUGS
-EXPERIMENTS: list[type[Experiment]] = [cls for name in NAMES for cls in catalogue.module(name).EXPERIMENTS]
+EXPERIMENTS: list[type[Experiment]] = [cls for name in NAMES for cls in catalogue.experiments(name)]
 HEADINGS = ["The idea", "The method", "The experiment", "Explore", "Does it hold?", "Exercises", "What was scaled down"]
 
 every_paper = pytest.mark.parametrize("name", NAMES)
@@ -114,7 +114,7 @@ def words(text: str) -> int:
 def test_everything_of_a_paper_is_where_its_name_says(name: str) -> None:
     part, slug = name.split("/")
     for path in (
-        f"reglab/papers/{name}.py",
+        *(f"reglab/papers/{name}/{file}.py" for file in ("__init__", "method", "experiments", "claims", "exercises")),
         f"lab/{name}.py",
         f"lab/{name}.ipynb",
         f"tests/papers/{part}/test_{slug}.py",
@@ -127,10 +127,12 @@ def test_every_module_notebook_test_and_claims_file_belongs_to_a_paper() -> None
     found = {
         path.relative_to(ROOT / folder).with_suffix("").as_posix().replace("/test_", "/")
         for folder in ("reglab/papers", "lab", "tests/papers", "data/claims", "data/recorded")
-        for path in (ROOT / folder).glob("*/[!_.]*.*")
-        if path.suffix in (".py", ".ipynb", ".json", ".nc")
+        for path in (ROOT / folder).glob("*/[!_.]*")
+        if path.is_dir() or path.suffix in (".py", ".ipynb", ".json", ".nc")
     }
     assert found == set(NAMES)
+    files = {path.name for name in NAMES for path in (ROOT / "reglab" / "papers" / name).glob("*.py")}
+    assert files <= {f"{one}.py" for one in ("__init__", "method", "experiments", "claims", "exercises", "pictures")}
 
 
 @every_paper
@@ -148,11 +150,14 @@ def test_the_card_is_filled(name: str) -> None:
 
 @every_paper
 def test_a_paper_imports_no_other_paper_and_says_its_departures(name: str) -> None:
-    tree = ast.parse((ROOT / "reglab" / "papers" / f"{name}.py").read_text(encoding="utf-8"))
-    imported = _imports(tree)
-    allowed = f"reglab.papers.{name.split('/')[0]}._shared"
+    folder = ROOT / "reglab" / "papers" / name
+    trees = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in folder.glob("*.py")}
+    imported = [one for tree in trees.values() for one in _imports(tree)]
+    part = f"reglab.papers.{name.split('/')[0]}"
+    allowed = (f"{part}._shared", f"{part}.{name.split('/')[1]}.")
     assert not [one for one in imported if one.startswith("reglab.papers") and not one.startswith(allowed)]
-    assert "Departures from the paper" in (ast.get_docstring(tree) or "")
+    assert _imports(trees["__init__"]) == ["reglab.catalogue.Paper"], "a card loads nothing heavy"
+    assert "Departures from the paper" in (ast.get_docstring(trees["__init__"]) or "")
 
 
 @pytest.mark.parametrize("path", catalogue.core(), ids=lambda path: path.relative_to(ROOT / "reglab").as_posix())
@@ -218,8 +223,7 @@ def test_settings_named_in_declarations_are_valid(cls: type[Experiment]) -> None
 @every_paper
 def test_what_the_page_explores_is_recorded(name: str) -> None:
     """The website replays what the notebook explores; `reglab record` computes it."""
-    module = catalogue.module(name)
-    kinds = [cls for cls in module.EXPERIMENTS if cls.grid]
+    kinds = [cls for cls in catalogue.experiments(name) if cls.grid]
     assert kinds, "no experiment declares a grid"
     for cls in kinds:
         assert store.stale(cls) == "", f"run `reglab record {name.split('/')[1]}`"
@@ -369,12 +373,12 @@ def test_every_picture_is_drawn_and_told(cls: type[Experiment]) -> None:
 
 @every_paper
 def test_claims_are_declared_well(name: str) -> None:
-    module = catalogue.module(name)
-    keys = [claim.key for claim in module.CLAIMS]
+    declared = catalogue.claims(name)
+    keys = [claim.key for claim in declared]
     assert len(set(keys)) == len(keys)
-    assert any(claim.essential for claim in module.CLAIMS)
-    for claim in module.CLAIMS:
-        assert claim.of in module.EXPERIMENTS
+    assert any(claim.essential for claim in declared)
+    for claim in declared:
+        assert claim.of in catalogue.experiments(name)
         assert 4 <= words(claim.text) <= 40 and 1 <= words(claim.reported) <= 40, claim.key
         assert claim.seeds >= 3 and claim.at, claim.key
         for settings in claim.at.values():
@@ -383,14 +387,14 @@ def test_claims_are_declared_well(name: str) -> None:
 
 @every_paper
 def test_effects_can_be_computed_from_the_smallest_run(name: str) -> None:
-    for claim in catalogue.module(name).CLAIMS:
+    for claim in catalogue.claims(name):
         _judge(claim, [run(claim.of)] * len(claim.at))
 
 
 @pytest.mark.deep
 @every_paper
 def test_effects_can_be_computed_at_their_own_settings(name: str) -> None:
-    for claim in catalogue.module(name).CLAIMS:
+    for claim in catalogue.claims(name):
         settings = [claim.of.make({**claim.of.smoke, **knobs}) for knobs in claim.at.values()]
         _judge(claim, [watched(setting).data for setting in settings])
 
@@ -404,7 +408,7 @@ def _judge(claim: claims.Claim, datasets: Sequence[xr.Dataset]) -> None:
 def _records(name: str) -> Iterator[tuple[claims.Claim, dict[str, Any]]]:
     content = claims.read(name)
     assert content is not None, f"no claims measured; run `reglab check {name}`"
-    yield from zip(catalogue.module(name).CLAIMS, content["claims"], strict=True)
+    yield from zip(catalogue.claims(name), content["claims"], strict=True)
 
 
 @every_paper
@@ -459,7 +463,7 @@ def test_the_notebook_has_its_eight_headings(name: str) -> None:
 
 @every_paper
 def test_the_notebook_is_short(name: str) -> None:
-    flagship = 1.5 if len(catalogue.module(name).EXPERIMENTS) > 1 else 1
+    flagship = 1.5 if len(catalogue.experiments(name)) > 1 else 1
     code = [cell.source.splitlines() for cell in cells(name, "code")]
     assert len(code) <= 12 * flagship
     assert max(map(len, code)) <= 15
@@ -476,19 +480,19 @@ def test_the_parameters_are_the_defaults(name: str) -> None:
         assert isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
         found[statement.targets[0].id] = ast.literal_eval(statement.value)
     assert found.pop("seeds") == 8
-    defaults = catalogue.module(name).EXPERIMENTS[0]().settings()
+    defaults = catalogue.experiments(name)[0]().settings()
     assert found and found == {knob: defaults[knob] for knob in found}
 
 
 @every_paper
 def test_the_notebook_shows_what_every_page_shows(name: str) -> None:
     code = "\n".join(cell.source for cell in cells(name, "code"))
-    for call in ("card(paper)", "source(", "run(", "summary(", "explore(", "verdicts(paper)", "check("):
+    for call in ("card(", "source(", "run(", "summary(", "explore(", "verdicts(", "check("):
         assert call in code, call
     tags = [tag for cell in notebook(name).cells for tag in cell.metadata.get("tags", [])]
     assert tags.count("thumbnail") == 1 and tags.count("solution") >= 3
     for title in re.findall(r'draw\(\w+, "(.+?)"\)', code):
-        assert title in [view.title for cls in catalogue.module(name).EXPERIMENTS for view in cls.views]
+        assert title in [view.title for cls in catalogue.experiments(name) for view in cls.views]
 
 
 @every_paper

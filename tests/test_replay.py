@@ -28,7 +28,7 @@ from reglab.recordings import codec, store
 from reglab.recordings.uses import uses
 from reglab.site import replay
 
-KINDS = [kind for name in catalogue.SLUGS for kind in catalogue.module(name).EXPERIMENTS if kind.grid]
+KINDS = [kind for name in catalogue.SLUGS for kind in catalogue.experiments(name) if kind.grid]
 IDS = [kind.__name__ for kind in KINDS]
 FIRST = KINDS[0]
 

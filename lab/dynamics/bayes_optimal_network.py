@@ -20,9 +20,9 @@
 # %%
 from reglab import notebook
 from reglab.explore import explore
-from reglab.papers.dynamics import bayes_optimal_network as paper
+from reglab.papers.dynamics.bayes_optimal_network import exercises, experiments, method, pictures
 
-notebook.card(paper)
+notebook.card("bayes_optimal_network")
 
 # %% [markdown]
 # ## The idea
@@ -46,7 +46,7 @@ sigma = 0.0
 dimension = 40
 
 # %% tags=["thumbnail"]
-learning = paper.Learning(kappa, sigma, dimension)
+learning = experiments.Learning(kappa, sigma, dimension)
 results = notebook.run(learning, seeds)
 notebook.draw(results, "Error and sample size")
 
@@ -85,10 +85,10 @@ notebook.summary(results)
 # computes all that:
 
 # %%
-notebook.source(paper.resolvent, paper.shrink, paper.denoising_error)
+notebook.source(method.resolvent, method.shrink, method.denoising_error)
 
 # %%
-notebook.source(paper.optimal_error, paper.message_passing)
+notebook.source(method.optimal_error, method.message_passing)
 
 # %% [markdown]
 # ## The experiment
@@ -98,8 +98,8 @@ notebook.source(paper.optimal_error, paper.message_passing)
 # **Look for** the shape on the right: which eigenvalues are moved most?
 
 # %%
-denoising = notebook.run(paper.Denoising(), seeds)
-notebook.picture(paper.draw_spectrum, denoising)
+denoising = notebook.run(experiments.Denoising(), seeds)
+notebook.picture(pictures.draw_spectrum, denoising)
 
 # %% [markdown]
 # The teacher has only $d/2$ units, so half of its eigenvalues are zero. In the noisy matrix they spread around zero.
@@ -112,7 +112,7 @@ notebook.picture(paper.draw_spectrum, denoising)
 # error of one run, compared with the average?
 
 # %%
-averaging = notebook.run(paper.Averaging(), seeds)
+averaging = notebook.run(experiments.Averaging(), seeds)
 notebook.draw(averaging, "Averaging")
 
 # %% [markdown]
@@ -124,8 +124,8 @@ notebook.draw(averaging, "Averaging")
 # ### How much data is enough?
 
 # %%
-widths = notebook.run(paper.Widths(), seeds)
-notebook.picture(paper.draw_phase, widths)
+widths = notebook.run(experiments.Widths(), seeds)
+notebook.picture(pictures.draw_phase, widths)
 
 # %% [markdown]
 # Narrow teachers have few free numbers and need few examples. From $\kappa=1$ on, $S$ has full rank and a wider teacher
@@ -143,7 +143,7 @@ explore(learning, results)
 # In the second widget give gradient descent noisy outputs, with $\alpha=0.45$.
 
 # %%
-explore(paper.Averaging(), averaging)
+explore(experiments.Averaging(), averaging)
 
 # %% [markdown]
 # ## Does it hold?
@@ -152,7 +152,7 @@ explore(paper.Averaging(), averaging)
 # is.
 
 # %%
-notebook.verdicts(paper)
+notebook.verdicts("bayes_optimal_network")
 
 # %% [markdown]
 # The limit of the surprise stands there, too: with noise, gradient descent fits the noise, and even the average of all
@@ -175,7 +175,7 @@ def my_ratio(K):
     return None  # your formula here
 
 
-notebook.check(my_ratio, paper.check_samples)
+notebook.check(my_ratio, exercises.check_samples)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
@@ -200,7 +200,7 @@ def my_cleaning(eigenvalues, t):
     return None  # your lines here
 
 
-notebook.check(my_cleaning, paper.check_cleaning)
+notebook.check(my_cleaning, exercises.check_cleaning)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>

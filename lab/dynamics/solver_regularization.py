@@ -20,9 +20,9 @@
 # %%
 from reglab import notebook
 from reglab.explore import explore
-from reglab.papers.dynamics import solver_regularization as paper
+from reglab.papers.dynamics.solver_regularization import exercises, experiments, method, pictures
 
-notebook.card(paper)
+notebook.card("solver_regularization")
 
 # %% [markdown]
 # ## The idea
@@ -46,9 +46,9 @@ strength_stiffness = 0.1
 iterations = 100
 
 # %%
-digits = paper.Digits(strength, tolerance, strength_stiffness, iterations=iterations)
+digits = experiments.Digits(strength, tolerance, strength_stiffness, iterations=iterations)
 results = notebook.run(digits, seeds)
-notebook.picture(paper.draw_steps, results, height=2.8)
+notebook.picture(pictures.draw_steps, results, height=2.8)
 
 # %% [markdown]
 # The plain network (vanilla) needs about twice as many steps as the one that pays for its errors (ER). The first step
@@ -77,10 +77,10 @@ notebook.picture(paper.draw_steps, results, height=2.8)
 # Gradients flow through the slopes, through $E$ and $S$, not through the step sizes. This is the code:
 
 # %%
-notebook.source(paper.runge_kutta, paper.error_estimate, paper.stiffness)
+notebook.source(method.runge_kutta, method.error_estimate, method.stiffness)
 
 # %%
-notebook.source(paper.next_size, paper.annealed)
+notebook.source(method.next_size, method.annealed)
 
 # %% [markdown]
 # ## The experiment
@@ -109,7 +109,7 @@ notebook.summary(results)
 notebook.draw(results, "What is penalized")
 
 # %%
-notebook.picture(paper.draw_paths, results, height=3.4)
+notebook.picture(pictures.draw_paths, results, height=3.4)
 
 # %% [markdown]
 # Both error penalties lower errors *and* stiffness. SR lowers mostly the stiffness. The paths of the digits were nearly
@@ -121,7 +121,7 @@ notebook.picture(paper.draw_paths, results, height=3.4)
 # steps, and a worse fit?
 
 # %%
-spiral = notebook.run(paper.Spiral(iterations=60), 4)
+spiral = notebook.run(experiments.Spiral(iterations=60), 4)
 notebook.draw(spiral, "Noisy spiral")
 
 # %% [markdown]
@@ -143,7 +143,7 @@ explore(digits, results)
 # mistake; an *expected* one may fail, and then it stands here as it is.
 
 # %%
-notebook.verdicts(paper)
+notebook.verdicts("solver_regularization")
 
 # %% [markdown]
 # ## Exercises
@@ -169,7 +169,7 @@ def my_error(step, z, h):
     return None  # your lines here
 
 
-notebook.check(my_error, paper.check_richardson)
+notebook.check(my_error, exercises.check_richardson)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
@@ -185,8 +185,8 @@ notebook.check(my_error, paper.check_richardson)
 # </details>
 
 # %% [markdown]
-# **3. Run it.** Train with prices from 0 to 100, `paper.Price().run(8)`, and draw `paper.draw_price`. Where does the
-# work reach its floor, where does the accuracy break down?
+# **3. Run it.** Train with prices from 0 to 100, `experiments.Price().run(8)`, and draw `pictures.draw_price`. Where
+# does the work reach its floor, where does the accuracy break down?
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>

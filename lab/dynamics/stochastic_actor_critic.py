@@ -20,9 +20,9 @@
 # %%
 from reglab import notebook
 from reglab.explore import explore
-from reglab.papers.dynamics import stochastic_actor_critic as paper
+from reglab.papers.dynamics.stochastic_actor_critic import claims, exercises, experiments, method, pictures
 
-notebook.card(paper)
+notebook.card("stochastic_actor_critic")
 
 # %% [markdown]
 # ## The idea
@@ -45,9 +45,9 @@ reward_noise = 2.0
 steps = 600
 
 # %%
-risky = paper.Actors(beta=beta, reward_noise=reward_noise, steps=steps)
+risky = experiments.Actors(beta=beta, reward_noise=reward_noise, steps=steps)
 results = notebook.run(risky, seeds)
-notebook.picture(paper.draw_band, results)
+notebook.picture(pictures.draw_band, results)
 
 # %% [markdown]
 # The band is narrow left and wide right, in the gray part where rewards are noisy. Nobody told the critic where the
@@ -72,7 +72,7 @@ notebook.picture(paper.draw_band, results)
 # So $\beta$ stands in both places. No gradient flows through $y$. This is the code:
 
 # %%
-notebook.source(paper.squash, paper.pessimistic, paper.soft_target, paper.critic_loss, paper.actor_loss)
+notebook.source(method.squash, method.pessimistic, method.soft_target, method.critic_loss, method.actor_loss)
 
 # %% [markdown]
 # ## The experiment
@@ -110,11 +110,11 @@ notebook.draw(results, "Which half counts")
 # **Predict:** which line lies above zero? Which far below?
 
 # %%
-noisy = notebook.run(paper.Pessimism(**paper.NOISY), seeds)
+noisy = notebook.run(experiments.Pessimism(**claims.NOISY), seeds)
 notebook.draw(noisy, "Overestimation")
 
 # %%
-notebook.picture(paper.draw_tradeoff, noisy)
+notebook.picture(pictures.draw_tradeoff, noisy)
 
 # %% [markdown]
 # Without pessimism the critic promises too much. More $\beta$ lowers the line, and soon too far: we compare with the
@@ -126,7 +126,7 @@ notebook.picture(paper.draw_tradeoff, noisy)
 # Back on the line with one noisy hill. **Look for** the bars in the gray part.
 
 # %%
-notebook.picture(paper.draw_occupancy, notebook.run(paper.Pessimism(), 4), height=2.4)
+notebook.picture(pictures.draw_occupancy, notebook.run(experiments.Pessimism(), 4), height=2.4)
 
 # %% [markdown]
 # Without pessimism some agents stay on the noisy hill; with more $\beta$ nearly all live on the safe one. A few seeds
@@ -136,7 +136,7 @@ notebook.picture(paper.draw_occupancy, notebook.run(paper.Pessimism(), 4), heigh
 # penalties. **Predict:** will it walk around?
 
 # %%
-notebook.picture(paper.draw_maps, notebook.run(paper.PointMass(steps=1500), 1), height=2.2)
+notebook.picture(pictures.draw_maps, notebook.run(experiments.PointMass(steps=1500), 1), height=2.2)
 
 # %% [markdown]
 # In our small version hardly. After 1500 steps the maps look alike; later the agent spends a little less time in danger
@@ -159,7 +159,7 @@ explore(risky, results)
 # end.
 
 # %%
-notebook.verdicts(paper)
+notebook.verdicts("stochastic_actor_critic")
 
 # %% [markdown]
 # ## Exercises
@@ -186,7 +186,7 @@ def my_fixed_point(mean_reward, noise, beta, discount):
     return None  # your formula here
 
 
-notebook.check(my_fixed_point, paper.check_fixed_point)
+notebook.check(my_fixed_point, exercises.check_fixed_point)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>

@@ -19,9 +19,9 @@
 # %%
 from reglab import notebook
 from reglab.explore import explore
-from reglab.papers.finetuning import mask_tuning as paper
+from reglab.papers.finetuning.mask_tuning import exercises, experiments, method, pictures
 
-notebook.card(paper)
+notebook.card("mask_tuning")
 
 # %% [markdown]
 # ## The idea
@@ -51,7 +51,7 @@ shots = 16
 threshold = 0.005
 
 # %% tags=["thumbnail"]
-masks = paper.Masks(learning_rate, strength, shots, threshold)
+masks = experiments.Masks(learning_rate, strength, shots, threshold)
 results = notebook.run(masks, seeds)
 notebook.draw(results, "Gain and loss")
 
@@ -86,10 +86,10 @@ notebook.draw(results, "Gain and loss")
 # If the signs agree, $P=1$. If not, $P=|a|/(|a|+|b|)$. Adam follows $g$. Note that $b$ is never added.
 
 # %%
-notebook.source(paper.binary_mask, paper.teacher_loss, paper.keep_probability, paper.gradient_dropout)
+notebook.source(method.binary_mask, method.teacher_loss, method.keep_probability, method.gradient_dropout)
 
 # %%
-notebook.picture(paper.draw_phase, results, height=3.4)
+notebook.picture(pictures.draw_phase, results, height=3.4)
 
 # %% [markdown]
 # Left you see $P$: all is kept in two quadrants, and in the other two a small $a$ against a large $b$ is lost. Right
@@ -135,7 +135,7 @@ notebook.draw(results, "Same choice")
 # some columns, which are outputs of the matrix, lose many weights:
 
 # %%
-notebook.picture(paper.draw_masks, results, height=2.6)
+notebook.picture(pictures.draw_masks, results, height=2.6)
 
 # %% [markdown]
 # ### How many switches are enough?
@@ -144,7 +144,7 @@ notebook.picture(paper.draw_masks, results, height=2.6)
 # gain stop growing?
 
 # %%
-rates = notebook.run(paper.LearningRates(strength, shots, threshold), seeds // 2)
+rates = notebook.run(experiments.LearningRates(strength, shots, threshold), seeds // 2)
 notebook.draw(rates, "How many switches")
 
 # %% [markdown]
@@ -166,7 +166,7 @@ explore(masks, results)
 # and then it stands here as it is.
 
 # %%
-notebook.verdicts(paper)
+notebook.verdicts("mask_tuning")
 
 # %% [markdown]
 # Masking adapts, and the choice of weights matters. That GDR improves the result is not reproduced here; from one of
@@ -201,10 +201,10 @@ def my_dropout(a, b, uniform, strength):
     return None  # what is left of a
 
 
-notebook.check(my_mask, paper.check_mask)
+notebook.check(my_mask, exercises.check_mask)
 
 # %%
-notebook.check(my_dropout, paper.check_dropout)
+notebook.check(my_dropout, exercises.check_dropout)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>

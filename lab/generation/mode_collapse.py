@@ -19,9 +19,9 @@
 # %%
 from reglab import notebook
 from reglab.explore import explore
-from reglab.papers.generation import mode_collapse as paper
+from reglab.papers.generation.mode_collapse import exercises, experiments, method, pictures
 
-notebook.card(paper)
+notebook.card("mode_collapse")
 
 # %% [markdown]
 # ## The idea
@@ -49,9 +49,9 @@ target = "ring"
 modes = 8
 
 # %%
-collapse = paper.ModeCollapse(strength, rate_ratio, isometry, memory, target, modes)
+collapse = experiments.ModeCollapse(strength, rate_ratio, isometry, memory, target, modes)
 results = notebook.run(collapse, seeds)
-notebook.picture(paper.draw_film, results)
+notebook.picture(pictures.draw_film, results)
 
 # %% [markdown]
 # In the first row the points stay together and hop from mode to mode. The second row shapes the codes, without a
@@ -87,10 +87,10 @@ notebook.picture(paper.draw_film, results)
 # constant plus the *mean of the logarithms* of such distances. MEE takes the *logarithm of the mean*.
 
 # %%
-notebook.source(paper.nearest, paper.spread, paper.entropy_loss, paper.remember)
+notebook.source(method.nearest, method.spread, method.entropy_loss, method.remember)
 
 # %%
-notebook.source(paper.locality_loss, paper.isometry_loss)
+notebook.source(method.locality_loss, method.isometry_loss)
 
 # %% [markdown]
 # The $10^{-8}$ inside the logarithm is for codes that equal remembered ones.
@@ -99,7 +99,7 @@ notebook.source(paper.locality_loss, paper.isometry_loss)
 # of each row. At each call 64 rows leave and one comes in. How many rows are left?
 
 # %%
-print(*paper.official_rows(1024, 64, 20))
+print(*method.official_rows(1024, 64, 20))
 
 # %% [markdown]
 # One row, the batch before: "the nearest" has become "a random one". We follow the description and keep the published
@@ -151,7 +151,7 @@ notebook.draw(results, "After the last step")
 # better or worse?
 
 # %%
-raw = notebook.run(paper.RawSamples(steps=600), seeds)
+raw = notebook.run(experiments.RawSamples(steps=600), seeds)
 notebook.draw(raw, "Codes or samples")
 
 # %% [markdown]
@@ -162,7 +162,7 @@ notebook.draw(raw, "Codes or samples")
 # Four distributions with known entropy test the estimates. **Look for** the zero line.
 
 # %%
-estimates = notebook.run(paper.Estimators(), seeds)
+estimates = notebook.run(experiments.Estimators(), seeds)
 notebook.draw(estimates, "Errors of the estimates")
 
 # %% [markdown]
@@ -185,7 +185,7 @@ explore(collapse, results)
 # mistake; an *expected* one may fail, and then it stands here as it is.
 
 # %%
-notebook.verdicts(paper)
+notebook.verdicts("mode_collapse")
 
 # %% [markdown]
 # Keep in mind: with one Gaussian there is nothing to cover, and entropy costs precision. And the discriminator's terms,
@@ -223,10 +223,10 @@ def my_gradient(codes, partners, strength):
     return None  # your formula here
 
 
-notebook.check(my_entropy, paper.check_entropy)
+notebook.check(my_entropy, exercises.check_entropy)
 
 # %%
-notebook.check(my_gradient, paper.check_gradient)
+notebook.check(my_gradient, exercises.check_gradient)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>

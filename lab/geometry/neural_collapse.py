@@ -19,9 +19,9 @@
 # %%
 from reglab import notebook
 from reglab.explore import explore
-from reglab.papers.geometry import neural_collapse as paper
+from reglab.papers.geometry.neural_collapse import exercises, experiments, method
 
-notebook.card(paper)
+notebook.card("neural_collapse")
 
 # %% [markdown]
 # ## The idea
@@ -45,7 +45,7 @@ last_decay = 0.002
 epochs = 90
 
 # %% tags=["thumbnail"]
-digits = paper.WeightDecay(feature_decay, last_decay, epochs)
+digits = experiments.WeightDecay(feature_decay, last_decay, epochs)
 results = notebook.run(digits, seeds)
 notebook.draw(results, "Which weight decay collapses features")
 
@@ -81,10 +81,10 @@ notebook.summary(results)
 # and the nearest class mean disagree. This is the code, as it runs:
 
 # %%
-notebook.source(paper.best_weights, paper.best_features, paper.alternate)
+notebook.source(method.best_weights, method.best_features, method.alternate)
 
 # %%
-notebook.source(paper.velocity, paper.factors)
+notebook.source(method.velocity, method.factors)
 
 # %% [markdown]
 # ## The experiment
@@ -101,7 +101,7 @@ notebook.source(paper.velocity, paper.factors)
 # class means move apart all the time?
 
 # %%
-flow = notebook.run(paper.Flow(), seeds)
+flow = notebook.run(experiments.Flow(), seeds)
 notebook.draw(flow, "Collapse in time")
 
 # %% [markdown]
@@ -115,7 +115,7 @@ notebook.draw(flow, "Collapse in time")
 # for $\beta=0.1$. **Look for** the two ends of the curve: a very tight and a very loose tie.
 
 # %%
-tied = notebook.run(paper.TiedFeatures(), seeds)
+tied = notebook.run(experiments.TiedFeatures(), seeds)
 notebook.draw(tied, "Tied features")
 
 # %% [markdown]
@@ -129,7 +129,7 @@ notebook.draw(tied, "Tied features")
 # nothing. **Predict:** the staircase has a high step and a low one. Which strength moves which?
 
 # %%
-response = notebook.run(paper.Response(), seeds)
+response = notebook.run(experiments.Response(), seeds)
 notebook.draw(response, "Staircase")
 
 # %% [markdown]
@@ -139,7 +139,7 @@ notebook.draw(response, "Staircase")
 # the other.
 
 # %%
-strengths = notebook.run(paper.Strengths(), seeds)
+strengths = notebook.run(experiments.Strengths(), seeds)
 notebook.draw(strengths, "Which strength matters")
 
 # %% [markdown]
@@ -152,7 +152,7 @@ notebook.draw(strengths, "Which strength matters")
 # what is there. **Look for** the gap: how much comes from training, how much from the layer itself?
 
 # %%
-layers = notebook.run(paper.LayerWise(), seeds)
+layers = notebook.run(experiments.LayerWise(), seeds)
 notebook.draw(layers, "Depth")
 
 # %% [markdown]
@@ -165,7 +165,7 @@ notebook.draw(layers, "Depth")
 # widget set both weight decays to 0.01. Does doubling still help? Look at *Errors* too.
 
 # %%
-explore(paper.TiedFeatures(), tied)
+explore(experiments.TiedFeatures(), tied)
 
 # %%
 explore(digits, results)
@@ -177,7 +177,7 @@ explore(digits, results)
 # is.
 
 # %%
-notebook.verdicts(paper)
+notebook.verdicts("neural_collapse")
 
 # %% [markdown]
 # Two limits stand in the table. With too much weight decay the digits are no longer learned, and doubling it makes
@@ -212,10 +212,10 @@ def my_factors(beta, lambda_W, lambda_H):
     return None  # a, b
 
 
-notebook.check(my_deviations, paper.check_contraction)
+notebook.check(my_deviations, exercises.check_contraction)
 
 # %%
-notebook.check(my_factors, paper.check_factors)
+notebook.check(my_factors, exercises.check_factors)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
@@ -241,7 +241,8 @@ notebook.check(my_factors, paper.check_factors)
 
 # %% [markdown]
 # **3. Run it.** Near collapse at $\beta=1$, compute the scatter left for $\lambda_W$ from 0.125 to 2 at
-# $\lambda_H=0.05$, and for $\lambda_H$ from 0.0125 to 0.4 at $\lambda_W=0.5$. `explore(paper.Strengths())` shows both.
+# $\lambda_H=0.05$, and for $\lambda_H$ from 0.0125 to 0.4 at $\lambda_W=0.5$. `explore(experiments.Strengths())` shows
+# both.
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>

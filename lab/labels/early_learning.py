@@ -19,9 +19,9 @@
 # %%
 from reglab import notebook
 from reglab.explore import explore
-from reglab.papers.labels import early_learning as paper
+from reglab.papers.labels.early_learning import exercises, experiments, method, pictures
 
-notebook.card(paper)
+notebook.card("early_learning")
 
 # %% [markdown]
 # ## The idea
@@ -49,7 +49,7 @@ learning_rate = 0.02
 epochs = 50
 
 # %%
-digits = paper.Memorization(noise, strength, target_momentum, learning_rate, epochs)
+digits = experiments.Memorization(noise, strength, target_momentum, learning_rate, epochs)
 results = notebook.run(digits, seeds)
 notebook.draw(results, "What is predicted")
 
@@ -82,7 +82,7 @@ notebook.draw(results, "What is predicted")
 # from the truth with $+p_{c^*}$; the regularizer pulls back with $\lambda g_{c^*}$. This is the code, as it runs:
 
 # %%
-notebook.source(paper.update_targets, paper.elr_regularizer, paper.elr_loss, paper.elr_gradient)
+notebook.source(method.update_targets, method.elr_regularizer, method.elr_loss, method.elr_gradient)
 
 # %% [markdown]
 # The function `clamp` keeps probabilities between 0.0001 and 0.9999, as the authors do; a clamped probability passes no
@@ -122,7 +122,7 @@ notebook.draw(results, "Push and pull")
 # In the triangles every line is one digit on its way through training. A corner means certainty.
 
 # %%
-notebook.picture(paper.draw_paths, results, height=3.7)
+notebook.picture(pictures.draw_paths, results, height=3.7)
 
 # %% [markdown]
 # ### A theory one can see through
@@ -139,7 +139,7 @@ notebook.picture(paper.draw_paths, results, height=3.7)
 # cosine between $-\nabla L$ and $v$ is at least $1/6$. Later, if $p/n>1-\Delta/2$, every wrong label gets fitted.
 
 # %%
-linear = notebook.run(paper.LinearTheory(), seeds)
+linear = notebook.run(experiments.LinearTheory(), seeds)
 notebook.draw(linear, "Early and late")
 
 # %% [markdown]
@@ -160,7 +160,7 @@ explore(digits, results)
 # In the linear theory, make the clouds narrow (σ = 0.1): how much later does memorization come?
 
 # %%
-explore(paper.LinearTheory(), linear)
+explore(experiments.LinearTheory(), linear)
 
 # %% [markdown]
 # ## Does it hold?
@@ -169,7 +169,7 @@ explore(paper.LinearTheory(), linear)
 # an *expected* one may fail, and then it stands here as it is.
 
 # %%
-notebook.verdicts(paper)
+notebook.verdicts("early_learning")
 
 # %% [markdown]
 # ## Exercises
@@ -200,10 +200,10 @@ def my_strength(q):
     return None  # your formula here
 
 
-notebook.check(my_gradient, paper.check_gradient)
+notebook.check(my_gradient, exercises.check_gradient)
 
 # %%
-notebook.check(my_strength, paper.check_strength)
+notebook.check(my_strength, exercises.check_strength)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>

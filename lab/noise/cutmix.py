@@ -19,9 +19,9 @@
 # %%
 from reglab import notebook
 from reglab.explore import explore
-from reglab.papers.noise import cutmix as paper
+from reglab.papers.noise.cutmix import exercises, experiments, method, pictures
 
-notebook.card(paper)
+notebook.card("cutmix")
 
 # %% [markdown]
 # ## The idea
@@ -46,9 +46,9 @@ examples = 100
 steps = 400
 
 # %%
-digits = paper.Digits(probability, alpha, examples, steps)
+digits = experiments.Digits(probability, alpha, examples, steps)
 results = notebook.run(digits, seeds)
-notebook.picture(paper.draw_samples, results, height=3.6)
+notebook.picture(pictures.draw_samples, results, height=3.6)
 
 # %% [markdown]
 # The dashed square is what was cut. Cutout keeps the full label, whatever was erased. CutMix counts pixels. That is not
@@ -72,7 +72,7 @@ notebook.picture(paper.draw_samples, results, height=3.6)
 # whole batch, and a batch is changed with probability $p$ only. This is the code:
 
 # %%
-notebook.source(paper.cut_box, paper.cutmix, paper.mixed_cross_entropy)
+notebook.source(method.cut_box, method.cutmix, method.mixed_cross_entropy)
 
 # %% [markdown]
 # The function `partners` returns a copy in another order. A view would not do: the box must be read before it is
@@ -122,9 +122,9 @@ notebook.draw(results, "Accuracy")
 # should be the object's.
 
 # %%
-scenes = paper.Localization(threshold=0.15)
+scenes = experiments.Localization(threshold=0.15)
 located = notebook.run(scenes, 4)
-notebook.picture(paper.draw_maps, located, height=3.6)
+notebook.picture(pictures.draw_maps, located, height=3.6)
 
 # %% [markdown]
 # The solid box is true, the dashed one is the map's; bright is above the threshold $\tau=0.15$. **Predict:** who does
@@ -162,7 +162,7 @@ explore(scenes, located)
 # an *expected* one may fail, and then it stands here as it is.
 
 # %%
-notebook.verdicts(paper)
+notebook.verdicts("cutmix")
 
 # %% [markdown]
 # CutMix also has a price. Where the task is easy and training short it fits more slowly, and with small objects its
@@ -191,7 +191,7 @@ def my_area(draws):
     return None  # your lines here
 
 
-notebook.check(my_area, paper.check_clipping)
+notebook.check(my_area, exercises.check_clipping)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
@@ -214,8 +214,8 @@ notebook.check(my_area, paper.check_clipping)
 # </details>
 
 # %% [markdown]
-# **3. Weak and strong bodies.** Run `paper.Contrast().run(4)` and draw "Weak and strong bodies". At which strength of
-# the body does CutMix help most when the head is erased?
+# **3. Weak and strong bodies.** Run `experiments.Contrast().run(4)` and draw "Weak and strong bodies". At which
+# strength of the body does CutMix help most when the head is erased?
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>

@@ -1,4 +1,4 @@
-"""The tiny models that fine-tuning starts from: loaded from `data/pretrained/`, or pretrained anew.
+"""The tiny models that fine-tuning starts from: loaded from `data/pretrained/`, or pretrained again.
 
 Every checkpoint is one safetensors file: float32 tensors, and text that says how they were made and how good they
 are. Its digest is checked when it is loaded. Nothing is unpickled.
@@ -6,7 +6,6 @@ are. Its digest is checked when it is loaded. Nothing is unpickled.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import platform
@@ -19,7 +18,7 @@ import safetensors.torch
 import torch
 
 import reglab
-from reglab import files
+from reglab import files, names
 from reglab.catalogue import ROOT
 from reglab.models import tiny_clip, tiny_lm
 from reglab.models.transformer import Recipe, Weights
@@ -36,8 +35,7 @@ def recipe(name: str) -> Recipe:
     """Return how the model of this name is pretrained; raises `KeyError` that suggests the nearest name."""
     if name in RECIPES:
         return RECIPES[name]
-    near = difflib.get_close_matches(name, RECIPES, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"known models: {', '.join(RECIPES)}"
+    hint = names.nearest(name, RECIPES) or f"known models: {', '.join(RECIPES)}"
     raise KeyError(f"no pretrained model named {name!r}; {hint}")
 
 
@@ -51,7 +49,7 @@ def load(name: str, seed: int = 0, folder: Path = FOLDER) -> Weights:
 
     They are stored as float32 and come in torch's default type.
 
-    Raises `KeyError` for an unknown name and `ValueError`, which says how to make the file anew, for a file that is
+    Raises `KeyError` for an unknown name and `ValueError`, which says how to make the file again, for a file that is
     missing, damaged, made by another recipe or not a checkpoint of this model and seed at all.
     """
     return {key: value.to(torch.get_default_dtype()) for key, value in _read(name, seed, folder)[0].items()}
@@ -116,7 +114,7 @@ def _read(name: str, seed: int, folder: Path) -> tuple[Weights, dict[str, Any]]:
 
     def refuse(why: str) -> ValueError:
         where = "" if folder == FOLDER else f" --out {folder}"
-        return ValueError(f"{source}: {why}; `reglab pretrain {name} --seed {seed}{where}` makes it anew")
+        return ValueError(f"{source}: {why}; `reglab pretrain {name} --seed {seed}{where}` makes it again")
 
     if not source.is_file():
         raise refuse("there is no such checkpoint")

@@ -31,6 +31,7 @@ from reglab import data
 from reglab.metrics import accuracy
 from reglab.models import transformer
 from reglab.models.transformer import WIDTH, Linear, Start, Weights, block, linear, norm, product
+from reglab.seeds import generator
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 GLYPHS = ("ring", "cross", "ex", "hbars", "vbars", "checker", "tri", "corner", "tee", "frame")
@@ -171,7 +172,7 @@ def few_shot(count: int, seeds: Sequence[int], classes: Sequence[int] = range(10
         raise ValueError(f"count = {count}: the few-shot pool gives 1 to {most} pictures of each of these classes")
     images, chosen = rotated(pool.images, degrees), []
     for seed in seeds:
-        order = torch.randperm(len(pool.labels), generator=data.generator(seed, "few shots"))
+        order = torch.randperm(len(pool.labels), generator=generator(seed, "few shots"))
         chosen.append(torch.cat([order[pool.labels[order] == one][:count] for one in classes]))
     return Pictures(
         images[torch.stack(chosen)], torch.arange(len(classes)).repeat_interleave(count).expand(len(chosen), -1)
@@ -209,7 +210,7 @@ def glyphs(names: Sequence[str] = GLYPHS, count: int = 300, seed: int = 77) -> P
     """Draw `count` glyphs of some names in turn; labels are places in `names`. The default is the test set."""
     labels = torch.arange(count) % len(names)
     which = torch.tensor([list(TEMPLATES).index(name) for name in names])
-    return Pictures(draw_glyphs(which[labels], data.generator(seed, "glyphs")), labels)
+    return Pictures(draw_glyphs(which[labels], generator(seed, "glyphs")), labels)
 
 
 def styled(images: Tensor, styles: Tensor, source: torch.Generator) -> Tensor:
@@ -320,7 +321,7 @@ class Recipe(transformer.Recipe):
         figures = {"glyphs": accuracy(zero_shot(weights, drawn.images[None], GLYPHS), drawn.labels)}
         labels = digits.labels.repeat(8)
         for number, style in enumerate(STYLES):
-            source = data.generator(77, f"{style} test digits")
+            source = generator(77, f"{style} test digits")
             images = styled(digits.images.repeat(8, 1, 1), torch.full_like(labels, number), source)
             logits, title = zero_shot(weights, images[None], CONCEPTS), f"{style} digits".removeprefix("plain ")
             figures |= {title: accuracy(logits[..., :10], labels), f"{title} among 20": accuracy(logits, labels)}

@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reglab import data
 from reglab.models import transformer
 from reglab.models.transformer import WIDTH, Linear, Start, Weights, block, linear, norm, product
+from reglab.seeds import generator
 
 PAD, SEP, EOS = 10, 11, 12
 TASKS = ("copy", "reverse", "inc", "rotl", "sort", "cls")
@@ -166,7 +166,7 @@ def exam(tasks: Iterable[str] = TASKS, count: int = 200, seed: int = 0) -> Tenso
     """Draw fresh questions to pretraining tasks in all wordings, `count` strings each: [tasks, 3·count, 13]."""
     sheets = []
     for task in tasks:
-        drawn = strings(count, data.generator(seed, f"tiny_lm exam: {task}"))
+        drawn = strings(count, generator(seed, f"tiny_lm exam: {task}"))
         sheets.append(torch.cat([prompts(task, drawn, synonym=synonym) for synonym in range(SYNONYMS)]))
     return torch.stack(sheets)
 

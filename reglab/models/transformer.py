@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reglab.data import generator
 from reglab.models import replicas
+from reglab.seeds import generator
 
 Weights = dict[str, Tensor]
 """A model: a tensor [S, ...] for each name."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from reglab.claims import mean_interval
+from reglab.statistics import mean_interval
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from reglab.claims import quantile
 from reglab.recordings.uses import uses
+from reglab.statistics import quantile
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reglab import catalogue, digests, experiment, files
+from reglab import catalogue, digests, files, results
 from reglab.experiment import Experiment
 from reglab.recordings import codec
 from reglab.recordings.thin import whole
@@ -163,7 +163,7 @@ def _place(setting: Experiment) -> dict[str, int] | None:
     grid = _kept(kind) if kind.grid else None
     if grid is None or _outdated(kind, grid):
         return None
-    base, place = experiment.settings_of(grid), {}
+    base, place = results.settings_of(grid), {}
     for name, value in setting.settings().items():
         if name in kind.grid:
             near = [i for i, one in enumerate(kind.grid[name]) if _same(one, value)]

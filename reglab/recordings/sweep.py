@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reglab import catalogue, digests, experiment
+from reglab import catalogue, digests, results
 from reglab.experiment import Experiment
 from reglab.recordings import store
 from reglab.recordings.thin import thin
@@ -85,7 +85,7 @@ class Sweep:
 
 def planned(name: str) -> list[Sweep]:
     """Return what is recorded of a paper: every experiment that declares a grid."""
-    return [Sweep(kind) for kind in catalogue.module(name).EXPERIMENTS if kind.grid]
+    return [Sweep(kind) for kind in catalogue.experiments(name) if kind.grid]
 
 
 def _versions() -> dict[str, str]:
@@ -259,7 +259,7 @@ def _keep(sweep: Sweep, place: tuple[int, ...], data: xr.Dataset) -> None:
         raise RuntimeError(f"a worker has other code or versions than this computer: {data.attrs['versions']}")
     file = sweep.file(place)
     file.parent.mkdir(parents=True, exist_ok=True)
-    experiment.save(data, file)
+    results.save(data, file)
 
 
 def _kept(sweep: Sweep, place: tuple[int, ...]) -> xr.Dataset | None:
@@ -268,7 +268,7 @@ def _kept(sweep: Sweep, place: tuple[int, ...]) -> xr.Dataset | None:
     if not file.is_file():
         return None
     try:
-        return experiment.load(file, sweep.kind)
+        return results.load(file, sweep.kind)
     except ValueError:
         return None
 

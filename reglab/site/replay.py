@@ -1,8 +1,8 @@
 """Recorded grids as charts that need no kernel: what the website's script reads, one file for each experiment.
 
 The views that draw the live figure become Vega charts here, written by Altair, one for each panel. The numbers travel
-as the whole steps of the recording, seed by seed; mean and interval are computed in the page by the formula of
-`claims.mean_interval`.
+as the whole steps of the recording, seed by seed; mean and interval are computed in the page as
+`statistics.mean_interval` does.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reglab.claims import quantile
 from reglab.experiment import Experiment
 from reglab.pictures import views
 from reglab.pictures.views import Dots, Panel, Points, Shares, Source, View
 from reglab.recordings import codec, store
 from reglab.recordings.thin import whole
 from reglab.recordings.uses import Use, uses
+from reglab.statistics import quantile
 
 if TYPE_CHECKING:
     import altair as alt

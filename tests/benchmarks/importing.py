@@ -18,7 +18,7 @@ CODES = {
     "torch, reglab and its core": (
         "import torch, reglab.experiment, reglab.models.replicas, reglab.claims, reglab.pictures.views"
     ),
-    "torch, a paper": "import torch, reglab.papers.labels.early_learning",
+    "torch, a paper": "import torch, reglab.papers.labels.early_learning.experiments",
 }
 ROUNDS = 7
 

@@ -16,9 +16,9 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from reglab import data
-from reglab.data import generator
 from reglab.models import replicas
-from reglab.papers.labels.early_learning import elr_loss, update_targets
+from reglab.papers.labels.early_learning.method import elr_loss, update_targets
+from reglab.seeds import generator
 
 WIDTHS, BATCH, EPOCHS, STRENGTH, MEMORY = (64, 128, 10), 50, 2, 3.0, 0.7
 MULTIPLY_ADDS = BATCH * (64 * 128 * 2 + 128 * 10 * 3)  # the first layer needs no gradient of its inputs

@@ -22,7 +22,7 @@ def main() -> None:
     rows = []
     with lab_browser.jupyterlab(folder) as server, browser.lent() as chromium:
         for name in catalogue.SLUGS:
-            for kind in catalogue.module(name).EXPERIMENTS:
+            for kind in catalogue.experiments(name):
                 rows.append(measure(chromium, server, folder, kind.__module__, kind.__name__))
     browser.stop()
     print(f"{'experiment':16s} {'first frame':>12s} {'frames/s':>9s} {'longest gap':>12s} {'stop':>8s}")

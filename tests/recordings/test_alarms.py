@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reglab import catalogue, claims
+from reglab import catalogue, claims, statistics
 from reglab.claims import Claim
 from reglab.experiment import Experiment
 from reglab.recordings import alarms, sweep
@@ -82,7 +82,7 @@ def test_recorded_seeds_drawn_again_raise_no_alarm(name: str) -> None:
 @every_paper
 def test_every_paper_has_a_robust_claim_and_luck_does_not_change_its_verdict(name: str) -> None:
     stored = {record["key"]: record for record in (claims.read(name) or {"claims": []})["claims"]}
-    robust = [claim for claim in catalogue.module(name).CLAIMS if claim.robust]
+    robust = [claim for claim in catalogue.claims(name) if claim.robust]
     assert robust, "mark a claim as robust whose verdict another draw of all seeds gives, too, within seconds"
     for claim in robust:
         record = stored[claim.key]
@@ -97,11 +97,11 @@ def claim(**bound: object) -> Claim:
 
 def test_the_probability_of_another_verdict_is_that_of_many_draws() -> None:
     draws = np.random.default_rng(0).normal(1.0, 0.5, (200_000, 8))
-    _, low, high = claims.mean_interval(draws)
-    half = float(claims.quantile(8) * 0.5 / 8**0.5)
+    _, low, high = statistics.mean_interval(draws)
+    half = float(statistics.quantile(8) * 0.5 / 8**0.5)
     found = alarms.other_verdict(claim(above=0.4), 1.0, 1.0 - half, 1.0 + half, 8)
     assert found == pytest.approx(float((low <= 0.4).mean()), rel=0.03)
-    assert found == pytest.approx(stats.nct.cdf(claims.quantile(8), 7, 0.6 / (0.5 / 8**0.5)), rel=1e-6)
+    assert found == pytest.approx(stats.nct.cdf(statistics.quantile(8), 7, 0.6 / (0.5 / 8**0.5)), rel=1e-6)
     found = alarms.other_verdict(claim(within=(0.4, 1.6)), 1.0, 1.0 - half, 1.0 + half, 8)
     assert found == pytest.approx(float(((low < 0.4) | (high > 1.6)).mean()), rel=0.03)
     spread = float(np.ptp(draws, 1).mean()) / 2

@@ -10,7 +10,7 @@ from reglab import catalogue
 from reglab.experiment import Experiment
 from reglab.recordings import codec, store, thin
 
-KINDS = [kind for name in catalogue.SLUGS for kind in catalogue.module(name).EXPERIMENTS if kind.grid]
+KINDS = [kind for name in catalogue.SLUGS for kind in catalogue.experiments(name) if kind.grid]
 every_grid = pytest.mark.parametrize("kind", KINDS, ids=[kind.__name__ for kind in KINDS])
 
 

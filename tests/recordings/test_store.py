@@ -13,7 +13,7 @@ import small_recording
 import xarray as xr
 from small_recording import Small, accuracy
 
-from reglab import catalogue, digests, experiment
+from reglab import catalogue, digests, results
 from reglab.pictures import views
 from reglab.pictures.drawing import Chart
 from reglab.recordings import store, thin
@@ -163,7 +163,7 @@ def test_no_damaged_number_is_ever_shown(curves: Small) -> None:
 def test_foreign_files_are_refused(curves: Small, tmp_path: Path) -> None:
     curves.path.write_text("not a recording")
     refused(curves)
-    experiment.save(curves.at((0, 0)).run(1), curves.path)
+    results.save(curves.at((0, 0)).run(1), curves.path)
     assert "not a recording of labels/early_learning" in refused(curves)
     mode = catalogue.experiment("mode_collapse", "ModeCollapse")
     mine = store.path("mode_collapse")

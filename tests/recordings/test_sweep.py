@@ -19,10 +19,12 @@ import torch
 import xarray as xr
 
 from reglab import catalogue, digests, experiment
-from reglab.data import Seeds
-from reglab.experiment import Axis, Experiment, Frame, Tick, Var, knob
+from reglab.experiment import Experiment
+from reglab.knobs import knob
 from reglab.recordings import store, sweep
 from reglab.recordings.thin import thin
+from reglab.results import Axis, Frame, Tick, Var
+from reglab.seeds import Seeds
 
 PAPER = small_recording.PAPER
 FILE = f"recorded/labels/{PAPER}.nc"

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reglab import data
-from reglab.data import generator
-from reglab.exercise import Wrong
-from reglab.papers.dynamics import bayes_optimal_network as bo
+from reglab.exercise import WrongAnswerError
+from reglab.papers.dynamics.bayes_optimal_network import exercises, experiments, method, pictures
+from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
 WIDTHS = [0.1, 0.5, 1.0, 2.0]
@@ -23,7 +23,7 @@ WIDTHS = [0.1, 0.5, 1.0, 2.0]
 
 def noisy(seed: int, d: int, kappa: float, t: float) -> tuple[Tensor, Tensor]:
     """Return a teacher's matrix and the same with symmetric noise."""
-    S, A = bo.matrix(normal(seed, round(kappa * d), d)), normal(seed + 1, d, d)
+    S, A = method.matrix(normal(seed, round(kappa * d), d)), normal(seed + 1, d, d)
     return S, S + t**0.5 * (A + A.T) / (2 * d) ** 0.5
 
 
@@ -33,8 +33,8 @@ def noisy(seed: int, d: int, kappa: float, t: float) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("kappa", WIDTHS)
 @pytest.mark.parametrize("t", [0.01, 0.3, 5.0])
 def test_the_density_has_the_right_moments(kappa: float, t: float) -> None:
-    x = bo.positions(np.float64(t), kappa)
-    rho = bo.density(x, t, kappa)
+    x = method.positions(np.float64(t), kappa)
+    rho = method.density(x, t, kappa)
     assert np.trapezoid(rho, x) == pytest.approx(1, abs=1e-3)
     assert np.trapezoid(rho * x, x) == pytest.approx(1, abs=1e-3)
     assert np.trapezoid(rho * (x - 1) ** 2, x) == pytest.approx(1 / kappa + t, abs=1e-3)
@@ -44,12 +44,13 @@ def test_the_density_has_the_right_moments(kappa: float, t: float) -> None:
 def test_the_resolvent_is_that_of_a_large_random_matrix(kappa: float, t: float) -> None:
     values = torch.linalg.eigvalsh(noisy(0, 1500, kappa, t)[1]).numpy()
     for z in (-1.5, values[-1] + 0.5, values[-1] + 3):  # outside the spectrum
-        assert float(bo.resolvent(np.array(z), t, kappa).real) == pytest.approx(np.mean(1 / (z - values)), rel=0.02)
+        assert float(method.resolvent(np.array(z), t, kappa).real) == pytest.approx(np.mean(1 / (z - values)), rel=0.02)
     inside = np.quantile(values, [0.2, 0.7])
-    found = bo.resolvent(inside, t, kappa)
+    found = method.resolvent(inside, t, kappa)
     expected = [np.mean(1 / (x - 0.08j - values)) for x in inside]  # averaged over a width of 0.08
     smooth = [
-        np.mean(bo.resolvent(x + 0.08 * np.tan(np.pi * (np.arange(400) + 0.5 - 200) / 400), t, kappa)) for x in inside
+        np.mean(method.resolvent(x + 0.08 * np.tan(np.pi * (np.arange(400) + 0.5 - 200) / 400), t, kappa))
+        for x in inside
     ]
     np.testing.assert_allclose(smooth, expected, atol=0.03)
     assert (found.imag > 0).all()
@@ -58,7 +59,7 @@ def test_the_resolvent_is_that_of_a_large_random_matrix(kappa: float, t: float) 
 @given(st.floats(-3, 12), st.floats(1e-5, 20), st.sampled_from(WIDTHS))
 @settings(max_examples=60, deadline=None)
 def test_the_resolvent_solves_its_equation(x: float, t: float, kappa: float) -> None:
-    g, z = complex(bo.resolvent(np.array(x), t, kappa)), x - 1j * bo.BELOW
+    g, z = complex(method.resolvent(np.array(x), t, kappa)), x - 1j * method.BELOW
     terms = [t * g**3, -(z + kappa * t) * g**2, (1 - kappa + kappa * z) * g, -kappa]
     assert abs(sum(terms)) < 1e-9 * sum(map(abs, terms))
     roots = np.roots([t, -(z + kappa * t), 1 - kappa + kappa * z, -kappa])
@@ -67,17 +68,17 @@ def test_the_resolvent_solves_its_equation(x: float, t: float, kappa: float) -> 
 
 def test_the_error_of_cleaning_by_hand() -> None:
     for kappa, t, expected in ((0.5, 0.001, 0.7496), (0.5, 0.1, 0.7055), (1.0, 0.001, 0.9878)):
-        assert float(bo.denoising_error(t, kappa)) / t == pytest.approx(expected, abs=2e-4)
+        assert float(method.denoising_error(t, kappa)) / t == pytest.approx(expected, abs=2e-4)
 
 
 @pytest.mark.parametrize("kappa", WIDTHS)
 def test_the_error_of_cleaning_has_its_limits(kappa: float) -> None:
     t = np.array([1e-5, 1e-3, 0.1, 1.0, 10.0, 1e4])
-    error = bo.denoising_error(t, kappa)
-    assert (error >= 0).all() and (error <= np.minimum(t, bo.linear_error(t, kappa)) * (1 + 5e-4)).all()
-    assert error[0] / t[0] == pytest.approx(2 * bo.recovery_threshold(kappa), rel=0.03)
+    error = method.denoising_error(t, kappa)
+    assert (error >= 0).all() and (error <= np.minimum(t, method.linear_error(t, kappa)) * (1 + 5e-4)).all()
+    assert error[0] / t[0] == pytest.approx(2 * method.recovery_threshold(kappa), rel=0.03)
     assert error[-1] == pytest.approx(1 / kappa, rel=1e-2)
-    np.testing.assert_allclose(bo.quick_error(t[1:5], kappa), error[1:5], rtol=1e-4)
+    np.testing.assert_allclose(method.quick_error(t[1:5], kappa), error[1:5], rtol=1e-4)
 
 
 OFFICIAL = {0.0511: 0.876164, 0.1011: 0.719940, 0.2013: 0.388309, 0.3014: 0.125265, 0.3514: 0.0372126}
@@ -87,55 +88,55 @@ OFFICIAL_NOISY = {0.103157: 0.761097, 0.299614: 0.336245, 0.5: 0.163892}
 
 
 def test_the_best_error_by_the_official_tables() -> None:
-    found = 0.5 * bo.optimal_error(np.array(list(OFFICIAL)), 0.5)
+    found = 0.5 * method.optimal_error(np.array(list(OFFICIAL)), 0.5)
     np.testing.assert_allclose(found, list(OFFICIAL.values()), atol=3e-4)
     # that table knows the first term of Δ only: a noise that is worth 4·0.25²/κ = 0.5 in our formula
     sigma = math.sqrt(math.sqrt(1 + 0.125) - 1)
-    assert bo.noise_level(sigma, 0.5) == pytest.approx(0.5)
-    found = 0.5 * bo.optimal_error(np.array(list(OFFICIAL_NOISY)), 0.5, sigma)
+    assert method.noise_level(sigma, 0.5) == pytest.approx(0.5)
+    found = 0.5 * method.optimal_error(np.array(list(OFFICIAL_NOISY)), 0.5, sigma)
     np.testing.assert_allclose(found, list(OFFICIAL_NOISY.values()), atol=2e-5)
 
 
 def test_the_best_error_by_values_computed_apart() -> None:
-    clean = bo.optimal_error(np.array([0.05, 0.1, 0.2, 0.3, 0.35]), 0.5)
+    clean = method.optimal_error(np.array([0.05, 0.1, 0.2, 0.3, 0.35]), 0.5)
     np.testing.assert_allclose(clean, [1.7583, 1.4474, 0.7844, 0.2563, 0.0787], atol=2e-3)
-    noisy_ones = bo.optimal_error(np.array([0.1, 0.3, 0.6]), 0.5, 0.25)
+    noisy_ones = method.optimal_error(np.array([0.1, 0.3, 0.6]), 0.5, 0.25)
     np.testing.assert_allclose(noisy_ones, [1.5412, 0.6785, 0.2574], atol=2e-3)
     # the paper's κE, read at rounded sample ratios
-    np.testing.assert_allclose(0.5 * bo.optimal_error(np.array([0.142, 0.290]), 0.5), [0.581, 0.151], atol=4e-3)
+    np.testing.assert_allclose(0.5 * method.optimal_error(np.array([0.142, 0.290]), 0.5), [0.581, 0.151], atol=4e-3)
 
 
 @pytest.mark.parametrize("kappa", WIDTHS)
 def test_without_data_only_the_prior_is_left_and_with_enough_nothing(kappa: float) -> None:
-    assert float(bo.optimal_error(1e-4, kappa)) == pytest.approx(1 / kappa, rel=0.01)
-    threshold = bo.recovery_threshold(kappa)
-    assert float(bo.optimal_error(threshold, kappa)) == 0
-    before = bo.optimal_error(threshold * np.array([0.9, 0.99]), kappa)
+    assert float(method.optimal_error(1e-4, kappa)) == pytest.approx(1 / kappa, rel=0.01)
+    threshold = method.recovery_threshold(kappa)
+    assert float(method.optimal_error(threshold, kappa)) == 0
+    before = method.optimal_error(threshold * np.array([0.9, 0.99]), kappa)
     assert before[0] > before[1] > 0 and kappa * before[1] < 0.05
 
 
 def test_the_last_bit_before_recovery() -> None:
-    assert (bo.recovery_threshold(0.5), bo.recovery_threshold(1.0)) == (0.375, 0.5)
-    assert float(bo.optimal_error(0.37, 0.5)) == pytest.approx(0.0190, abs=2e-4)
-    assert float(bo.optimal_error(0.495, 1.0)) == pytest.approx(0.00073, abs=2e-4)
+    assert (method.recovery_threshold(0.5), method.recovery_threshold(1.0)) == (0.375, 0.5)
+    assert float(method.optimal_error(0.37, 0.5)) == pytest.approx(0.0190, abs=2e-4)
+    assert float(method.optimal_error(0.495, 1.0)) == pytest.approx(0.00073, abs=2e-4)
 
 
 @given(st.floats(0.05, 0.34), st.sampled_from([0.0, 0.1, 0.25]))
 @settings(max_examples=15, deadline=None)
 def test_the_best_error_is_a_fixed_point(alpha: float, sigma: float) -> None:
     kappa = 0.5
-    error, delta = float(bo.optimal_error(alpha, kappa, sigma)), bo.noise_level(sigma, kappa)
+    error, delta = float(method.optimal_error(alpha, kappa, sigma)), method.noise_level(sigma, kappa)
     t = (2 * error + delta) / (4 * alpha)
-    assert float(bo.denoising_error(t, kappa)) == pytest.approx(error, abs=1e-4)
-    x = bo.positions(np.float64(t), kappa)  # the first form of the equation, with q = 1/t
-    cubes = np.trapezoid(bo.density(x, t, kappa) ** 3, x)
+    assert float(method.denoising_error(t, kappa)) == pytest.approx(error, abs=1e-4)
+    x = method.positions(np.float64(t), kappa)  # the first form of the equation, with q = 1/t
+    cubes = np.trapezoid(method.density(x, t, kappa) ** 3, x)
     assert 4 * np.pi**2 * t / 3 * cubes - delta / (2 * t) == pytest.approx(1 - 2 * alpha, abs=1e-3)
-    assert bo.state_evolution(alpha, kappa, sigma, 3000)[-1] == pytest.approx(error, abs=1e-3)
+    assert method.state_evolution(alpha, kappa, sigma, 3000)[-1] == pytest.approx(error, abs=1e-3)
 
 
 def test_noise_inside_the_units_by_hand() -> None:
-    assert bo.noise_level(0.25, 0.5) == pytest.approx(4 * 0.0625 * 2.0625)
-    assert bo.noise_level(0.0, 0.5) == 0
+    assert method.noise_level(0.25, 0.5) == pytest.approx(4 * 0.0625 * 2.0625)
+    assert method.noise_level(0.0, 0.5) == 0
 
 
 # ------------------------------------------------------------------------------------------------------- the cleaning
@@ -145,10 +146,10 @@ def test_noise_inside_the_units_by_hand() -> None:
 def test_cleaning_a_large_matrix_leaves_what_is_predicted(t: float) -> None:
     S, Y = noisy(3, 400, 0.5, t)
     strength = torch.tensor(t, dtype=torch.float64)
-    best, linear = (one.clean(Y, strength, 0.5) for one in (bo.BEST, bo.LINEAR))
-    assert float(bo.distance(best, S)) == pytest.approx(float(bo.denoising_error(t, 0.5)), rel=0.05)
-    assert float(bo.distance(linear, S)) == pytest.approx(float(bo.linear_error(t, 0.5)), rel=0.05)
-    assert float(bo.distance(best, S)) < float(bo.distance(linear, S))
+    best, linear = (one.clean(Y, strength, 0.5) for one in (method.BEST, method.LINEAR))
+    assert float(method.distance(best, S)) == pytest.approx(float(method.denoising_error(t, 0.5)), rel=0.05)
+    assert float(method.distance(linear, S)) == pytest.approx(float(method.linear_error(t, 0.5)), rel=0.05)
+    assert float(method.distance(best, S)) < float(method.distance(linear, S))
     # at the optimum the guess and the truth overlap as much as the guess with itself
     assert float((best * S).sum()) == pytest.approx(float(best.square().sum()), rel=0.03)
 
@@ -158,7 +159,7 @@ def test_a_very_wide_teacher_is_cleaned_linearly(t: float) -> None:
     kappa = 200.0
     half = 1.9 * math.sqrt(1 / kappa + t)
     values, strength = torch.linspace(1 - half, 1 + half, 50, dtype=torch.float64), torch.tensor(t, dtype=torch.float64)
-    best, linear = bo.shrink(values, strength, kappa), bo.shrink_linearly(values, strength, kappa)
+    best, linear = method.shrink(values, strength, kappa), method.shrink_linearly(values, strength, kappa)
     assert float((best - linear).abs().max()) < 0.005
 
 
@@ -171,56 +172,56 @@ def test_measurements_are_those_of_the_matrices(seed: int, d: int) -> None:
     x, S, g = normal(seed, 2, 5, d), normal(seed + 1, 2, d, d), normal(seed + 2, 2, 5)
     S = S + S.mT
     X = (x.unsqueeze(-1) * x.unsqueeze(-2) - torch.eye(d)) / d**0.5
-    torch.testing.assert_close(bo.measure(x, S), (X * S.unsqueeze(1)).sum((-2, -1)))
-    torch.testing.assert_close(bo.back(x, g), (g[..., None, None] * X).sum(1))
+    torch.testing.assert_close(method.measure(x, S), (X * S.unsqueeze(1)).sum((-2, -1)))
+    torch.testing.assert_close(method.back(x, g), (g[..., None, None] * X).sum(1))
 
 
 def test_network_and_matrix_say_the_same() -> None:
     W, x = normal(0, 2, 3, 6), normal(1, 2, 7, 6)
     direct = torch.stack([(x @ W[:, k].unsqueeze(-1)).squeeze(-1) ** 2 / 6 for k in range(3)]).sum(0) / 3**0.5
-    S = bo.matrix(W)
+    S = method.matrix(W)
     quadratic = 3**0.5 / 6 * ((x @ S) * x).sum(-1)
-    torch.testing.assert_close(bo.outputs(x, W), direct, atol=1e-12, rtol=0)
-    torch.testing.assert_close(bo.outputs(x, W), quadratic, atol=1e-12, rtol=0)
+    torch.testing.assert_close(method.outputs(x, W), direct, atol=1e-12, rtol=0)
+    torch.testing.assert_close(method.outputs(x, W), quadratic, atol=1e-12, rtol=0)
 
 
 def test_centered_outputs_are_measurements_and_noise_has_its_level() -> None:
-    clean = bo.task((0, 1), 10, 0.5, 0.0, 0.3)
-    torch.testing.assert_close(clean.centered, bo.measure(clean.inputs, clean.truth), atol=1e-12, rtol=0)
-    torch.testing.assert_close(clean.raw, bo.outputs(clean.inputs, data.normal((0, 1), "teacher", 5, 10)))
-    loud = bo.task(tuple(range(40)), 40, 0.5, 0.25, 0.45)
-    noise = loud.centered - bo.measure(loud.inputs, loud.truth)
-    assert float(noise.square().mean()) == pytest.approx(bo.noise_level(0.25, 0.5), rel=0.1)
+    clean = experiments.task((0, 1), 10, 0.5, 0.0, 0.3)
+    torch.testing.assert_close(clean.centered, method.measure(clean.inputs, clean.truth), atol=1e-12, rtol=0)
+    torch.testing.assert_close(clean.raw, method.outputs(clean.inputs, data.normal((0, 1), "teacher", 5, 10)))
+    loud = experiments.task(tuple(range(40)), 40, 0.5, 0.25, 0.45)
+    noise = loud.centered - method.measure(loud.inputs, loud.truth)
+    assert float(noise.square().mean()) == pytest.approx(method.noise_level(0.25, 0.5), rel=0.1)
     assert loud.first(0.1).raw.shape == (40, 160)
 
 
 def test_the_gradient_is_autograd_s_and_turns_with_the_units() -> None:
     x, W, truth = normal(0, 9, 4), normal(1, 3, 4).requires_grad_(), normal(2, 9)
-    loss = (bo.outputs(x, W) - truth).square().sum() / 4
+    loss = (method.outputs(x, W) - truth).square().sum() / 4
     (expected,) = torch.autograd.grad(loss, W)
-    torch.testing.assert_close(bo.gradient(x, W.detach(), truth), expected)
+    torch.testing.assert_close(method.gradient(x, W.detach(), truth), expected)
     O = torch.linalg.qr(normal(3, 3, 3)).Q  # noqa: E741
     turned = O @ W.detach()
-    torch.testing.assert_close(bo.matrix(turned), bo.matrix(W.detach()))
-    torch.testing.assert_close(bo.gradient(x, turned, truth), O @ expected)
+    torch.testing.assert_close(method.matrix(turned), method.matrix(W.detach()))
+    torch.testing.assert_close(method.gradient(x, turned, truth), O @ expected)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.7])
 def test_least_squares_is_numpy_s(alpha: float) -> None:
     """Few examples: the nearest matrix to I that fits; many: the least squared misfit."""
-    part = bo.task((0,), 8, 0.5, 0.1, alpha)
+    part = experiments.task((0,), 8, 0.5, 0.1, alpha)
     x, y = part.inputs[0].numpy(), part.centered[0].numpy()
     rows = [((np.outer(one, one) - np.eye(8)) / 8**0.5).ravel() for one in x]
     missing = y - np.array(rows) @ np.eye(8).ravel()
     expected = np.eye(8) + np.linalg.lstsq(np.array(rows), missing)[0].reshape(8, 8)
-    np.testing.assert_allclose(bo.smallest_fit(part.inputs, part.centered)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(method.smallest_fit(part.inputs, part.centered)[0], expected, atol=1e-6)
 
 
 def test_message_passing_is_a_plain_loop() -> None:
     kappa, sigma, d = 0.5, 0.25, 12
-    part = bo.task((4,), d, kappa, sigma, 0.3)
-    delta = bo.noise_level(sigma, kappa)
-    found = [S[0].numpy() for S in bo.message_passing(part.inputs, part.centered, kappa, delta, iterations=6)]
+    part = experiments.task((4,), d, kappa, sigma, 0.3)
+    delta = method.noise_level(sigma, kappa)
+    found = [S[0].numpy() for S in method.message_passing(part.inputs, part.centered, kappa, delta, iterations=6)]
     x, y = part.inputs[0].numpy(), part.centered[0].numpy()
     X = (x[:, :, None] * x[:, None] - np.eye(d)) / d**0.5
     S, c, g, alpha = np.eye(d), 2 / kappa, np.zeros(len(y)), len(y) / d**2
@@ -233,30 +234,30 @@ def test_message_passing_is_a_plain_loop() -> None:
         A = 2 * alpha * np.mean(g**2)
         R, t = S + (g[:, None, None] * X).sum(0) / (d * A), 1 / (2 * A)
         values, vectors = np.linalg.eigh(R)
-        S = (vectors * (values - 2 * t * bo.resolvent(values, t, kappa).real)) @ vectors.T
-        c = 2 * float(bo.denoising_error(t, kappa))
+        S = (vectors * (values - 2 * t * method.resolvent(values, t, kappa).real)) @ vectors.T
+        c = 2 * float(method.denoising_error(t, kappa))
         np.testing.assert_allclose(found[turn], S, atol=1e-3)
 
 
 def test_message_passing_recovers_a_teacher_beyond_the_threshold() -> None:
-    part = bo.task((0, 1), 40, 0.5, 0.0, 0.45)
-    *_, S = bo.message_passing(part.inputs, part.centered, 0.5, 0.0)
-    assert float(bo.distance(S, part.truth).max()) < 0.01
+    part = experiments.task((0, 1), 40, 0.5, 0.0, 0.45)
+    *_, S = method.message_passing(part.inputs, part.centered, 0.5, 0.0)
+    assert float(method.distance(S, part.truth).max()) < 0.01
 
 
 def test_descending_is_a_plain_loop() -> None:
-    part = bo.task((5,), 6, 0.5, 0.0, 0.4)
-    shown = [trained for trained in bo.descend(part, (5,), 0.5, 2, 40) if trained is not None]
+    part = experiments.task((5,), 6, 0.5, 0.0, 0.4)
+    shown = [trained for trained in experiments.descend(part, (5,), 0.5, 2, 40) if trained is not None]
     W = torch.stack([torch.randn(3, 6, generator=generator(5, f"student {a}"), dtype=torch.float64) for a in (0, 1)])
     W = W.requires_grad_()
     optimizer = torch.optim.SGD([W], lr=0.04)  # α > 0.3
     for _ in range(40):
         optimizer.zero_grad()
-        ((bo.outputs(part.inputs, W) - part.raw).square().sum() / 4).backward()
+        ((method.outputs(part.inputs, W) - part.raw).square().sum() / 4).backward()
         optimizer.step()
     assert shown[0][0] == 0 and shown[-1][0] == 40
     torch.testing.assert_close(shown[-1][1][0], W.detach())
-    misfit = (bo.outputs(part.inputs, W.detach()) - part.raw).square().mean(-1) / 4
+    misfit = (method.outputs(part.inputs, W.detach()) - part.raw).square().mean(-1) / 4
     torch.testing.assert_close(shown[-1][2][0], misfit)
 
 
@@ -269,8 +270,8 @@ def cleaned(values: Tensor, t: float, factor: float = 2.0) -> Tensor:
 
 
 def test_right_answers_are_accepted() -> None:
-    assert "the theory says" in bo.check_cleaning(cleaned)
-    assert "very many" in bo.check_samples(lambda k: 1 + 1 / k)
+    assert "the theory says" in exercises.check_cleaning(cleaned)
+    assert "very many" in exercises.check_samples(lambda k: 1 + 1 / k)
 
 
 @pytest.mark.parametrize(
@@ -285,8 +286,8 @@ def test_right_answers_are_accepted() -> None:
     ],
 )
 def test_wrong_cleanings_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
-        bo.check_cleaning(answer)  # type: ignore[arg-type]
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_cleaning(answer)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -299,12 +300,12 @@ def test_wrong_cleanings_get_a_hint(answer: object, hint: str) -> None:
     ],
 )
 def test_wrong_ratios_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
-        bo.check_samples(answer)  # type: ignore[arg-type]
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_samples(answer)  # type: ignore[arg-type]
 
 
 def test_no_answer_is_no_mistake() -> None:
-    for check in (bo.check_cleaning, bo.check_samples):
+    for check in (exercises.check_cleaning, exercises.check_samples):
         with pytest.raises(NotImplementedError):
             check(lambda *_: None)  # type: ignore[arg-type]
 
@@ -315,8 +316,10 @@ def test_no_answer_is_no_mistake() -> None:
 def test_the_picture_of_the_spectrum_counts_the_eigenvalues() -> None:
     from matplotlib.figure import Figure
 
-    results = bo.Denoising(dimension=100).run(1)
-    said = bo.draw_spectrum(Figure(figsize=(7.6, 3)), results)
+    results = experiments.Denoising(dimension=100).run(1)
+    said = pictures.draw_spectrum(Figure(figsize=(7.6, 3)), results)
     values = results.eigenvalues.sel(noise=0.1).values
     assert f"{(values < 0.5).sum()} lie around zero" in said and "100 rows" in said
-    assert "at κ = 1 and above" in bo.draw_phase(Figure(figsize=(7.6, 3)), bo.Widths(dimension=20).run(1))
+    assert "at κ = 1 and above" in pictures.draw_phase(
+        Figure(figsize=(7.6, 3)), experiments.Widths(dimension=20).run(1)
+    )

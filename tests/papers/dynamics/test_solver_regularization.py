@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torchdiffeq import odeint
 
 from reglab import data
-from reglab.data import generator
-from reglab.exercise import Wrong
-from reglab.papers.dynamics import solver_regularization as sr
+from reglab.exercise import WrongAnswerError
+from reglab.papers.dynamics.solver_regularization import exercises, experiments, method, pictures
+from reglab.seeds import generator
 
-PAIRS = [sr.TSIT5, sr.DOPRI5]
+PAIRS = [method.TSIT5, method.DOPRI5]
 ZERO = torch.zeros(1, dtype=torch.float64)
 
 
@@ -32,7 +32,7 @@ def numbers(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-def linear(factor: float) -> sr.Field:
+def linear(factor: float) -> method.Field:
     return lambda z, t: factor * z
 
 
@@ -40,11 +40,11 @@ def oscillator(z: Tensor, t: Tensor) -> Tensor:
     return torch.stack([z[..., 1], -z[..., 0]], -1)
 
 
-def step(f: sr.Field, z: Tensor, h: float, tableau: sr.Tableau = sr.TSIT5) -> sr.Step:
-    return sr.runge_kutta(f, z, ZERO, ZERO + h, f(z, ZERO), tableau)
+def step(f: method.Field, z: Tensor, h: float, tableau: method.Tableau = method.TSIT5) -> method.Step:
+    return method.runge_kutta(f, z, ZERO, ZERO + h, f(z, ZERO), tableau)
 
 
-def smooth(seed: int, runs: int = 1) -> sr.Field:
+def smooth(seed: int, runs: int = 1) -> method.Field:
     """Return a field made of a small random network for each run, driven by the time."""
     W, V, c = normal(seed, runs, 3, 8), normal(seed + 1, runs, 8, 3), normal(seed + 2, runs, 1, 8)
     return lambda z, t: torch.tanh(z @ W + c * t.reshape(-1, 1, 1)) @ V
@@ -54,7 +54,7 @@ def smooth(seed: int, runs: int = 1) -> sr.Field:
 
 
 @pytest.mark.parametrize("tableau", PAIRS)
-def test_tableaus_satisfy_their_conditions(tableau: sr.Tableau) -> None:
+def test_tableaus_satisfy_their_conditions(tableau: method.Tableau) -> None:
     c, b, e = np.array(tableau.c), np.array(tableau.b), np.array(tableau.e)
     np.testing.assert_allclose([sum(row) for row in tableau.a], c, atol=1e-14)
     np.testing.assert_allclose([b @ c**k for k in range(5)], [1 / (k + 1) for k in range(5)], atol=1e-14)
@@ -63,15 +63,15 @@ def test_tableaus_satisfy_their_conditions(tableau: sr.Tableau) -> None:
 
 
 def test_tsit5_s_fifth_error_condition_by_hand() -> None:
-    assert np.array(sr.TSIT5.e) @ np.array(sr.TSIT5.c) ** 4 == pytest.approx(-5.822164e-4, rel=1e-6)
+    assert np.array(method.TSIT5.e) @ np.array(method.TSIT5.c) ** 4 == pytest.approx(-5.822164e-4, rel=1e-6)
 
 
 @pytest.mark.parametrize(
     ("tableau", "ends", "estimates"),
-    [(sr.TSIT5, (92.8, 83.4, 75.7), (34.4, 33.2, 32.6)), (sr.DOPRI5, (71.5, 68.1, 66.2), (34.6, 33.3, 32.6))],
+    [(method.TSIT5, (92.8, 83.4, 75.7), (34.4, 33.2, 32.6)), (method.DOPRI5, (71.5, 68.1, 66.2), (34.6, 33.3, 32.6))],
 )
 def test_orders_of_solution_and_estimate(
-    tableau: sr.Tableau, ends: tuple[float, ...], estimates: tuple[float, ...]
+    tableau: method.Tableau, ends: tuple[float, ...], estimates: tuple[float, ...]
 ) -> None:
     one = torch.ones(1, 1, 1, dtype=torch.float64)
     taken = {h: step(linear(-1), one, h, tableau) for h in (0.4, 0.2, 0.1, 0.05)}
@@ -83,7 +83,7 @@ def test_orders_of_solution_and_estimate(
 
 def test_dopri5_is_scipy_s_step() -> None:
     f, z, h = smooth(0), normal(9, 1, 1, 3), 0.3
-    taken = step(f, z, h, sr.DOPRI5)
+    taken = step(f, z, h, method.DOPRI5)
 
     def plain(t: float, y: np.ndarray) -> np.ndarray:
         return f(torch.from_numpy(y).reshape(1, 1, 3), numbers(t)).numpy().ravel()
@@ -97,9 +97,9 @@ def test_dopri5_is_scipy_s_step() -> None:
 def test_a_constant_slope_has_no_error_and_no_stiffness() -> None:
     z = normal(1, 1, 4, 3).requires_grad_()
     speed = normal(2, 1, 4, 3).requires_grad_()
-    taken = sr.runge_kutta(lambda x, t: speed + 0 * x, z, ZERO, ZERO + 0.3, speed + 0 * z)
+    taken = method.runge_kutta(lambda x, t: speed + 0 * x, z, ZERO, ZERO + 0.3, speed + 0 * z)
     assert float(taken.delta.detach().abs().max()) < 1e-15
-    error, stiff = sr.error_estimate(taken.delta, z, taken.z, 1e-7), sr.stiffness(taken, z)
+    error, stiff = method.error_estimate(taken.delta, z, taken.z, 1e-7), method.stiffness(taken, z)
     assert error.item() < 1e-8 and stiff.item() == 0
     for gradient in torch.autograd.grad((error + stiff).sum(), (z, speed)):
         assert gradient.isfinite().all()
@@ -111,7 +111,7 @@ def test_stiffness_of_a_linear_equation_is_its_factor(size: float, h: float, sig
     assume(size * h >= 0.01)
     z = torch.ones(1, 1, 1, dtype=torch.float64)
     taken = step(linear(sign * size), z, h)
-    assert sr.stiffness(taken, z).item() * sr.STABILITY == pytest.approx(size, rel=1e-8)
+    assert method.stiffness(taken, z).item() * method.STABILITY == pytest.approx(size, rel=1e-8)
 
 
 def test_the_error_is_measured_in_units_of_the_tolerance() -> None:
@@ -121,21 +121,21 @@ def test_the_error_is_measured_in_units_of_the_tolerance() -> None:
         numbers(3e-3, 8e-3).reshape(1, 1, 2),
     )
     expected = math.sqrt((1**2 + 2**2) / 2)  # 3e-3/(1e-3·3) and 8e-3/(1e-3·4)
-    assert sr.error_estimate(delta, z, new, 1e-3).item() == pytest.approx(expected)
+    assert method.error_estimate(delta, z, new, 1e-3).item() == pytest.approx(expected)
 
 
 def test_the_next_size_by_hand() -> None:
     h, no, yes = numbers(1, 1, 1, 1), torch.tensor([False] * 4), torch.tensor([True] * 4)
     errors = numbers(1, 32, 1e-12, 1e6)
-    np.testing.assert_allclose(sr.next_size(h, errors, no), [0.9, 0.45, 10, 0.2])
-    np.testing.assert_allclose(sr.next_size(h, errors, yes), [0.9, 0.45, 1, 0.2])
+    np.testing.assert_allclose(method.next_size(h, errors, no), [0.9, 0.45, 10, 0.2])
+    np.testing.assert_allclose(method.next_size(h, errors, yes), [0.9, 0.45, 1, 0.2])
 
 
 # ------------------------------------------------------------------------------------------------------- the solver
 
 
 def test_the_oscillator_ends_where_it_should() -> None:
-    found = sr.solve(oscillator, numbers(1, 0).reshape(1, 1, 2), 5.0, 1e-8)
+    found = method.solve(oscillator, numbers(1, 0).reshape(1, 1, 2), 5.0, 1e-8)
     np.testing.assert_allclose(found.z.flatten(), [0.28366219, 0.95892427], atol=1e-6)
     attempts = found.sizes.shape[1]
     assert found.evaluations.item() == 1 + 6 * attempts and found.accepted.item() <= attempts
@@ -147,7 +147,7 @@ def test_the_oscillator_ends_where_it_should() -> None:
 @pytest.mark.parametrize("seed", [0, 3])
 def test_dopri5_agrees_with_scipy_and_torchdiffeq(tolerance: float, seed: int) -> None:
     f, z, end = smooth(seed), 0.3 * normal(seed + 7, 1, 1, 3), 1.0
-    found = sr.solve(f, z, end, tolerance, sr.DOPRI5).z.flatten()
+    found = method.solve(f, z, end, tolerance, method.DOPRI5).z.flatten()
 
     def plain(t: float, y: np.ndarray) -> np.ndarray:
         return f(torch.from_numpy(y).reshape(1, 1, 3), numbers(t)).numpy().ravel()
@@ -163,7 +163,7 @@ def test_dopri5_agrees_with_scipy_and_torchdiffeq(tolerance: float, seed: int) -
 
 def test_every_run_goes_at_its_own_pace() -> None:
     f, z, ends = smooth(5, 4), normal(11, 4, 6, 3), numbers(0.4, 1.0, 1.5, 1.0)
-    together = sr.solve(f, z, ends, 1e-6)
+    together = method.solve(f, z, ends, 1e-6)
     assert len(set(together.evaluations.tolist())) > 1
     for run in range(4):
         W, V, c = normal(5, 4, 3, 8), normal(6, 4, 8, 3), normal(7, 4, 1, 8)
@@ -171,7 +171,7 @@ def test_every_run_goes_at_its_own_pace() -> None:
         def one(x: Tensor, t: Tensor, k: int = run, W: Tensor = W, V: Tensor = V, c: Tensor = c) -> Tensor:
             return torch.tanh(x @ W[k : k + 1] + c[k : k + 1] * t.reshape(-1, 1, 1)) @ V[k : k + 1]
 
-        alone = sr.solve(one, z[run : run + 1], float(ends[run]), 1e-6)
+        alone = method.solve(one, z[run : run + 1], float(ends[run]), 1e-6)
         torch.testing.assert_close(alone.z[0], together.z[run], atol=1e-13, rtol=0)
         for name in ("evaluations", "accepted", "mean_Eh", "sum_E2", "sum_S", "kinetic"):
             torch.testing.assert_close(getattr(alone, name)[0], getattr(together, name)[run], atol=1e-9, rtol=1e-7)
@@ -181,7 +181,7 @@ def test_sums_are_over_accepted_steps_only() -> None:
     def kick(z: Tensor, t: Tensor) -> Tensor:  # a sudden change makes the solver reject
         return torch.where(t.reshape(-1, 1, 1) < 0.5, 0.1, 40.0) * oscillator(z, t)
 
-    found = sr.solve(kick, numbers(1, 0).reshape(1, 1, 2), 1.0, 1e-6)
+    found = method.solve(kick, numbers(1, 0).reshape(1, 1, 2), 1.0, 1e-6)
     assert found.accepted.item() < found.sizes.shape[1]
     taken = found.sizes[0] > 0
     E, h = found.errors[0][taken], found.sizes[0][taken]
@@ -194,17 +194,17 @@ def test_sums_are_over_accepted_steps_only() -> None:
 
 def test_too_stiff_an_equation_is_refused() -> None:
     with pytest.raises(RuntimeError, match="more than 20 attempts"):
-        sr.solve(oscillator, numbers(1, 0).reshape(1, 1, 2), 50.0, 1e-9, most=20)
+        method.solve(oscillator, numbers(1, 0).reshape(1, 1, 2), 50.0, 1e-9, most=20)
 
 
 def test_gradients_are_differences_with_frozen_steps() -> None:
     W, V, z = normal(0, 1, 3, 8), normal(1, 1, 8, 3), 0.5 * normal(2, 1, 5, 3)
 
-    def field(W: Tensor) -> sr.Field:
+    def field(W: Tensor) -> method.Field:
         return lambda x, t: torch.tanh(x @ W) @ V
 
     leaf = W.clone().requires_grad_()
-    found = sr.solve(field(leaf), z, 1.0, 1e-6)
+    found = method.solve(field(leaf), z, 1.0, 1e-6)
     direction = normal(3, 1, 3, 8)
     sizes = found.sizes[0][found.sizes[0] > 0]
 
@@ -212,8 +212,8 @@ def test_gradients_are_differences_with_frozen_steps() -> None:
         f, x = field(W), z
         slope, work = f(x, ZERO), []
         for h in sizes:
-            taken = sr.runge_kutta(f, x, ZERO, h.reshape(1), slope)
-            work.append(sr.error_estimate(taken.delta, x, taken.z, 1e-6) * h)
+            taken = method.runge_kutta(f, x, ZERO, h.reshape(1), slope)
+            work.append(method.error_estimate(taken.delta, x, taken.z, 1e-6) * h)
             x, slope = taken.z, taken.slope
         return float(torch.stack(work).mean()), float(x.sum())
 
@@ -228,12 +228,12 @@ def test_gradients_are_differences_with_frozen_steps() -> None:
 
 
 def test_the_price_falls_to_a_tenth() -> None:
-    assert [sr.annealed(100, i, 10) for i in (0, 5, 10)] == pytest.approx([100, 100 / 10**0.5, 10])
+    assert [method.annealed(100, i, 10) for i in (0, 5, 10)] == pytest.approx([100, 100 / 10**0.5, 10])
 
 
 def test_the_batched_training_is_a_plain_loop() -> None:
     """Seed 2 of the arm ER, with torch's own layers and one solver for one network."""
-    results = sr.Digits(iterations=20, tolerance=1e-6).run((0, 2)).sel(arm="ER", seed=2)
+    results = experiments.Digits(iterations=20, tolerance=1e-6).run((0, 2)).sel(arm="ER", seed=2)
     split, source = data.digits((2,), 1400, standardize=False), generator(2, "weights")
     layers = []
     for inputs, outputs in ((64, 16), (17, 32), (33, 16), (16, 10)):
@@ -253,13 +253,13 @@ def test_the_batched_training_is_a_plain_loop() -> None:
     optimizer = torch.optim.Adam([p for layer in layers for p in layer.parameters()], lr=0.01)
     for iteration in range(20):
         index = data.batches((2,), 1400, 64, 1)[iteration, 0]
-        found = sr.solve(field, encoder(split.train_inputs[:, index].double()), 1.0, 1e-6)
+        found = method.solve(field, encoder(split.train_inputs[:, index].double()), 1.0, 1e-6)
         loss = F.cross_entropy(decoder(found.z)[0], split.train_labels[0, index])
         optimizer.zero_grad()
         (loss + 0.1 ** (iteration / 20) * found.mean_Eh.sum()).backward()
         optimizer.step()
     with torch.no_grad():
-        found = sr.solve(field, encoder(split.test_inputs.double()), 1.0, 1e-6)
+        found = method.solve(field, encoder(split.test_inputs.double()), 1.0, 1e-6)
         logits = decoder(found.z)[0]
     assert float(results.loss[-1]) == pytest.approx(float(F.cross_entropy(logits, split.test_labels[0])), rel=1e-6)
     assert float(results.evaluations[-1]) == found.evaluations.item()
@@ -267,8 +267,8 @@ def test_the_batched_training_is_a_plain_loop() -> None:
 
 
 def test_prices_train_as_the_arm_of_the_first_experiment() -> None:
-    one = sr.Digits(iterations=20, tolerance=1e-5).run(1).isel(iteration=-1)
-    many = sr.Price(iterations=20, tolerance=1e-5).run(1)
+    one = experiments.Digits(iterations=20, tolerance=1e-5).run(1).isel(iteration=-1)
+    many = experiments.Price(iterations=20, tolerance=1e-5).run(1)
     for arm, strength in (("vanilla", 0), ("ER", 1)):
         for name in ("evaluations", "accuracy"):
             assert many[name].sel(strength=strength).item() == one[name].sel(arm=arm).item()
@@ -280,10 +280,10 @@ def test_prices_train_as_the_arm_of_the_first_experiment() -> None:
 def test_without_noise_the_step_is_heun_s() -> None:
     z, h = normal(0, 1, 3, 2), numbers(0.2)
     f = lambda x: torch.sin(x)  # noqa: E731
-    taken = sr.heun_step(f, torch.zeros_like, z, h, normal(1, 1, 3, 2), 0.01)
+    taken = method.heun_step(f, torch.zeros_like, z, h, normal(1, 1, 3, 2), 0.01)
     ahead = z + 0.2 * f(z)
     torch.testing.assert_close(taken.z, z + 0.1 * (f(z) + f(ahead)))
-    expected = sr.rms(0.1 * (f(ahead) - f(z)) / 6 / (0.01 * (1 + torch.maximum(z.abs(), taken.z.abs()))))
+    expected = method.rms(0.1 * (f(ahead) - f(z)) / 6 / (0.01 * (1 + torch.maximum(z.abs(), taken.z.abs()))))
     torch.testing.assert_close(taken.error, expected)
 
 
@@ -291,19 +291,19 @@ def test_without_noise_the_step_is_heun_s() -> None:
 @settings(max_examples=20, deadline=None)
 def test_pure_noise_by_hand(sigma: float, h: float, seed: int) -> None:
     z, dW = 1 + normal(seed, 1, 4, 2).abs(), h**0.5 * normal(seed + 1, 1, 4, 2)
-    taken = sr.heun_step(torch.zeros_like, lambda x: sigma * x, z, numbers(h), dW, 0.1)
+    taken = method.heun_step(torch.zeros_like, lambda x: sigma * x, z, numbers(h), dW, 0.1)
     torch.testing.assert_close(taken.z, z * (1 + sigma * dW + sigma**2 * dW**2 / 2))
     scale = 0.1 * (1 + torch.maximum(z.abs(), taken.z.abs()))
-    torch.testing.assert_close(taken.error, sr.rms(sigma**2 * z * dW**2 / 2 / scale))
+    torch.testing.assert_close(taken.error, method.rms(sigma**2 * z * dW**2 / 2 / scale))
 
 
 def test_a_rejection_does_not_change_the_path() -> None:
     """Geometric Brownian motion has a closed form along each path; tight or loose, the solver follows the same one."""
-    W = sr.brownian((0, 1), "test", 20)
+    W = experiments.brownian((0, 1), "test", 20)
     start = torch.full((2, 20, 2), 2.0, dtype=torch.float64)
     exact = 2 * torch.exp(-0.5 + 0.3 * W[:, -1])  # Stratonovich: no correction
     found = {
-        tolerance: sr.solve_noisy(lambda z: -0.5 * z, lambda z: 0.3 * z, start, W, tolerance)
+        tolerance: method.solve_noisy(lambda z: -0.5 * z, lambda z: 0.3 * z, start, W, tolerance)
         for tolerance in (1e-3, 0.1)
     }
     for tolerance, close in ((1e-3, 2e-3), (0.1, 0.05)):
@@ -313,22 +313,22 @@ def test_a_rejection_does_not_change_the_path() -> None:
 
 
 def test_the_fewest_steps_are_eleven() -> None:
-    W = sr.brownian((0,), "test", 3)
-    found = sr.solve_noisy(torch.zeros_like, torch.zeros_like, torch.ones(1, 3, 2, dtype=torch.float64), W, 0.03)
+    W = experiments.brownian((0,), "test", 3)
+    found = method.solve_noisy(torch.zeros_like, torch.zeros_like, torch.ones(1, 3, 2, dtype=torch.float64), W, 0.03)
     assert found.accepted.item() == found.attempts.item() == 11  # 16, 16, 32, 64 and seven times 128 cells
     assert found.sum_Eh.item() == pytest.approx(0, abs=1e-10)
 
 
 def test_moments_are_numpy_s() -> None:
     saved = normal(0, 2, 8, 50, 2)
-    found = sr.moments(saved).numpy()
+    found = method.moments(saved).numpy()
     np.testing.assert_allclose(found[..., :2], saved.numpy().mean(2))
     np.testing.assert_allclose(found[..., 2:], saved.numpy().var(2))
 
 
 def test_the_true_spiral_without_noise_keeps_its_equation() -> None:
     """The mean path of many stays near the equation without noise at the first save time, and turns clockwise."""
-    paths = sr.truth((0,))[0].numpy()
+    paths = experiments.truth((0,))[0].numpy()
     assert paths.shape == (8, 2000, 2)
     plain = solve_ivp(
         lambda t, u: [-0.1 * u[0] ** 3 + 2 * u[1] ** 3, -2 * u[0] ** 3 - 0.1 * u[1] ** 3], (0, 1 / 8), [2, 0]
@@ -341,17 +341,19 @@ def test_the_true_spiral_without_noise_keeps_its_equation() -> None:
 
 @pytest.fixture(scope="module")
 def results() -> tuple[xr.Dataset, xr.Dataset]:
-    return sr.Digits(iterations=20, tolerance=1e-6).run(1), sr.Price(iterations=10, tolerance=1e-5).run(2)
+    return experiments.Digits(iterations=20, tolerance=1e-6).run(1), experiments.Price(
+        iterations=10, tolerance=1e-5
+    ).run(2)
 
 
 def test_pictures_say_what_they_show(results: tuple[xr.Dataset, xr.Dataset]) -> None:
     digits, price = results
-    said = sr.draw_steps(Figure(figsize=(7.6, 3)), digits)
+    said = pictures.draw_steps(Figure(figsize=(7.6, 3)), digits)
     for arm in ("vanilla", "ER"):
         assert f"{arm} {digits.accepted.sel(arm=arm).isel(iteration=-1).item():g}, the longest" in said
-    said = sr.draw_price(Figure(figsize=(7.6, 3)), price)
+    said = pictures.draw_price(Figure(figsize=(7.6, 3)), price)
     assert f"λ = 100: {price.evaluations.sel(strength=100).mean().item():.1f} evaluations" in said
-    assert "straight line" in sr.draw_paths(Figure(figsize=(3.8, 3)), digits)
+    assert "straight line" in pictures.draw_paths(Figure(figsize=(3.8, 3)), digits)
 
 
 def richardson(step: Callable[[Tensor, float], Tensor], z: Tensor, h: float) -> Tensor:
@@ -359,7 +361,7 @@ def richardson(step: Callable[[Tensor, float], Tensor], z: Tensor, h: float) -> 
 
 
 def test_the_right_estimate_is_accepted_and_ranks_as_the_solver_s() -> None:
-    said = sr.check_richardson(richardson)
+    said = exercises.check_richardson(richardson)
     assert float(said.split(" is ")[1].split(":")[0]) > 0.9
 
 
@@ -373,10 +375,10 @@ def test_the_right_estimate_is_accepted_and_ranks_as_the_solver_s() -> None:
     ],
 )
 def test_wrong_estimates_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
-        sr.check_richardson(answer)  # type: ignore[arg-type]
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_richardson(answer)  # type: ignore[arg-type]
 
 
 def test_no_answer_is_no_mistake() -> None:
     with pytest.raises(NotImplementedError):
-        sr.check_richardson(lambda *_: None)  # type: ignore[arg-type]
+        exercises.check_richardson(lambda *_: None)  # type: ignore[arg-type]

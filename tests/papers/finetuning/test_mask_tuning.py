@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from reglab import data
-from reglab.data import generator
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.models import pretrained, tiny_clip
-from reglab.papers.finetuning import mask_tuning as mt
+from reglab.papers.finetuning.mask_tuning import exercises, experiments, method, pictures
 from reglab.pictures import drawing
+from reglab.seeds import generator
 
-SMALL = mt.Masks.make(mt.Masks.smoke)
+SMALL = experiments.Masks.make(experiments.Masks.smoke)
 
 
 # --------------------------------------------------------------------------------------------------------- masks
@@ -28,13 +28,13 @@ SMALL = mt.Masks.make(mt.Masks.smoke)
 
 def test_a_score_at_the_threshold_is_off() -> None:
     scores = torch.tensor([0.005, 0.005 + 1e-6, 0.01, -1.0, 0.004])
-    assert mt.binary_mask(scores, 0.005).tolist() == [0, 1, 1, 0, 0]
+    assert method.binary_mask(scores, 0.005).tolist() == [0, 1, 1, 0, 0]
 
 
 def test_the_straight_through_gradient_of_a_layer_is_the_weight_times_the_inputs() -> None:
     weight, inputs = draw(0, 4, 3), draw(1, 7, 4)
     scores = (0.01 * draw(2, 4, 3)).requires_grad_()
-    mask = mt.binary_mask(scores, 0.005)
+    mask = method.binary_mask(scores, 0.005)
     assert 0 < mask.sum() < 12
     gradient = torch.autograd.grad((inputs @ (weight * mask)).sum(), scores)[0]
     torch.testing.assert_close(gradient, weight * inputs.sum(0).unsqueeze(1))
@@ -43,25 +43,25 @@ def test_the_straight_through_gradient_of_a_layer_is_the_weight_times_the_inputs
 def test_only_matrices_with_scores_are_masked() -> None:
     weights = {"a.weight": draw(0, 1, 2, 3), "b.weight": draw(1, 1, 3, 3), "a.bias": draw(2, 1, 3)}
     scores = torch.tensor([[[1.0, 0, 1], [0, 1, 1]], [[0, 0, 0], [1, 1, 0]]], dtype=torch.float64)
-    found = mt.masked(weights, {"a": scores}, 0.5)
+    found = method.masked(weights, {"a": scores}, 0.5)
     torch.testing.assert_close(found["a.weight"], weights["a.weight"] * scores)
     assert found["b.weight"] is weights["b.weight"] and found["a.bias"] is weights["a.bias"]
 
 
 def test_at_the_start_the_model_is_the_zero_shot_model() -> None:
-    task = mt.new_task((0, 1), 0, 2, 10)
-    scores = mt.fresh_scores(task.weights, mt.ATTENTION + mt.MLP, 2)
-    logits = mt.logits_of(mt.masked(task.weights, scores, 0.005), task.classes, task.images)
+    task = experiments.new_task((0, 1), 0, 2, 10)
+    scores = experiments.fresh_scores(task.weights, experiments.ATTENTION + experiments.MLP, 2)
+    logits = experiments.logits_of(method.masked(task.weights, scores, 0.005), task.classes, task.images)
     torch.testing.assert_close(logits, task.teacher, atol=1e-5, rtol=1e-6)
-    assert (mt.off_share(scores, 0.005) == 0).all()
+    assert (experiments.off_share(scores, 0.005) == 0).all()
 
 
 def test_the_masked_matrices_are_those_of_the_attention() -> None:
     weights = pretrained.load("tiny_clip")
-    scores = mt.fresh_scores(weights, mt.ATTENTION, 1)
+    scores = experiments.fresh_scores(weights, experiments.ATTENTION, 1)
     assert sum(score.numel() for score in scores.values()) == 16 * 48 + 8 * 48 * 48 == 19_200
     assert not [name for name in scores if name not in ("patch",) and name.split(".")[2] not in "qkvo"]
-    found = mt.fresh_scores(weights, mt.ATTENTION + mt.MLP, 1)
+    found = experiments.fresh_scores(weights, experiments.ATTENTION + experiments.MLP, 1)
     assert sum(score.numel() for score in found.values()) == 19_200 + 4 * 48 * 96
 
 
@@ -71,7 +71,7 @@ def test_the_masked_matrices_are_those_of_the_attention() -> None:
 def test_the_task_loss_is_cross_entropy_plus_norms_that_are_not_squared() -> None:
     logits, labels = draw(0, 2, 5, 4), torch.tensor([[0, 3, 1, 1, 2], [2, 2, 0, 1, 3]])
     scores = {"p": draw(1, 2, 3, 4), "q": draw(2, 2, 4, 4)}
-    found = mt.task_loss(logits, labels, scores, torch.tensor([0.0, 0.1]))
+    found = method.task_loss(logits, labels, scores, torch.tensor([0.0, 0.1]))
     norms = torch.linalg.matrix_norm(scores["p"][1]) + torch.linalg.matrix_norm(scores["q"][1])
     assert float(found[0]) == pytest.approx(float(F.cross_entropy(logits[0], labels[0])))
     assert float(found[1]) == pytest.approx(float(F.cross_entropy(logits[1], labels[1]) + 0.1 * norms))
@@ -79,7 +79,7 @@ def test_the_task_loss_is_cross_entropy_plus_norms_that_are_not_squared() -> Non
 
 def test_at_equality_the_teacher_pulls_nowhere() -> None:
     logits = draw(0, 3, 5, 4).requires_grad_()
-    loss = mt.teacher_loss(logits, logits.detach())
+    loss = method.teacher_loss(logits, logits.detach())
     torch.testing.assert_close(torch.autograd.grad(loss.sum(), logits)[0], torch.zeros(3, 5, 4, dtype=torch.float64))
     assert (loss > 0).all()  # the entropy of the teacher stays
 
@@ -87,7 +87,7 @@ def test_at_equality_the_teacher_pulls_nowhere() -> None:
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_the_teacher_loss_has_the_gradient_of_the_divergence(temperature: float) -> None:
     teacher, logits = draw(0, 2, 5, 4), draw(1, 2, 5, 4).requires_grad_()
-    found = torch.autograd.grad(mt.teacher_loss(logits, teacher, temperature).sum(), logits)[0]
+    found = torch.autograd.grad(method.teacher_loss(logits, teacher, temperature).sum(), logits)[0]
     log_p, wanted = (logits / temperature).log_softmax(-1), (teacher / temperature).log_softmax(-1)
     kl = temperature**2 * F.kl_div(log_p, wanted, reduction="none", log_target=True).sum(-1).mean(-1)
     torch.testing.assert_close(found, torch.autograd.grad(kl.sum(), logits)[0])
@@ -101,15 +101,15 @@ def test_the_teacher_loss_has_the_gradient_of_the_divergence(temperature: float)
 )
 def test_the_probability_to_keep_by_hand(a: float, b: float, p: float) -> None:
     one, other = torch.tensor([a], dtype=torch.float64), torch.tensor([b], dtype=torch.float64)
-    assert float(mt.keep_probability(one, other)) == pytest.approx(p, abs=1e-7)
-    assert a or float(mt.gradient_dropout(one, other, torch.tensor([0.1]), 1.0)) == 0
+    assert float(method.keep_probability(one, other)) == pytest.approx(p, abs=1e-7)
+    assert a or float(method.gradient_dropout(one, other, torch.tensor([0.1]), 1.0)) == 0
 
 
 @given(st.integers(0, 2**31))
 @settings(max_examples=25, deadline=None)
 def test_signs_decide_and_conflicts_are_kept_in_proportion(seed: int) -> None:
     a, b = draw(seed, 50), draw(seed + 1, 50)
-    found, agree = mt.keep_probability(a, b), a * b > 0
+    found, agree = method.keep_probability(a, b), a * b > 0
     torch.testing.assert_close(found[agree], torch.ones_like(found[agree]), atol=1e-5, rtol=0)
     torch.testing.assert_close(found[~agree], (a.abs() / (a.abs() + b.abs()))[~agree], atol=1e-5, rtol=1e-5)
 
@@ -118,19 +118,19 @@ def test_signs_decide_and_conflicts_are_kept_in_proportion(seed: int) -> None:
 @settings(max_examples=25, deadline=None)
 def test_without_strength_the_gradient_stays_as_it_is(seed: int) -> None:
     a, b, uniform = draw(seed, 30), draw(seed + 1, 30), torch.rand(30, generator=torch.Generator().manual_seed(seed))
-    assert torch.equal(mt.gradient_dropout(a, b, uniform, 0.0), a)
-    found, kept = mt.gradient_dropout(a, b, uniform, 0.3), mt.gradient_dropout(a, b, uniform, 1.0) != 0
+    assert torch.equal(method.gradient_dropout(a, b, uniform, 0.0), a)
+    found, kept = method.gradient_dropout(a, b, uniform, 0.3), method.gradient_dropout(a, b, uniform, 1.0) != 0
     torch.testing.assert_close(found, torch.where(kept, a, 0.7 * a))
 
 
 def test_where_the_teacher_has_no_opinion_nothing_is_dropped_but_what_is_next_to_zero() -> None:
     a = torch.tensor([1e-3, -1e-3, 0.5, -7.0], dtype=torch.float64)
-    p = mt.keep_probability(a, torch.zeros_like(a))
+    p = method.keep_probability(a, torch.zeros_like(a))
     torch.testing.assert_close(1 - p, 0.5e-8 / (a.abs() + 1e-8), atol=1e-12, rtol=1e-6)
     assert (p >= 0.999994).all()
-    assert torch.equal(mt.gradient_dropout(a, torch.zeros_like(a), torch.full_like(a, 0.999), 1.0), a)
+    assert torch.equal(method.gradient_dropout(a, torch.zeros_like(a), torch.full_like(a, 0.999), 1.0), a)
     tiny = torch.tensor([1e-8], dtype=torch.float64)
-    assert float(mt.keep_probability(tiny, torch.zeros_like(tiny))) == pytest.approx(0.75)
+    assert float(method.keep_probability(tiny, torch.zeros_like(tiny))) == pytest.approx(0.75)
 
 
 def test_many_draws_keep_what_the_probability_says() -> None:
@@ -139,7 +139,7 @@ def test_many_draws_keep_what_the_probability_says() -> None:
         torch.full((100_000,), -1.0),
         torch.rand(100_000, generator=generator(0, "u")),
     )
-    share = float((mt.gradient_dropout(a, b, uniform, 1.0) == a).float().mean())
+    share = float((method.gradient_dropout(a, b, uniform, 1.0) == a).float().mean())
     assert share == pytest.approx(2 / 3, abs=3 * math.sqrt(2 / 9 / 100_000))
 
 
@@ -150,9 +150,9 @@ def test_many_draws_keep_what_the_probability_says() -> None:
 def test_under_adam_a_steady_gradient_flips_the_mask_after_five_thousandths_of_travel(
     rate: float, steps: tuple[int, ...]
 ) -> None:
-    score = torch.tensor([mt.START]).requires_grad_()
+    score = torch.tensor([method.START]).requires_grad_()
     optimizer, step = torch.optim.Adam([score], lr=rate), 0
-    while mt.binary_mask(score, 0.005).item():
+    while method.binary_mask(score, 0.005).item():
         score.grad, step = torch.tensor([0.37]), step + 1
         optimizer.step()
     assert step in steps
@@ -161,7 +161,7 @@ def test_under_adam_a_steady_gradient_flips_the_mask_after_five_thousandths_of_t
 @given(st.integers(1, 300))
 @settings(max_examples=20, deadline=None)
 def test_the_learning_rates_of_a_cosine_sum_to_half(steps: int) -> None:
-    factors = [mt.cosine_rate(step, steps) for step in range(steps)]
+    factors = [method.cosine_rate(step, steps) for step in range(steps)]
     assert factors[0] == 1 and factors == sorted(factors, reverse=True) and factors[-1] > 0
     assert sum(factors) == pytest.approx((steps + 1) / 2)
 
@@ -172,7 +172,7 @@ def test_a_random_mask_has_the_counts_of_the_other_and_nothing_else_of_it() -> N
         name: torch.stack([torch.randperm(score[0].numel(), generator=generator(s, name)) for s in range(3)])
         for name, score in scores.items()
     }
-    found = mt.random_scores(scores, 0.005, rankings)
+    found = method.random_scores(scores, 0.005, rankings)
     for name, score in scores.items():
         off, random = (score <= 0.005).flatten(1), (found[name] <= 0.005).flatten(1)
         assert off.sum(1).tolist() == random.sum(1).tolist()
@@ -187,7 +187,7 @@ def plain(seed: int, arm: str, steps: int) -> dict[str, Tensor]:
     """Train one arm of one seed with PyTorch's own pieces; return the final scores."""
     weights, rate, threshold = pretrained.load("tiny_clip"), SMALL.learning_rate, SMALL.threshold
     images, labels = tiny_clip.few_shot(SMALL.shots, (seed,), range(10), 25)
-    scores = {name: torch.full_like(weights[f"{name}.weight"], 0.01).requires_grad_() for name in mt.ATTENTION}
+    scores = {name: torch.full_like(weights[f"{name}.weight"], 0.01).requires_grad_() for name in experiments.ATTENTION}
     optimizer = torch.optim.Adam(scores.values(), lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     names, draws = tiny_clip.DIGITS, generator(seed, "gradient dropout")
@@ -216,15 +216,15 @@ def plain(seed: int, arm: str, steps: int) -> dict[str, Tensor]:
 @pytest.mark.usefixtures("double_precision")
 def test_batched_training_equals_a_plain_loop(arm: str) -> None:
     steps = 5
-    task = mt.new_task((3, 5), 0, SMALL.shots, 10)
-    scores = mt.fresh_scores(task.weights, mt.ATTENTION, 6)
-    rules = [mt.Rule(), mt.Rule(1.0), mt.Rule(adds=True)]
-    rules[0] = mt.Rule(norm_weight=0.0)
-    for _ in mt.tune(task, (3, 5), scores, rules, [SMALL.learning_rate] * 3, SMALL.threshold, steps):
+    task = experiments.new_task((3, 5), 0, SMALL.shots, 10)
+    scores = experiments.fresh_scores(task.weights, experiments.ATTENTION, 6)
+    rules = [experiments.Rule(), experiments.Rule(1.0), experiments.Rule(adds=True)]
+    rules[0] = experiments.Rule(norm_weight=0.0)
+    for _ in experiments.tune(task, (3, 5), scores, rules, [SMALL.learning_rate] * 3, SMALL.threshold, steps):
         pass
     place = ["MT", "R-AMT", "KL-sum"].index(arm)
     for name, expected in plain(5, arm, steps).items():
-        found = mt.of_copy(scores, place, 2)[name][1]
+        found = experiments.of_copy(scores, place, 2)[name][1]
         torch.testing.assert_close(found, expected[0], atol=1e-9, rtol=0, msg=name)
 
 
@@ -237,10 +237,10 @@ def test_a_seed_is_the_same_alone() -> None:
 
 @pytest.mark.usefixtures("double_precision")
 def test_a_rate_of_its_own_for_each_rule_is_that_rate() -> None:
-    task = mt.new_task((0,), 0, 2, 10)
-    together, apart = (mt.fresh_scores(task.weights, mt.ATTENTION, count) for count in (2, 1))
+    task = experiments.new_task((0,), 0, 2, 10)
+    together, apart = (experiments.fresh_scores(task.weights, experiments.ATTENTION, count) for count in (2, 1))
     for scores, rates in ((together, [1e-4, 4e-4]), (apart, [4e-4])):
-        for _ in mt.tune(task, (0,), scores, [mt.Rule(1.0)] * len(rates), rates, 0.009, 4):
+        for _ in experiments.tune(task, (0,), scores, [experiments.Rule(1.0)] * len(rates), rates, 0.009, 4):
             pass
     for name, score in apart.items():
         torch.testing.assert_close(together[name][1:], score, atol=1e-9, rtol=0)
@@ -248,21 +248,21 @@ def test_a_rate_of_its_own_for_each_rule_is_that_rate() -> None:
 
 @pytest.mark.usefixtures("double_precision")
 def test_frozen_tensors_stay_and_all_scores_move() -> None:
-    task = mt.new_task((0,), 0, 2, 10)
+    task = experiments.new_task((0,), 0, 2, 10)
     before = {name: value.clone() for name, value in task.weights.items()}
-    scores = mt.fresh_scores(task.weights, mt.ATTENTION, 1)
-    for _ in mt.tune(task, (0,), scores, [mt.Rule()], [1e-3], 0.009, 3):
+    scores = experiments.fresh_scores(task.weights, experiments.ATTENTION, 1)
+    for _ in experiments.tune(task, (0,), scores, [experiments.Rule()], [1e-3], 0.009, 3):
         pass
     assert all(torch.equal(task.weights[name], value) for name, value in before.items())
-    assert all(float((score != mt.START).float().mean()) > 0.95 for score in scores.values())
+    assert all(float((score != method.START).float().mean()) > 0.95 for score in scores.values())
 
 
 @pytest.mark.usefixtures("double_precision")
 def test_without_strength_and_norms_r_amt_is_mask_tuning() -> None:
-    task = mt.new_task((0,), 0, 2, 10)
-    scores = mt.fresh_scores(task.weights, mt.ATTENTION, 2)
-    rules = [mt.Rule(0.0, norm_weight=0.0), mt.Rule(norm_weight=0.0)]
-    for _ in mt.tune(task, (0,), scores, rules, [4e-4] * 2, 0.009, 5):
+    task = experiments.new_task((0,), 0, 2, 10)
+    scores = experiments.fresh_scores(task.weights, experiments.ATTENTION, 2)
+    rules = [experiments.Rule(0.0, norm_weight=0.0), experiments.Rule(norm_weight=0.0)]
+    for _ in experiments.tune(task, (0,), scores, rules, [4e-4] * 2, 0.009, 5):
         pass
     for name, score in scores.items():
         torch.testing.assert_close(score[0], score[1], atol=0, rtol=0, msg=name)
@@ -270,16 +270,16 @@ def test_without_strength_and_norms_r_amt_is_mask_tuning() -> None:
 
 @pytest.mark.usefixtures("double_precision")
 def test_a_small_learning_rate_switches_nothing_off() -> None:
-    results = mt.Masks(learning_rate=1e-4, shots=2).run(1)
+    results = experiments.Masks(learning_rate=1e-4, shots=2).run(1)
     assert (results.masked == 0).all()
     assert results.rotated.std("arm").max() < 1e-6
 
 
 @pytest.mark.usefixtures("double_precision")
 def test_base_and_novel_are_told_apart_among_five() -> None:
-    task = mt.new_task((0,), 0, 1, 10)
+    task = experiments.new_task((0,), 0, 1, 10)
     found: dict[str, Tensor] = {}
-    iterator = mt.tested(task, task.weights, 1, 0.0)
+    iterator = experiments.tested(task, task.weights, 1, 0.0)
     try:
         while True:
             next(iterator)
@@ -298,29 +298,29 @@ def test_base_and_novel_are_told_apart_among_five() -> None:
 def test_the_tests_are_the_digits_that_the_model_has_not_seen_turned_by_scipy() -> None:
     from scipy.ndimage import rotate
 
-    task = mt.new_task((0,), 0, 1, 10)
+    task = experiments.new_task((0,), 0, 1, 10)
     plain_image, turned = (task.tests[name].images[3].numpy() for name in ("plain", "rotated"))
     np.testing.assert_allclose(turned, rotate(plain_image, 25, reshape=False, order=1), atol=1e-6)
 
 
 def test_with_five_classes_only_they_are_learned() -> None:
-    task = mt.new_task((0, 1), 0, 3, 5)
+    task = experiments.new_task((0, 1), 0, 3, 5)
     assert task.teacher.shape == (2, 15, 5) and task.labels.max() == 4
-    results = mt.Masks.make({**mt.Masks.smoke, "classes": "digits 0-4"}).run(1)
+    results = experiments.Masks.make({**experiments.Masks.smoke, "classes": "digits 0-4"}).run(1)
     assert results.novel.notnull().all()
 
 
 def test_every_moment_is_measured_also_when_steps_are_odd() -> None:
-    results = mt.Masks.make({**mt.Masks.smoke, "steps": 11}).run(1)
+    results = experiments.Masks.make({**experiments.Masks.smoke, "steps": 11}).run(1)
     assert list(results.moment.values) == [0, 2, 5, 8, 11]
     assert results.rotated.notnull().all() and results.query_mask.notnull().all()
 
 
 @pytest.mark.usefixtures("double_precision")
 def test_the_mlp_is_masked_on_demand() -> None:
-    results = mt.Masks.make({**mt.Masks.smoke, "mask_mlp": True}).run(1)
-    assert list(results.matrix.values) == [*mt.ATTENTION, *mt.MLP]
-    assert (results.by_matrix.sel(matrix=list(mt.MLP)) > 0).all()
+    results = experiments.Masks.make({**experiments.Masks.smoke, "mask_mlp": True}).run(1)
+    assert list(results.matrix.values) == [*experiments.ATTENTION, *experiments.MLP]
+    assert (results.by_matrix.sel(matrix=list(experiments.MLP)) > 0).all()
 
 
 @pytest.mark.usefixtures("double_precision")
@@ -338,7 +338,10 @@ def test_the_shares_by_matrix_add_up() -> None:
 
 def test_the_pictures_say_what_they_show() -> None:
     results = SMALL.run(2)
-    for plot, said in ((mt.draw_phase, ("in conflict", "dropped")), (mt.draw_masks, ("at step 8", "image.1.o"))):
+    for plot, said in (
+        (pictures.draw_phase, ("in conflict", "dropped")),
+        (pictures.draw_masks, ("at step 8", "image.1.o")),
+    ):
         drawn = drawing.picture(plot, results)
         assert all(words in drawn.alt for words in said)
 
@@ -357,8 +360,8 @@ def my_dropout(a: Tensor, b: Tensor, uniform: Tensor, strength: float) -> Tensor
 
 
 def test_right_answers_are_accepted() -> None:
-    assert "also where the weight is off" in mt.check_mask(my_mask)
-    assert "right elements" in mt.check_dropout(my_dropout)
+    assert "also where the weight is off" in exercises.check_mask(my_mask)
+    assert "right elements" in exercises.check_dropout(my_dropout)
 
 
 @pytest.mark.parametrize(
@@ -373,8 +376,8 @@ def test_right_answers_are_accepted() -> None:
     ],
 )
 def test_wrong_masks_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
-        mt.check_mask(answer)  # type: ignore[arg-type]
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_mask(answer)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -390,14 +393,14 @@ def test_wrong_masks_get_a_hint(answer: object, hint: str) -> None:
     ],
 )
 def test_wrong_dropouts_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
-        mt.check_dropout(answer)  # type: ignore[arg-type]
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_dropout(answer)  # type: ignore[arg-type]
 
 
 def test_no_answer_is_no_mistake() -> None:
     for unanswered in (
-        lambda: mt.check_mask(lambda w, s, t: None),  # type: ignore[arg-type,return-value]
-        lambda: mt.check_dropout(lambda a, b, u, s: None),  # type: ignore[arg-type,return-value]
+        lambda: exercises.check_mask(lambda w, s, t: None),  # type: ignore[arg-type,return-value]
+        lambda: exercises.check_dropout(lambda a, b, u, s: None),  # type: ignore[arg-type,return-value]
     ):
         with pytest.raises(NotImplementedError):
             unanswered()

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from reglab import data, metrics
-from reglab.data import generator
-from reglab.exercise import Wrong
-from reglab.papers.geometry import neural_collapse as nc
+from reglab.exercise import WrongAnswerError
+from reglab.papers.geometry.neural_collapse import exercises, experiments, method
+from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
 K, D, N_EACH = 4, 10, 5
-Y = nc.class_targets(K, N_EACH)
+Y = experiments.class_targets(K, N_EACH)
 
 
 def directions(seed: int) -> Tensor:
@@ -29,12 +29,12 @@ def directions(seed: int) -> Tensor:
 
 def minimum(H0: Tensor, Y: Tensor, n: int, lambda_W: float, lambda_H: float, beta: float) -> tuple[Tensor, Tensor]:
     """Return W and H at the end of the alternating minimization."""
-    *_, (W, H, _) = nc.alternate(H0, Y, n, lambda_W, lambda_H, beta)
+    *_, (W, H, _) = method.alternate(H0, Y, n, lambda_W, lambda_H, beta)
     return W, H
 
 
 def value(W: Tensor, H: Tensor, H0: Tensor, lambda_W: float, lambda_H: float, beta: float) -> float:
-    return float(nc.objective(W, H, H0, Y, lambda_W, lambda_H, beta))
+    return float(method.objective(W, H, H0, Y, lambda_W, lambda_H, beta))
 
 
 # ------------------------------------------------------------------------------------------------ the free features
@@ -42,8 +42,8 @@ def value(W: Tensor, H: Tensor, H0: Tensor, lambda_W: float, lambda_H: float, be
 
 def test_collapsed_features_minimize_the_free_model() -> None:
     lambda_W, lambda_H = 0.5, 0.05
-    W, H = (x.requires_grad_() for x in nc.collapsed(directions(0), N_EACH, lambda_W, lambda_H))
-    f = nc.objective(W, H, torch.zeros_like(H), Y, lambda_W, lambda_H, 0.0).sum()
+    W, H = (x.requires_grad_() for x in method.collapsed(directions(0), N_EACH, lambda_W, lambda_H))
+    f = method.objective(W, H, torch.zeros_like(H), Y, lambda_W, lambda_H, 0.0).sum()
     gradients = torch.autograd.grad(f, (W, H))
     c = math.sqrt(lambda_H * lambda_W)
     assert c == pytest.approx(0.1581, abs=1e-4)
@@ -55,7 +55,7 @@ def test_collapsed_features_minimize_the_free_model() -> None:
 @given(SEED)
 @settings(max_examples=10, deadline=None)
 def test_no_other_features_are_better(seed: int) -> None:
-    W, H = nc.collapsed(directions(seed), N_EACH, 0.5, 0.05)
+    W, H = method.collapsed(directions(seed), N_EACH, 0.5, 0.05)
     best = value(W, H, H, 0.5, 0.05, 0.0)
     for size in (1e-3, 0.1, 1.0):
         other_W, other_H = W + size * normal(seed + 1, K, D), H + size * normal(seed + 2, D, K * N_EACH)
@@ -63,7 +63,7 @@ def test_no_other_features_are_better(seed: int) -> None:
 
 
 def test_dear_features_and_classifier_vanish() -> None:
-    W, H = nc.collapsed(directions(0), N_EACH, 2.0, 1.0)
+    W, H = method.collapsed(directions(0), N_EACH, 2.0, 1.0)
     assert not W.any() and not H.any()
     _, found = minimum(normal(1, D, K * N_EACH), Y, N_EACH, 2.0, 1.0, 0.0)
     assert float(found.norm()) < 1e-9
@@ -71,22 +71,22 @@ def test_dear_features_and_classifier_vanish() -> None:
 
 @pytest.mark.parametrize("beta", [0.03, 1.0, 100.0])
 def test_tied_to_a_minimizer_it_stays_there(beta: float) -> None:
-    W, H = nc.collapsed(directions(3), N_EACH, 0.5, 0.05)
+    W, H = method.collapsed(directions(3), N_EACH, 0.5, 0.05)
     found_W, found_H = minimum(H, Y, N_EACH, 0.5, 0.05, beta)
     torch.testing.assert_close(found_H, H, atol=1e-11, rtol=0)
     torch.testing.assert_close(found_W, W, atol=1e-11, rtol=0)
     away = H + 0.1 * normal(4, D, K * N_EACH)
-    assert value(W, H, H, 0.5, 0.05, beta) < value(nc.best_weights(away, Y, N_EACH, 0.5), away, H, 0.5, 0.05, beta)
+    assert value(W, H, H, 0.5, 0.05, beta) < value(method.best_weights(away, Y, N_EACH, 0.5), away, H, 0.5, 0.05, beta)
 
 
 # -------------------------------------------------------------------------------------------------------- the flow
 
 
 def test_squared_length_of_the_means_by_hand() -> None:
-    slope = lambda r: nc.radius_velocity(r, 0.5, 0.05)  # noqa: E731
+    slope = lambda r: method.radius_velocity(r, 0.5, 0.05)  # noqa: E731
     r, found = torch.tensor(0.3, dtype=torch.float64), {}
     for step in range(1, 40_001):
-        r = nc.runge_kutta(slope, r, 1e-3)
+        r = method.runge_kutta(slope, r, 1e-3)
         if step in (1000, 10_000, 40_000):
             found[step] = float(r)
     assert found == pytest.approx({1000: 0.739592, 10_000: 2.306678, 40_000: 2.660081}, abs=1e-6)
@@ -97,17 +97,19 @@ def test_features_flow_as_their_length_does() -> None:
     R, r = directions(5), torch.tensor(0.3, dtype=torch.float64)
     H = math.sqrt(0.3) * R.repeat_interleave(N_EACH, -1)
     deviations = normal(6, D, K * N_EACH)
-    deviations = deviations - nc._means(deviations)
+    deviations = deviations - experiments.class_means(deviations)
     outside = H + deviations - R @ (R.T @ deviations)
-    start = metrics.class_scatter(nc.features_by_class(outside))[0]
+    start = metrics.class_scatter(experiments.features_by_class(outside))[0]
     for _ in range(200):  # until t = 10
-        H, outside = (nc.runge_kutta(lambda h: nc.velocity(h, Y, N_EACH, 0.5, 0.05), x, 0.05) for x in (H, outside))
-        r = nc.runge_kutta(lambda x: nc.radius_velocity(x, 0.5, 0.05), r, 0.05)
+        H, outside = (
+            method.runge_kutta(lambda h: method.velocity(h, Y, N_EACH, 0.5, 0.05), x, 0.05) for x in (H, outside)
+        )
+        r = method.runge_kutta(lambda x: method.radius_velocity(x, 0.5, 0.05), r, 0.05)
     expected = torch.sqrt(r) * R.repeat_interleave(N_EACH, -1)
     torch.testing.assert_close(H, expected, atol=1e-10, rtol=0)
     # deviations at right angles to all means decay as exp(-λ_H t) and do not disturb them
-    torch.testing.assert_close(nc._means(outside), expected, atol=1e-8, rtol=0)
-    left = metrics.class_scatter(nc.features_by_class(outside))[0] / start
+    torch.testing.assert_close(experiments.class_means(outside), expected, atol=1e-8, rtol=0)
+    left = metrics.class_scatter(experiments.features_by_class(outside))[0] / start
     assert float(left) == pytest.approx(math.exp(-2 * 0.05 * 10), rel=1e-8)
 
 
@@ -115,9 +117,11 @@ def test_features_flow_as_their_length_does() -> None:
 @settings(max_examples=10, deadline=None)
 def test_the_flow_is_the_gradient_at_the_best_classifier(seed: int, lambda_W: float, lambda_H: float) -> None:
     H = normal(seed, D, K * N_EACH).requires_grad_()
-    loss = nc.objective(nc.best_weights(H, Y, N_EACH, lambda_W), H, H.detach(), Y, lambda_W, lambda_H, 0.0).sum()
+    loss = method.objective(
+        method.best_weights(H, Y, N_EACH, lambda_W), H, H.detach(), Y, lambda_W, lambda_H, 0.0
+    ).sum()
     (gradient,) = torch.autograd.grad(loss, H)  # through W*(H), too
-    torch.testing.assert_close(nc.velocity(H.detach(), Y, N_EACH, lambda_W, lambda_H), -K * N_EACH * gradient)
+    torch.testing.assert_close(method.velocity(H.detach(), Y, N_EACH, lambda_W, lambda_H), -K * N_EACH * gradient)
 
 
 # ----------------------------------------------------------------------------------------------- the tied minimizer
@@ -126,22 +130,22 @@ def test_the_flow_is_the_gradient_at_the_best_classifier(seed: int, lambda_W: fl
 @given(SEED, st.floats(0.05, 10))
 @settings(max_examples=8, deadline=None)
 def test_alternating_never_rises_and_ends_where_the_gradient_is_zero(seed: int, beta: float) -> None:
-    H0 = nc.noisy_means((seed,), N_EACH, 1.0)[0]
+    H0 = experiments.noisy_means((seed,), N_EACH, 1.0)[0]
     values, (W, H) = [], (torch.empty(0), torch.empty(0))
-    for W, H, _ in nc.alternate(H0, Y, N_EACH, 0.5, 0.05, beta):
+    for W, H, _ in method.alternate(H0, Y, N_EACH, 0.5, 0.05, beta):
         values.append(value(W, H, H0, 0.5, 0.05, beta))
     assert max(np.diff(values), default=0) < 1e-14
     W, H = W.requires_grad_(), H.requires_grad_()
-    f = nc.objective(W, H, H0, Y, 0.5, 0.05, beta).sum()
+    f = method.objective(W, H, H0, Y, 0.5, 0.05, beta).sum()
     assert all(float(gradient.abs().max()) < 1e-10 for gradient in torch.autograd.grad(f, (W, H)))
 
 
 @given(SEED, st.sampled_from([0.03, 0.3, 3.0, 100.0]), st.floats(0.01, 1), st.floats(0.05, 2))
 @settings(max_examples=12, deadline=None)
 def test_deviations_contract_as_derived(seed: int, beta: float, lambda_H: float, lambda_W: float) -> None:
-    H0 = nc.noisy_means((seed,), N_EACH, 1.0)[0]
+    H0 = experiments.noisy_means((seed,), N_EACH, 1.0)[0]
     W, H = minimum(H0, Y, N_EACH, lambda_W, lambda_H, beta)
-    before, after = H0 - nc._means(H0), H - nc._means(H)
+    before, after = H0 - experiments.class_means(H0), H - experiments.class_means(H)
     matrix = W.T @ W + (lambda_H + beta) * torch.eye(D, dtype=torch.float64)
     torch.testing.assert_close(after, beta * torch.linalg.solve(matrix, before), atol=1e-9, rtol=0)
     bound = (beta / (beta + lambda_H)) ** 2
@@ -149,11 +153,11 @@ def test_deviations_contract_as_derived(seed: int, beta: float, lambda_H: float,
 
 
 def test_fewer_columns_have_the_same_minimum() -> None:
-    H0, many = nc.noisy_means((0, 1), 25, 1.0), nc.class_targets(K, 25)
-    few, targets = nc.compressed(H0, many)
+    H0, many = experiments.noisy_means((0, 1), 25, 1.0), experiments.class_targets(K, 25)
+    few, targets = method.compressed(H0, many)
     assert few.shape == (2, D, D + K) and targets.shape == (2, K, D + K)
     whole, short = (
-        [W for W, _, _ in nc.alternate(h, y, 25, 0.5, 0.05, 0.3)][-1] for h, y in ((H0, many), (few, targets))
+        [W for W, _, _ in method.alternate(h, y, 25, 0.5, 0.05, 0.3)][-1] for h, y in ((H0, many), (few, targets))
     )
     torch.testing.assert_close(short, whole, atol=1e-9, rtol=0)
 
@@ -163,13 +167,13 @@ def test_fewer_columns_have_the_same_minimum() -> None:
 
 def test_the_staircase_of_the_first_figure() -> None:
     lambda_W, lambda_H, beta, n = math.sqrt(2), 0.3, 100.0, 10
-    targets = nc.class_targets(K, n)
-    W, H = nc.collapsed(directions(7), n, lambda_W, lambda_H)
-    answer = nc.response(W, H, targets, lambda_W, lambda_H, beta)
+    targets = experiments.class_targets(K, n)
+    W, H = method.collapsed(directions(7), n, lambda_W, lambda_H)
+    answer = method.response(W, H, targets, lambda_W, lambda_H, beta)
     own, other = answer[: D * n, : D * n], answer[: D * n, D * n : 2 * D * n]
     exact = [1.0] * 6 + [0.9979168] * 3 + [0.9970090] * 54 + [0.9958337] + [0.9954153] * 36
     torch.testing.assert_close(torch.linalg.svdvals(own), torch.tensor(exact, dtype=torch.float64), atol=1e-7, rtol=0)
-    torch.testing.assert_close(nc.staircase(beta, lambda_W, lambda_H, K, D, n), torch.linalg.svdvals(own))
+    torch.testing.assert_close(method.staircase(beta, lambda_W, lambda_H, K, D, n), torch.linalg.svdvals(own))
     between = torch.linalg.svdvals(other)
     assert float(between[0]) == pytest.approx(0.00208315, abs=1e-8)
     assert float(between[1]) < 1e-12  # rank one
@@ -187,16 +191,16 @@ def test_leading_order_of_the_response() -> None:
     s = 1 - 4 * lambda_H * (1 - c) / beta
     assert ((1 + s) / 2, s) == pytest.approx((0.9979081, 0.9958163), abs=1e-7)
     assert (1 - s) / 2 == pytest.approx(0.00209187, abs=1e-8)
-    assert nc.factors(beta, lambda_W, lambda_H) == pytest.approx((inside, outside, s), abs=beta**-2)
+    assert method.factors(beta, lambda_W, lambda_H) == pytest.approx((inside, outside, s), abs=beta**-2)
 
 
 @pytest.mark.parametrize("beta", [0.1, 1.0, 30.0])
 def test_the_response_is_the_derivative_of_the_minimizer(beta: float) -> None:
     n, lambda_W, lambda_H = 2, 0.5, 0.05
-    targets, step = nc.class_targets(K, n), 1e-5
-    H0 = nc.noisy_means((2,), n, 0.5)[0]  # the formula holds at every minimizer, not only at collapse
+    targets, step = experiments.class_targets(K, n), 1e-5
+    H0 = experiments.noisy_means((2,), n, 0.5)[0]  # the formula holds at every minimizer, not only at collapse
     W, H = minimum(H0, targets, n, lambda_W, lambda_H, beta)
-    answer = nc.response(W, H, targets, lambda_W, lambda_H, beta)
+    answer = method.response(W, H, targets, lambda_W, lambda_H, beta)
     change = normal(8, D, K * n)
     up, down = (minimum(H0 + sign * step * change, targets, n, lambda_W, lambda_H, beta)[1] for sign in (1, -1))
     predicted = answer @ change.T.flatten()  # vec stacks columns
@@ -209,36 +213,38 @@ def test_factors_describe_the_answer_of_collapsed_features(
     seed: int, beta: float, lambda_H: float, lambda_W: float
 ) -> None:
     R = directions(seed)
-    W, H = nc.collapsed(R, N_EACH, lambda_W, lambda_H)
-    answer = nc.response(W, H, Y, lambda_W, lambda_H, beta)
-    a, b, s = nc.factors(beta, lambda_W, lambda_H)
+    W, H = method.collapsed(R, N_EACH, lambda_W, lambda_H)
+    answer = method.response(W, H, Y, lambda_W, lambda_H, beta)
+    a, b, s = method.factors(beta, lambda_W, lambda_H)
     change = normal(seed + 1, D, K * N_EACH)
-    inner = change - nc._means(change)
-    means = nc.features_by_class(change).mean(1).T
+    inner = change - experiments.class_means(change)
+    means = experiments.features_by_class(change).mean(1).T
     P, A = R @ R.T, R.T @ means
     moved = means - P @ means + R @ ((A - A.T) / 2 + s * (A + A.T) / 2)
     expected = a * P @ inner + b * (inner - P @ inner) + moved.repeat_interleave(N_EACH, -1)
     torch.testing.assert_close(answer @ change.T.flatten(), expected.T.flatten(), atol=1e-9, rtol=0)
-    assert nc.factors(beta, 2 * lambda_W, lambda_H)[0] > a and nc.factors(beta, 2 * lambda_W, lambda_H)[1] == b
-    assert all(twice < once for twice, once in zip(nc.factors(beta, lambda_W, 2 * lambda_H)[:2], (a, b), strict=True))
+    assert method.factors(beta, 2 * lambda_W, lambda_H)[0] > a and method.factors(beta, 2 * lambda_W, lambda_H)[1] == b
+    assert all(
+        twice < once for twice, once in zip(method.factors(beta, lambda_W, 2 * lambda_H)[:2], (a, b), strict=True)
+    )
 
 
 # --------------------------------------------------------------------------------------------- the network on digits
 
 
 def test_fifty_digits_of_each_class_and_others_for_testing() -> None:
-    split = nc.few_digits((0, 3))
+    split = experiments.few_digits((0, 3))
     assert split.train_labels.tolist() == [[k for k in range(10) for _ in range(50)]] * 2
     assert split.test_inputs.shape == (2, 800, 64)
     for inputs, new in zip(split.train_inputs, split.test_inputs, strict=True):
         torch.testing.assert_close(inputs.mean(0), torch.zeros(64), atol=1e-5, rtol=0)
         assert float(inputs.std()) == pytest.approx(1, abs=1e-4)
         assert not {tuple(row) for row in inputs.tolist()} & {tuple(row) for row in new.tolist()}
-    assert torch.equal(nc.few_digits((3,)).train_inputs[0], split.train_inputs[1])
+    assert torch.equal(experiments.few_digits((3,)).train_inputs[0], split.train_inputs[1])
 
 
 def test_first_weights_have_he_s_variance() -> None:
-    layer = nc.hidden(64, 2000, [generator(0, "weights")])
+    layer = experiments.hidden(64, 2000, [generator(0, "weights")])
     assert float(layer.weight.detach().var()) == pytest.approx(2 / 64, rel=0.02)
     assert layer.bias is not None and not layer.bias.any()
 
@@ -246,10 +252,10 @@ def test_first_weights_have_he_s_variance() -> None:
 @pytest.mark.usefixtures("double_precision")
 def test_batched_training_is_a_plain_loop() -> None:
     """Seed 3 of the arm with twice the weight decay in the features, against torch's own layers and weight decay."""
-    experiment, seeds, epochs = nc.WeightDecay(epochs=4), (0, 3), 4
+    experiment, seeds, epochs = experiments.WeightDecay(epochs=4), (0, 3), 4
     results = experiment.run(seeds).sel(arm="features × 2", seed=3)
 
-    digits = nc.few_digits((3,))
+    digits = experiments.few_digits((3,))
     x, y = digits.train_inputs[0], digits.train_labels[0]
     source = generator(3, "weights")
     layers: list[nn.Module] = []
@@ -272,7 +278,7 @@ def test_batched_training_is_a_plain_loop() -> None:
             loss.backward()
             optimizer.step()
         with torch.no_grad():
-            features = nc.by_class(body(x))
+            features = experiments.by_class(body(x))
         here = results.sel(epoch=epoch)
         assert float(here.variability) == pytest.approx(float(metrics.nc1_ratio(features)), rel=1e-7)
         assert float(here.nc3) == pytest.approx(float(metrics.nc3(features, head.weight.detach())), rel=1e-7)
@@ -283,10 +289,10 @@ def test_batched_training_is_a_plain_loop() -> None:
 @pytest.mark.usefixtures("double_precision")
 def test_each_arm_changes_its_own_decay() -> None:
     """Without decay in the base, only what is multiplied could differ: nothing does."""
-    results = nc.WeightDecay(0.0, 0.0, 2).run(1)
-    for arm in nc.WeightDecay.arms:
+    results = experiments.WeightDecay(0.0, 0.0, 2).run(1)
+    for arm in experiments.WeightDecay.arms:
         np.testing.assert_allclose(results.variability.sel(arm=arm), results.variability.sel(arm="base"), atol=1e-12)
-    last_only = nc.WeightDecay(0.0, 1e-2, 2).run(1).variability
+    last_only = experiments.WeightDecay(0.0, 1e-2, 2).run(1).variability
     assert float(abs(last_only.sel(arm="features × 2") - last_only.sel(arm="base")).max()) < 1e-6
     assert float(abs(last_only.sel(arm="last layer × 2") - last_only.sel(arm="base")).max()) > 1e-6
 
@@ -294,7 +300,7 @@ def test_each_arm_changes_its_own_decay() -> None:
 def test_a_layer_is_built_on_a_frozen_one() -> None:
     """The second layer's training leaves the first as it was: the depths before it keep their measured values."""
     shown: list[float] = []
-    for snapshot in nc.LayerWise(epochs=4).stream(1):
+    for snapshot in experiments.LayerWise(epochs=4).stream(1):
         second = snapshot.data.variability.sel(arm="trained", depth=2)
         if snapshot.grew and bool(second.notnull().all()):
             shown.append(float(snapshot.data.variability.sel(arm="trained", depth=1).item()))
@@ -302,7 +308,7 @@ def test_a_layer_is_built_on_a_frozen_one() -> None:
 
 
 def test_the_bridge_reports_how_far_its_last_turn_moved() -> None:
-    results = nc.Bridge(epochs=2).run(1)
+    results = experiments.Bridge(epochs=2).run(1)
     assert float(results.residual.sel(beta=3).max()) <= -12
     assert bool((results.contraction <= results.bound * (1 + 1e-9)).all())
 
@@ -320,8 +326,8 @@ def both(beta: float, lambda_W: float, lambda_H: float) -> tuple[float, float]:
 
 
 def test_right_answers_are_accepted() -> None:
-    assert "every β" in nc.check_contraction(deviations)
-    assert "Both factors" in nc.check_factors(both)
+    assert "every β" in exercises.check_contraction(deviations)
+    assert "Both factors" in exercises.check_factors(both)
 
 
 @pytest.mark.parametrize(
@@ -336,8 +342,8 @@ def test_right_answers_are_accepted() -> None:
     ],
 )
 def test_wrong_deviations_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
-        nc.check_contraction(answer)  # type: ignore[arg-type]
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_contraction(answer)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -353,11 +359,11 @@ def test_wrong_deviations_get_a_hint(answer: object, hint: str) -> None:
     ],
 )
 def test_wrong_factors_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
-        nc.check_factors(answer)  # type: ignore[arg-type]
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_factors(answer)  # type: ignore[arg-type]
 
 
 def test_no_answer_is_no_mistake() -> None:
-    for check in (nc.check_contraction, nc.check_factors):
+    for check in (exercises.check_contraction, exercises.check_factors):
         with pytest.raises(NotImplementedError):
             check(lambda *_: None)  # type: ignore[arg-type]

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from reglab import data
-from reglab.data import generator
-from reglab.exercise import Wrong
+from reglab.exercise import WrongAnswerError
 from reglab.models import replicas
-from reglab.papers.labels import early_learning as elr
+from reglab.papers.labels.early_learning import exercises, experiments, method, pictures
 from reglab.pictures import drawing, views
+from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
 
@@ -47,7 +47,7 @@ def test_without_strength_the_loss_is_cross_entropy() -> None:
     logits, targets = examples(0)
     labels = torch.tensor([0, 4, 2, 2, 1, 3])
     ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
-    found = elr.elr_loss(ours, labels, targets, 0.0)
+    found = method.elr_loss(ours, labels, targets, 0.0)
     expected = F.cross_entropy(theirs, labels)
     found.backward()
     expected.backward()
@@ -59,8 +59,8 @@ def test_without_strength_the_loss_is_cross_entropy() -> None:
 @settings(max_examples=50, deadline=None)
 def test_the_gradient_is_autograd_s_also_where_it_clamps(seed: int, spread: float) -> None:
     logits, targets = examples(seed, spread)
-    found = elr.elr_gradient(logits, targets)
-    torch.testing.assert_close(found, autograd(elr.elr_regularizer, logits, targets), atol=1e-10, rtol=1e-8)
+    found = method.elr_gradient(logits, targets)
+    torch.testing.assert_close(found, autograd(method.elr_regularizer, logits, targets), atol=1e-10, rtol=1e-8)
     torch.testing.assert_close(found.sum(-1), torch.zeros(6, dtype=torch.float64), atol=1e-12, rtol=0)
 
 
@@ -69,39 +69,39 @@ def test_the_gradient_is_autograd_s_also_where_it_clamps(seed: int, spread: floa
 def test_without_clamping_the_gradient_is_lemma_2(seed: int) -> None:
     logits, targets = examples(seed, 0.5)
     p = logits.softmax(-1)
-    assert ((p > elr.SMALLEST) & (p < 1 - elr.SMALLEST)).all()
+    assert ((p > method.SMALLEST) & (p < 1 - method.SMALLEST)).all()
     inner = (p * targets).sum(-1, keepdim=True)
-    torch.testing.assert_close(elr.elr_gradient(logits, targets), p * (inner - targets) / (1 - inner))
+    torch.testing.assert_close(method.elr_gradient(logits, targets), p * (inner - targets) / (1 - inner))
 
 
 def test_equal_targets_for_all_classes_pull_nowhere() -> None:
     logits, _ = examples(1)
-    found = elr.elr_gradient(logits, torch.full((6, 5), 0.15, dtype=torch.float64))
+    found = method.elr_gradient(logits, torch.full((6, 5), 0.15, dtype=torch.float64))
     torch.testing.assert_close(found, torch.zeros_like(found), atol=1e-15, rtol=0)
 
 
 def test_two_classes_by_hand() -> None:
     p, t = torch.tensor([[0.6, 0.4]], dtype=torch.float64), torch.tensor([[0.9, 0.1]], dtype=torch.float64)
     assert float((p * t).sum()) == pytest.approx(0.58)
-    assert float(elr.elr_regularizer(p.log(), t)) == pytest.approx(-0.867501, abs=1e-6)
-    assert elr.elr_gradient(p.log(), t)[0].tolist() == pytest.approx([-0.457143, 0.457143], abs=1e-6)
+    assert float(method.elr_regularizer(p.log(), t)) == pytest.approx(-0.867501, abs=1e-6)
+    assert method.elr_gradient(p.log(), t)[0].tolist() == pytest.approx([-0.457143, 0.457143], abs=1e-6)
 
 
 def test_the_first_visit_by_hand() -> None:
     p = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64)
-    target = elr.update_targets(torch.zeros_like(p), p.log(), 0.7)
+    target = method.update_targets(torch.zeros_like(p), p.log(), 0.7)
     torch.testing.assert_close(target, 0.3 * p)
-    loss = elr.elr_loss(p.log(), torch.tensor([1]), target, 3.0)
+    loss = method.elr_loss(p.log(), torch.tensor([1]), target, 3.0)
     assert float(loss) == pytest.approx(-math.log(0.3) + 3 * math.log(1 - 0.3 * (0.25 + 0.09 + 0.04)))
 
 
 def test_the_first_visit_by_hand_where_it_clamps() -> None:
     p = torch.tensor([[1 - 2e-6, 1e-6, 1e-6]], dtype=torch.float64)
     clamped = torch.tensor([[1 - 1e-4, 1e-4, 1e-4]], dtype=torch.float64)
-    target = elr.update_targets(torch.zeros_like(p), p.log(), 0.7)
+    target = method.update_targets(torch.zeros_like(p), p.log(), 0.7)
     torch.testing.assert_close(target, 0.3 * clamped / clamped.sum())
     inner = 0.3 * float(clamped.square().sum() / clamped.sum())
-    assert float(elr.elr_regularizer(p.log(), target)) == pytest.approx(math.log(1 - inner), rel=1e-9)
+    assert float(method.elr_regularizer(p.log(), target)) == pytest.approx(math.log(1 - inner), rel=1e-9)
 
 
 @given(st.floats(0, 0.97), st.integers(1, 12))
@@ -110,13 +110,13 @@ def test_after_k_visits_the_target_holds_one_minus_beta_to_the_k(beta: float, vi
     logits = torch.tensor([[0.3, -0.2, 0.9]], dtype=torch.float64)
     target = torch.zeros_like(logits)
     for _ in range(visits):
-        target = elr.update_targets(target, logits, beta)
+        target = method.update_targets(target, logits, beta)
     torch.testing.assert_close(target, (1 - beta**visits) * logits.softmax(-1))
 
 
 def test_targets_carry_no_gradient() -> None:
     logits = draw(2, 3, 4).requires_grad_()
-    assert not elr.update_targets(torch.zeros(3, 4), logits, 0.5).requires_grad
+    assert not method.update_targets(torch.zeros(3, 4), logits, 0.5).requires_grad
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -124,15 +124,15 @@ def test_a_saturated_example_stays_finite_and_passes_only_cross_entropy(dtype: t
     logits = torch.tensor([[200.0, 0, 0, 0]], dtype=dtype)
     target = torch.zeros_like(logits)
     for _ in range(200):
-        target = elr.update_targets(target, logits, 0.7)
-    found = elr.elr_regularizer(logits, target)
+        target = method.update_targets(target, logits, 0.7)
+    found = method.elr_regularizer(logits, target)
     clamped = [1 - 1e-4, 1e-4, 1e-4, 1e-4]
     assert float(found) == pytest.approx(math.log(1 - sum(c * c for c in clamped) / sum(clamped)), rel=1e-4)
     assert float(found) >= math.log(1e-4)
-    assert (autograd(elr.elr_regularizer, logits, target) == 0).all()
-    assert (elr.elr_gradient(logits, target) == 0).all()
+    assert (autograd(method.elr_regularizer, logits, target) == 0).all()
+    assert (method.elr_gradient(logits, target) == 0).all()
     z = logits.clone().requires_grad_()
-    elr.elr_loss(z, torch.tensor([1]), target, 3.0).backward()
+    method.elr_loss(z, torch.tensor([1]), target, 3.0).backward()
     torch.testing.assert_close(z.grad, torch.tensor([[1.0, -1, 0, 0]], dtype=dtype))
 
 
@@ -140,7 +140,7 @@ def test_a_saturated_example_stays_finite_and_passes_only_cross_entropy(dtype: t
 @settings(max_examples=30, deadline=None)
 def test_a_constant_added_to_all_logits_changes_nothing(seed: int, constant: float) -> None:
     logits, targets = examples(seed, 3.0)
-    found, shifted = elr.elr_gradient(logits, targets), elr.elr_gradient(logits + constant, targets)
+    found, shifted = method.elr_gradient(logits, targets), method.elr_gradient(logits + constant, targets)
     torch.testing.assert_close(found, shifted, atol=1e-9, rtol=1e-7)
 
 
@@ -148,16 +148,16 @@ def test_a_constant_added_to_all_logits_changes_nothing(seed: int, constant: flo
 @settings(max_examples=20, deadline=None)
 def test_the_gradient_of_kl_is_autograd_s(seed: int) -> None:
     logits, targets = examples(seed, 3.0)
-    torch.testing.assert_close(elr.kl_gradient(logits, targets), autograd(elr.kl_regularizer, logits, targets))
+    torch.testing.assert_close(method.kl_gradient(logits, targets), autograd(method.kl_regularizer, logits, targets))
 
 
 def test_losses_of_stacked_models_are_those_of_each_alone() -> None:
     logits, targets = draw(3, 2, 3, 7, 5), draw(4, 2, 3, 7, 5).softmax(-1)
     labels = torch.randint(5, (2, 3, 7), generator=torch.Generator().manual_seed(0))
-    stacked = elr.elr_loss(logits, labels, targets, 2.0)
+    stacked = method.elr_loss(logits, labels, targets, 2.0)
     assert stacked.shape == (2, 3)
     for a, s in itertools.product(range(2), range(3)):
-        torch.testing.assert_close(stacked[a, s], elr.elr_loss(logits[a, s], labels[a, s], targets[a, s], 2.0))
+        torch.testing.assert_close(stacked[a, s], method.elr_loss(logits[a, s], labels[a, s], targets[a, s], 2.0))
 
 
 # --------------------------------------------------------------------------------------------------- the digits
@@ -174,7 +174,7 @@ ARMS = {
 @pytest.mark.usefixtures("double_precision")
 def test_batched_training_equals_a_plain_loop(arm: str) -> None:
     seed, epochs, (strength, kl_strength, beta) = 5, 2, ARMS[arm]
-    results = elr.Memorization(epochs=epochs).run([3, seed]).sel(arm=arm, seed=seed)
+    results = experiments.Memorization(epochs=epochs).run([3, seed]).sel(arm=arm, seed=seed)
 
     digits = data.digits((seed,))
     x, truth = digits.train_inputs[0], digits.train_labels[0]
@@ -217,7 +217,7 @@ def test_batched_training_equals_a_plain_loop(arm: str) -> None:
 
 
 def test_shares_sum_to_one() -> None:
-    results = elr.Memorization(epochs=1).run(3)
+    results = experiments.Memorization(epochs=1).run(3)
     np.testing.assert_allclose(results.wrong_true + results.wrong_memorized + results.wrong_other, 1, atol=1e-6)
     np.testing.assert_allclose(results.clean_true + results.clean_other, 1, atol=1e-6)
     np.testing.assert_allclose(results.path.sum("corner"), 1, atol=1e-6)
@@ -225,7 +225,10 @@ def test_shares_sum_to_one() -> None:
 
 
 def test_without_noise_nothing_is_wrong_and_every_picture_is_drawn() -> None:
-    for experiment in (elr.Memorization(noise=0, epochs=1), elr.LinearTheory(noise=0, steps=50, ratio=0.3)):
+    for experiment in (
+        experiments.Memorization(noise=0, epochs=1),
+        experiments.LinearTheory(noise=0, steps=50, ratio=0.3),
+    ):
         results = experiment.run(2)
         assert results.wrong_true.isnull().all() and results.clean_true.notnull().all()
         for view in experiment.views:
@@ -234,7 +237,7 @@ def test_without_noise_nothing_is_wrong_and_every_picture_is_drawn() -> None:
 
 
 def test_the_paths_of_the_digits_are_drawn() -> None:
-    drawn = drawing.picture(elr.draw_paths, elr.Memorization(epochs=1).run(1))
+    drawn = drawing.picture(pictures.draw_paths, experiments.Memorization(epochs=1).run(1))
     for text in ("cross-entropy, right label", "ELR, wrong label", "of 5 end at the true digit"):
         assert text in drawn.alt
 
@@ -251,15 +254,15 @@ def plain_loss(theta: Tensor, x: Tensor, signs: Tensor) -> Tensor:
 def test_the_linear_gradient_is_autograd_s(seed: int) -> None:
     x, theta, signs = draw(seed, 9, 4), draw(seed + 1, 4).requires_grad_(), draw(seed + 2, 9).sign()
     expected = torch.autograd.grad(plain_loss(theta, x, signs), theta)[0]
-    found = elr.linear_gradient(x, elr.kappa(x @ theta.detach(), signs))
+    found = method.linear_gradient(x, method.kappa(x @ theta.detach(), signs))
     torch.testing.assert_close(found, expected)
 
 
 def test_the_linear_gradient_at_zero() -> None:
     x, signs = draw(0, 9, 4), draw(1, 9).sign()
-    coefficients = elr.kappa(torch.zeros(9, dtype=torch.float64), signs)
+    coefficients = method.kappa(torch.zeros(9, dtype=torch.float64), signs)
     assert (coefficients == -signs).all()
-    torch.testing.assert_close(-elr.linear_gradient(x, coefficients), (signs[:, None] * x).sum(0) / 18)
+    torch.testing.assert_close(-method.linear_gradient(x, coefficients), (signs[:, None] * x).sum(0) / 18)
 
 
 @pytest.mark.parametrize("spread", [0.1, 0.4, 1.0])
@@ -269,19 +272,19 @@ def test_the_exact_accuracy_is_that_of_many_samples(spread: float) -> None:
     x = spread * draw(7, count, 4)
     x[:, 0] += 1
     measured = float((x @ theta > 0).double().mean())
-    exact = float(elr.linear_accuracy(theta, spread))
+    exact = float(method.linear_accuracy(theta, spread))
     assert abs(measured - exact) < 3 * math.sqrt(exact * (1 - exact) / count)
 
 
 def test_the_best_direction_has_the_accuracy_of_bayes() -> None:
     from scipy.stats import norm
 
-    best = elr.linear_accuracy(torch.tensor([2.0, 0, 0], dtype=torch.float64), 0.4)
+    best = method.linear_accuracy(torch.tensor([2.0, 0, 0], dtype=torch.float64), 0.4)
     assert float(best) == pytest.approx(norm.cdf(1 / 0.4))
 
 
 def test_the_gaussians_are_those_of_section_3() -> None:
-    problem = elr.gaussians(tuple(range(40)), 200, 50, 0.2, 0.4)
+    problem = experiments.gaussians(tuple(range(40)), 200, 50, 0.2, 0.4)
     torch.testing.assert_close(problem.weights.norm(dim=-1), torch.full((40,), 2.0, dtype=torch.float64))
     assert (problem.weights[:, 0] == 0).all()
     noise = problem.inputs.clone()
@@ -292,7 +295,7 @@ def test_the_gaussians_are_those_of_section_3() -> None:
     assert set(problem.truth.unique().tolist()) == {-1.0, 1.0}
 
 
-def linear_path(problem: elr.Gaussians, steps: int, strength: float) -> list[Tensor]:
+def linear_path(problem: method.Gaussians, steps: int, strength: float) -> list[Tensor]:
     """Return all weights of plain gradient descent through autograd for the first seed."""
     x, labels = problem.inputs[0], (problem.observed[0] < 0).long()
     theta, target, path = problem.weights[0], torch.zeros(len(x), 2, dtype=torch.float64), []
@@ -309,8 +312,8 @@ def linear_path(problem: elr.Gaussians, steps: int, strength: float) -> list[Ten
 
 @pytest.mark.parametrize(("arm", "strength"), [("cross-entropy", 0.0), ("ELR", 3.0)])
 def test_the_linear_theory_equals_a_plain_loop(arm: str, strength: float) -> None:
-    results = elr.LinearTheory(steps=100, ratio=0.3).run([4]).sel(arm=arm, seed=4)
-    problem = elr.gaussians((4,), 200, 60, 0.2, 0.4)
+    results = experiments.LinearTheory(steps=100, ratio=0.3).run([4]).sel(arm=arm, seed=4)
+    problem = experiments.gaussians((4,), 200, 60, 0.2, 0.4)
     path = linear_path(problem, 101, strength)
     theta, following = (torch.stack([path[t + more] for t in results.time.values]) for more in (0, 1))
     scores, truth, observed = theta @ problem.inputs[0].T, problem.truth[0], problem.observed[0]
@@ -325,7 +328,7 @@ def test_the_linear_theory_equals_a_plain_loop(arm: str, strength: float) -> Non
         "clean_true": (scores.sign() == truth)[:, ~wrong].double().mean(-1),
         "wrong_true": (scores.sign() == truth)[:, wrong].double().mean(-1),
         "wrong_memorized": (scores.sign() == observed)[:, wrong].double().mean(-1),
-        "test_accuracy": elr.linear_accuracy(theta, 0.2),
+        "test_accuracy": method.linear_accuracy(theta, 0.2),
     }
     for name, values in expected.items():
         np.testing.assert_allclose(results[name], values, atol=1e-6, err_msg=name)
@@ -333,17 +336,17 @@ def test_the_linear_theory_equals_a_plain_loop(arm: str, strength: float) -> Non
 
 
 def test_cross_entropy_follows_the_closed_gradient() -> None:
-    problem = elr.gaussians((0,), 200, 60, 0.2, 0.4)
+    problem = experiments.gaussians((0,), 200, 60, 0.2, 0.4)
     theta = problem.weights
     for expected in linear_path(problem, 20, 0.0):
         torch.testing.assert_close(theta[0], expected, atol=1e-10, rtol=0)
         scores = (problem.inputs @ theta.unsqueeze(-1)).squeeze(-1)
-        theta = theta - 0.1 * elr.linear_gradient(problem.inputs, elr.kappa(scores, problem.observed))
+        theta = theta - 0.1 * method.linear_gradient(problem.inputs, method.kappa(scores, problem.observed))
 
 
 def test_the_stopping_time_is_the_first_crossing() -> None:
-    results = elr.LinearTheory(steps=50, ratio=0.3, learning_rate=0.02).run(3).sel(arm="cross-entropy")
-    times, theta = elr.stopping_time(elr.gaussians((0, 1, 2), 200, 60, 0.2, 0.4), 0.02)
+    results = experiments.LinearTheory(steps=50, ratio=0.3, learning_rate=0.02).run(3).sel(arm="cross-entropy")
+    times, theta = method.stopping_time(experiments.gaussians((0, 1, 2), 200, 60, 0.2, 0.4), 0.02)
     crossed = (results.along_truth >= 0.1).argmax("time")
     np.testing.assert_array_equal(times, results.time[crossed])
     np.testing.assert_array_equal(times, results.stopping_time)
@@ -352,30 +355,30 @@ def test_the_stopping_time_is_the_first_crossing() -> None:
 
 def test_early_learning_is_measured_at_its_end_for_every_rate_and_spread() -> None:
     seeds = (0, 1, 2)
-    times = elr.StoppingTime(ratio=0.3).run(seeds)
-    for rate in elr.StoppingTime.rates:
-        expected = elr.stopping_time(elr.gaussians(seeds, 200, 60, 0.2, 0.4), rate)[0]
+    times = experiments.StoppingTime(ratio=0.3).run(seeds)
+    for rate in experiments.StoppingTime.rates:
+        expected = method.stopping_time(experiments.gaussians(seeds, 200, 60, 0.2, 0.4), rate)[0]
         np.testing.assert_array_equal(times.time.sel(learning_rate=rate), expected)
     np.testing.assert_allclose(times["product"], times.time * times.learning_rate, rtol=1e-6)
-    shares = elr.EarlyAccuracy(ratio=0.3).run(seeds)
-    for spread in elr.EarlyAccuracy.spreads:
-        problem = elr.gaussians(seeds, 200, 60, spread, 0.4)
-        theta = elr.stopping_time(problem, 0.1)[1]
+    shares = experiments.EarlyAccuracy(ratio=0.3).run(seeds)
+    for spread in experiments.EarlyAccuracy.spreads:
+        problem = experiments.gaussians(seeds, 200, 60, spread, 0.4)
+        theta = method.stopping_time(problem, 0.1)[1]
         for s, (x, truth, wrong) in enumerate(zip(problem.inputs, problem.truth, problem.wrong, strict=True)):
             right = (x @ theta[s]).sign() == truth
             found = shares.sel(spread=spread).isel(seed=s)
             assert float(found.measured) == pytest.approx(float(right[wrong].double().mean()), abs=1e-6)
-            assert float(found.formula) == pytest.approx(float(elr.linear_accuracy(theta[s], spread)))
+            assert float(found.formula) == pytest.approx(float(method.linear_accuracy(theta[s], spread)))
 
 
 def test_a_stopping_time_that_is_not_reached_is_not_a_number() -> None:
-    times, _ = elr.stopping_time(elr.gaussians((0, 1), 200, 60, 0.2, 0.4), 0.02, most=1)
+    times, _ = method.stopping_time(experiments.gaussians((0, 1), 200, 60, 0.2, 0.4), 0.02, most=1)
     assert times.isnan().all()
 
 
 def test_the_border_in_the_picture_is_the_border_of_the_results() -> None:
-    results = elr.LinearTheory(steps=50, ratio=0.3).run(2)
-    drawn = drawing.picture(elr.draw_projection, results)
+    results = experiments.LinearTheory(steps=50, ratio=0.3).run(2)
+    drawn = drawing.picture(pictures.draw_projection, results)
     truth, observed = (results.projection.sel(direction=name).isel(arm=0) for name in ("true sign", "observed sign"))
     wrong = int((truth != observed).sum())
     for arm in ("cross-entropy", "ELR"):
@@ -388,14 +391,14 @@ def test_the_border_in_the_picture_is_the_border_of_the_results() -> None:
 
 def test_exclusive_or_is_not_separable() -> None:
     corners = np.array(list(itertools.product([-1.0, 1.0], repeat=2)))
-    assert not elr.separable(corners, corners.prod(1))
-    assert elr.separable(corners, corners[:, 0])
+    assert not method.separable(corners, corners.prod(1))
+    assert method.separable(corners, corners[:, 0])
 
 
 @given(SEED, st.integers(2, 10), st.integers(0, 5))
 @settings(max_examples=25, deadline=None)
 def test_with_as_many_dimensions_as_points_all_labels_are_separable(seed: int, points: int, more: int) -> None:
-    assert elr.separable(draw(seed, points, points + more).numpy(), draw(seed + 1, points).sign().numpy())
+    assert method.separable(draw(seed, points, points + more).numpy(), draw(seed + 1, points).sign().numpy())
 
 
 @given(SEED, st.integers(2, 8))
@@ -404,15 +407,17 @@ def test_in_the_plane_separable_means_within_a_half_plane(seed: int, points: int
     x, signs = draw(seed, points, 2).numpy(), draw(seed + 1, points).sign().numpy()
     angles = np.sort(np.arctan2(*(signs[:, None] * x).T))
     gap = max(*np.diff(angles), 2 * np.pi - (angles[-1] - angles[0]))
-    assert elr.separable(x, signs) == (gap > np.pi)
+    assert method.separable(x, signs) == (gap > np.pi)
 
 
 def test_separability_is_measured_at_every_ratio_beside_the_bound_of_theorem_6() -> None:
-    results = elr.Separability(noise=0.3).run(2)
+    results = experiments.Separability(noise=0.3).run(2)
     assert results.bound.values == pytest.approx([0.85, 0.85])
-    for ratio in elr.Separability.ratios:
-        problem = elr.gaussians((0, 1), 200, round(200 * ratio), 0.2, 0.3)
-        expected = [elr.separable(x, y) for x, y in zip(problem.inputs.numpy(), problem.observed.numpy(), strict=True)]
+    for ratio in experiments.Separability.ratios:
+        problem = experiments.gaussians((0, 1), 200, round(200 * ratio), 0.2, 0.3)
+        expected = [
+            method.separable(x, y) for x, y in zip(problem.inputs.numpy(), problem.observed.numpy(), strict=True)
+        ]
         assert results.separable.sel(ratio=ratio).values.tolist() == expected
     assert not results.separable.sel(ratio=0.2).any() and results.separable.sel(ratio=0.95).all()
 
@@ -424,7 +429,7 @@ def test_separability_agrees_with_a_hard_margin_classifier() -> None:
     for seed in range(12):
         x, signs = draw(seed, 12, 5).numpy(), draw(seed + 100, 12).sign().numpy()
         fitted = LinearSVC(C=1e4, fit_intercept=False, max_iter=50_000, dual=False).fit(x, signs)
-        answers.append(elr.separable(x, signs))
+        answers.append(method.separable(x, signs))
         assert answers[-1] == (fitted.score(x, signs) == 1)
     assert len(set(answers)) == 2
 
@@ -439,8 +444,8 @@ def solution(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def test_right_answers_are_accepted() -> None:
-    assert "automatic differentiation" in elr.check_gradient(solution)
-    assert "cancel" in elr.check_strength(lambda q: 2 * q / (2 * q - 1))
+    assert "automatic differentiation" in exercises.check_gradient(solution)
+    assert "cancel" in exercises.check_strength(lambda q: 2 * q / (2 * q - 1))
 
 
 @pytest.mark.parametrize(
@@ -455,13 +460,14 @@ def test_right_answers_are_accepted() -> None:
     ],
 )
 def test_wrong_gradients_get_a_hint(answer: object, hint: str) -> None:
-    with pytest.raises(Wrong, match=hint):
-        elr.check_gradient(answer)  # type: ignore[arg-type]
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_gradient(answer)  # type: ignore[arg-type]
 
 
 def test_a_wrong_strength_gets_a_hint_and_no_answer_none() -> None:
-    with pytest.raises(Wrong, match=r"q = 0\.6"):
-        elr.check_strength(lambda q: 2.0)
-    for unanswered in (lambda: elr.check_strength(lambda q: None), lambda: elr.check_gradient(lambda z, t: None)):  # type: ignore[arg-type,return-value]
-        with pytest.raises(NotImplementedError):
-            unanswered()
+    with pytest.raises(WrongAnswerError, match=r"q = 0\.6"):
+        exercises.check_strength(lambda q: 2.0)
+    with pytest.raises(NotImplementedError):
+        exercises.check_strength(lambda q: None)  # type: ignore[arg-type,return-value]
+    with pytest.raises(NotImplementedError):
+        exercises.check_gradient(lambda z, t: None)  # type: ignore[arg-type,return-value]

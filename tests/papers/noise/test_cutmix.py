@@ -17,10 +17,11 @@ from scipy.integrate import quad
 from torch import Tensor, nn
 
 from reglab import data
-from reglab.data import generator
-from reglab.exercise import Wrong
-from reglab.papers.noise import cutmix as cm
+from reglab.exercise import WrongAnswerError
+from reglab.papers.noise.cutmix import exercises, experiments, method, pictures
 from reglab.pictures import drawing
+from reglab.results import Tick
+from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
 
@@ -29,12 +30,12 @@ def number(value: float) -> Tensor:
     return torch.tensor(value, dtype=torch.float64)
 
 
-def box(lam: float, row: int, column: int, size: cm.Size = (32, 32)) -> list[int]:
-    first, end = cm.cut_box(number(lam), torch.tensor([row, column]), size)
+def box(lam: float, row: int, column: int, size: method.Size = (32, 32)) -> list[int]:
+    first, end = method.cut_box(number(lam), torch.tensor([row, column]), size)
     return [*first.tolist(), *end.tolist()]
 
 
-def batch(seed: int, count: int = 5, size: cm.Size = (12, 12)) -> tuple[Tensor, Tensor]:
+def batch(seed: int, count: int = 5, size: method.Size = (12, 12)) -> tuple[Tensor, Tensor]:
     """Return pictures that differ in every pixel, and an order of them."""
     source = torch.Generator().manual_seed(seed)
     return normal(seed, count, *size), torch.randperm(count, generator=source)
@@ -57,7 +58,7 @@ def test_worked_boxes() -> None:
 )
 def test_worked_labels(lam: float, center: int, visible: float) -> None:
     images, order = batch(0, 4, (32, 32))
-    mixed, found = cm.cutmix(images, order, number(lam), torch.tensor([center, center]))
+    mixed, found = method.cutmix(images, order, number(lam), torch.tensor([center, center]))
     assert float(found) == visible
     if visible == 1:
         assert mixed.equal(images)
@@ -83,7 +84,7 @@ def test_an_odd_side_loses_a_pixel_and_rectangles_keep_their_shape(
 @settings(max_examples=50, deadline=None)
 def test_every_pixel_is_one_of_two_and_the_label_counts_them(seed: int, lam: float, row: int, column: int) -> None:
     images, order = batch(seed)
-    mixed, visible = cm.cutmix(images, order, number(lam), torch.tensor([row, column]))
+    mixed, visible = method.cutmix(images, order, number(lam), torch.tensor([row, column]))
     from_a, from_b = mixed == images, mixed == images[order]
     assert (from_a | from_b).all()
     for i, partner in enumerate(order.tolist()):
@@ -94,28 +95,28 @@ def test_every_pixel_is_one_of_two_and_the_label_counts_them(seed: int, lam: flo
 def test_with_itself_as_partner_nothing_changes() -> None:
     images, _ = batch(1)
     same, center = torch.arange(5), torch.tensor([6, 6])
-    assert cm.cutmix(images, same, number(0.3), center)[0].equal(images)
-    torch.testing.assert_close(cm.mixup(images, same, number(0.3)), images)
+    assert method.cutmix(images, same, number(0.3), center)[0].equal(images)
+    torch.testing.assert_close(method.mixup(images, same, number(0.3)), images)
 
 
 def test_two_pictures_exchange_their_boxes() -> None:
     images, _ = batch(2, 2)
     before, swap, center = images.clone(), torch.tensor([1, 0]), torch.tensor([5, 4])
-    mixed, visible = cm.cutmix(images, swap, number(0.75), center)
+    mixed, visible = method.cutmix(images, swap, number(0.75), center)
     expected = before.clone()
     expected[:, 2:8, 1:7] = before[[1, 0], 2:8, 1:7]
     assert mixed.equal(expected) and images.equal(before) and float(visible) == 0.75
-    assert cm.cutmix(mixed, swap, number(0.75), center)[0].equal(before)
+    assert method.cutmix(mixed, swap, number(0.75), center)[0].equal(before)
 
 
 def test_mixup_and_cutout_by_hand() -> None:
     images, order = batch(3, 4, (8, 8))
-    torch.testing.assert_close(cm.mixup(images, order, number(0.3)), 0.3 * images + 0.7 * images[order])
+    torch.testing.assert_close(method.mixup(images, order, number(0.3)), 0.3 * images + 0.7 * images[order])
     expected = images.clone()
     expected[:, 2:6, 4:8] = 0
-    assert cm.cutout(images, torch.tensor([4, 6])).equal(expected)
+    assert method.cutout(images, torch.tensor([4, 6])).equal(expected)
     expected[:, 0:2, 6:8] = 0
-    clipped = cm.cutout(images, torch.tensor([0, 7]))
+    clipped = method.cutout(images, torch.tensor([0, 7]))
     assert (clipped[:, 0:2, 5:8] == 0).all() and int((clipped == 0).sum()) == 4 * 6
 
 
@@ -123,12 +124,12 @@ def test_several_seeds_at_once_are_each_alone() -> None:
     images = torch.stack([batch(seed)[0] for seed in range(3)])
     order = torch.stack([batch(seed)[1] for seed in range(3)])
     lam, center = torch.tensor([0.1, 0.6, 0.9]).double(), torch.tensor([[0, 3], [6, 6], [11, 2]])
-    mixed, visible = cm.cutmix(images, order, lam, center)
+    mixed, visible = method.cutmix(images, order, lam, center)
     for s in range(3):
-        alone, weight = cm.cutmix(images[s], order[s], lam[s], center[s])
+        alone, weight = method.cutmix(images[s], order[s], lam[s], center[s])
         assert mixed[s].equal(alone) and visible[s] == weight
-        assert cm.mixup(images, order, lam)[s].equal(cm.mixup(images[s], order[s], lam[s]))
-        assert cm.cutout(images, center)[s].equal(cm.cutout(images[s], center[s]))
+        assert method.mixup(images, order, lam)[s].equal(method.mixup(images[s], order[s], lam[s]))
+        assert method.cutout(images, center)[s].equal(method.cutout(images[s], center[s]))
 
 
 @given(SEED, st.floats(0, 1))
@@ -137,7 +138,7 @@ def test_two_losses_are_one_loss_with_the_mixed_label(seed: int, lam: float) -> 
     logits, labels = 3 * normal(seed, 6, 5), torch.tensor([0, 1, 2, 3, 4, 0])
     others = labels.roll(1)
     target = lam * F.one_hot(labels, 5).double() + (1 - lam) * F.one_hot(others, 5).double()
-    found = cm.mixed_cross_entropy(logits, labels, others, number(lam))
+    found = method.mixed_cross_entropy(logits, labels, others, number(lam))
     assert float(found) == pytest.approx(float(F.cross_entropy(logits, target)), abs=1e-12)
 
 
@@ -146,8 +147,8 @@ def test_two_losses_are_one_loss_with_the_mixed_label(seed: int, lam: float) -> 
 
 def test_the_clipped_area_is_the_integral() -> None:
     value, error = quad(lambda s: (s - s**2 / 4) ** 2 * 2 * s, 0, 1)
-    assert pytest.approx(value, abs=10 * error) == cm.CLIPPED
-    assert round(cm.CLIPPED, 4) == 0.3208
+    assert pytest.approx(value, abs=10 * error) == exercises.CLIPPED
+    assert round(exercises.CLIPPED, 4) == 0.3208
     side = 0.6
     covered, _ = quad(lambda r: min(1, r + side / 2) - max(0, r - side / 2), 0, 1, points=[side / 2, 1 - side / 2])
     assert covered == pytest.approx(side - side**2 / 4)
@@ -157,23 +158,23 @@ def test_the_clipped_area_is_the_integral() -> None:
 def test_whole_pixels_make_the_area_smaller_on_small_pictures(size: int, area: float) -> None:
     lam = (torch.arange(4000, dtype=torch.float64) + 0.5) / 4000
     middle = torch.arange(size).unsqueeze(-1).expand(-1, 2)
-    first, end = cm.cut_box(lam.unsqueeze(-1), middle, (size, size))
+    first, end = method.cut_box(lam.unsqueeze(-1), middle, (size, size))
     length = (end - first)[..., 0].double().mean(-1)  # the mean over all centers, for each λ
     found = float((length / size).square().mean())
     assert found == pytest.approx(area, abs=6e-4)
-    assert found < cm.CLIPPED
+    assert found < exercises.CLIPPED
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
 def test_levels_follow_the_beta_distribution(alpha: float) -> None:
-    drawn = cm.draw((0, 1, 2, 3), 500, 5, alpha, (8, 8))
+    drawn = experiments.draw((0, 1, 2, 3), 500, 5, alpha, (8, 8))
     lam = torch.stack([one.lam for one in drawn]).flatten().numpy()
     assert stats.kstest(lam, stats.beta(alpha, alpha).cdf).pvalue > 0.01
     assert {float(one.coin.min()) >= 0 and float(one.coin.max()) < 1 for one in drawn} == {True}
 
 
 def test_centers_are_uniform_and_orders_are_orders() -> None:
-    drawn = cm.draw((0, 1, 2, 3), 1000, 5, 1.0, (8, 4))
+    drawn = experiments.draw((0, 1, 2, 3), 1000, 5, 1.0, (8, 4))
     rows, columns = torch.stack([one.center for one in drawn]).flatten(0, 1).T
     for places, count in ((rows, 8), (columns, 4)):
         assert stats.chisquare(torch.bincount(places, minlength=count).numpy()).pvalue > 0.01
@@ -183,22 +184,22 @@ def test_centers_are_uniform_and_orders_are_orders() -> None:
 
 
 def test_another_probability_or_level_moves_the_same_draws() -> None:
-    first, second = (cm.draw((0, 7), 50, 5, alpha, (8, 8)) for alpha in (0.5, 2.0))
+    first, second = (experiments.draw((0, 7), 50, 5, alpha, (8, 8)) for alpha in (0.5, 2.0))
     for a, b in zip(first, second, strict=True):
         assert a.coin.equal(b.coin) and a.center.equal(b.center) and a.order.equal(b.order)
         assert ((a.lam - 0.5).sign() == (b.lam - 0.5).sign()).all()
-    alone = cm.draw((7,), 50, 5, 0.5, (8, 8))
+    alone = experiments.draw((7,), 50, 5, 0.5, (8, 8))
     assert all(x[0].equal(y[1]) for a, b in zip(alone, first, strict=True) for x, y in zip(a, b, strict=True))
 
 
 # ------------------------------------------------------------------------------------------------------ the networks
 
-DIGITS = (cm.Layer(1, 24, 3, 1), cm.Layer(24, 24, 3, 2), cm.Layer(24, 48, 3, 1))
+DIGITS = (experiments.Layer(1, 24, 3, 1), experiments.Layer(24, 24, 3, 2), experiments.Layer(24, 48, 3, 1))
 
 
 def plain_network(seed: int) -> nn.Sequential:
     """Return the network of the digits from PyTorch's own layers, with the first weights of a seed."""
-    drawn = cm.Networks((seed,), 1, DIGITS, 10)
+    drawn = experiments.Networks((seed,), 1, DIGITS, 10)
     layers: list[nn.Module] = []
     for inputs, outputs, kernel, stride in DIGITS:
         layers += [nn.Conv2d(inputs, outputs, kernel, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
@@ -215,11 +216,11 @@ def plain_network(seed: int) -> nn.Sequential:
     return model
 
 
-@pytest.mark.parametrize("arm", cm.Digits.arms)
+@pytest.mark.parametrize("arm", experiments.Digits.arms)
 @pytest.mark.usefixtures("double_precision")
 def test_training_all_at_once_equals_a_plain_loop(arm: str) -> None:
     seed, steps = 5, 25
-    results = cm.Digits(steps=steps).run([3, seed]).sel(arm=arm, seed=seed)
+    results = experiments.Digits(steps=steps).run([3, seed]).sel(arm=arm, seed=seed)
 
     digits = data.digits((seed,), 100, standardize=False)
     x, y = digits.train_inputs[0].reshape(100, 1, 8, 8), digits.train_labels[0]
@@ -227,7 +228,7 @@ def test_training_all_at_once_equals_a_plain_loop(arm: str) -> None:
     with torch.random.fork_rng():
         model = plain_network(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.005, weight_decay=1e-3)
-    drawn, losses = cm.draw((seed,), steps, 25, 1.0, (8, 8)), []
+    drawn, losses = experiments.draw((seed,), steps, 25, 1.0, (8, 8)), []
     order = [index[0] for epoch in range(1, steps // 4 + 2) for index in data.batches((seed,), 100, 25, epoch)]
     for step, one in enumerate(drawn):
         optimizer.param_groups[0]["lr"] = 0.0025 * (1 + math.cos(math.pi * step / steps))
@@ -278,7 +279,7 @@ def test_training_all_at_once_equals_a_plain_loop(arm: str) -> None:
     assert {name: float(found[name]) for name in expected} == pytest.approx(expected, abs=1e-6)
 
 
-def finish(work: cm.Measured) -> Tensor:
+def finish(work: experiments.Measured) -> Tensor:
     """Do all of a measurement and return its result."""
     while True:
         try:
@@ -291,8 +292,8 @@ def finish(work: cm.Measured) -> Tensor:
 def test_an_attack_moves_each_pixel_up_the_loss_of_its_own_network() -> None:
     source = generator(0, "test")
     images, labels = torch.rand(2, 6, 8, 8, generator=source), torch.randint(10, (2, 6), generator=source)
-    network = cm.Networks((3, 4), 2, DIGITS, 10)
-    found = finish(cm.attack(network, images, labels, 0.1, cm.Tick(0)))
+    network = experiments.Networks((3, 4), 2, DIGITS, 10)
+    found = finish(experiments.attack(network, images, labels, 0.1, Tick(0)))
     assert found.shape == (2, 2, 6, 10)
     for s, seed in enumerate((3, 4)):
         with torch.random.fork_rng():
@@ -309,8 +310,8 @@ def test_an_attack_moves_each_pixel_up_the_loss_of_its_own_network() -> None:
 
 @pytest.mark.usefixtures("double_precision")
 def test_networks_side_by_side_see_their_own_pictures_only() -> None:
-    together = cm.Networks((3, 4), 2, cm.SCENE_LAYERS, 6)
-    alone = cm.Networks((4,), 1, cm.SCENE_LAYERS, 6)
+    together = experiments.Networks((3, 4), 2, experiments.SCENE_LAYERS, 6)
+    alone = experiments.Networks((4,), 1, experiments.SCENE_LAYERS, 6)
     images = torch.randn(4, 10, 16, 16, generator=generator(0, "test"))
     torch.testing.assert_close(together(images)[3:], alone(images[3:]), atol=1e-9, rtol=1e-7)
     changed = images.clone()
@@ -320,14 +321,14 @@ def test_networks_side_by_side_see_their_own_pictures_only() -> None:
 
 @pytest.mark.usefixtures("double_precision")
 def test_the_mean_of_a_map_and_the_bias_are_the_logit() -> None:
-    network = cm.Networks((0, 1), 2, cm.SCENE_LAYERS, 6).eval()
+    network = experiments.Networks((0, 1), 2, experiments.SCENE_LAYERS, 6).eval()
     images = torch.randn(2, 5, 16, 16, generator=generator(0, "test"))
     bias = network.logits.bias
     assert bias is not None
     with torch.no_grad():
         logits = network(images.repeat(2, 1, 1, 1)).unflatten(0, (2, 2))
         for c in range(6):
-            maps = finish(cm.class_maps(network, images, torch.full((2, 5), c), cm.Tick(0)))
+            maps = finish(experiments.class_maps(network, images, torch.full((2, 5), c), Tick(0)))
             assert maps.shape == (2, 2, 5, 8, 8)
             found = maps.mean((-2, -1)) + bias.reshape(2, 2, 1, 6)[..., c]
             torch.testing.assert_close(found, logits[..., c], atol=1e-9, rtol=1e-7)
@@ -335,13 +336,13 @@ def test_the_mean_of_a_map_and_the_bias_are_the_logit() -> None:
 
 def test_an_activation_map_by_hand() -> None:
     features = torch.tensor([[[1.0, 0], [2, 0]], [[0, 3.0], [0, 1]]])
-    found = cm.class_activation_map(features, torch.tensor([2.0, -1]))
+    found = method.class_activation_map(features, torch.tensor([2.0, -1]))
     assert found.tolist() == [[2, -3], [4, -1]]
-    warm = cm.heat(found.unsqueeze(0), (2, 2))
+    warm = method.heat(found.unsqueeze(0), (2, 2))
     assert warm[0].tolist() == [[0.5, 0], [1, 0]]
-    enlarged = cm.heat(torch.tensor([[[0.0, 1.0]]]), (1, 4))
+    enlarged = method.heat(torch.tensor([[[0.0, 1.0]]]), (1, 4))
     assert enlarged[0, 0].tolist() == pytest.approx([0, 0.25, 0.75, 1])
-    assert (cm.heat(-torch.ones(1, 2, 2), (4, 4)) == 0).all()
+    assert (method.heat(-torch.ones(1, 2, 2), (4, 4)) == 0).all()
 
 
 # ------------------------------------------------------------------------------------------------------------ boxes
@@ -368,8 +369,8 @@ def flood(mask: np.ndarray) -> list[set[tuple[int, int]]]:
 def test_the_largest_component_is_that_of_a_flood(seed: int, level: float) -> None:
     masks = np.random.default_rng(seed).random((6, 7, 9)) < level
     masks[0] = False
-    kept = cm.largest_component(masks)
-    boxes = cm.tight_box(kept)
+    kept = method.largest_component(masks)
+    boxes = method.tight_box(kept)
     assert not kept[0].any() and (boxes[0] == 0).all()
     for mask, found, edges in zip(masks[1:], kept[1:], boxes[1:], strict=True):
         groups, chosen = flood(mask), {(int(r), int(c)) for r, c in np.argwhere(found)}
@@ -384,13 +385,13 @@ def test_the_largest_component_is_that_of_a_flood(seed: int, level: float) -> No
 def test_overlap_counts_shared_pixels(seed: int) -> None:
     first = np.random.default_rng(seed).integers(0, 8, (2, 5, 2))
     boxes = np.concatenate([first, first + 1 + np.random.default_rng(seed + 1).integers(0, 8, (2, 5, 2))], -1)
-    for a, b, found in zip(*boxes, cm.overlap(*boxes), strict=True):
+    for a, b, found in zip(*boxes, method.overlap(*boxes), strict=True):
         pixels = [set(itertools.product(range(x[0], x[2]), range(x[1], x[3]))) for x in (a, b)]
         assert found == pytest.approx(len(pixels[0] & pixels[1]) / len(pixels[0] | pixels[1]))
 
 
 def test_no_box_overlaps_nothing() -> None:
-    assert cm.overlap(np.zeros((1, 4)), np.array([[2, 2, 6, 6]]))[0] == 0
+    assert method.overlap(np.zeros((1, 4)), np.array([[2, 2, 6, 6]]))[0] == 0
 
 
 # ----------------------------------------------------------------------------------------------------------- the scenes
@@ -398,7 +399,7 @@ def test_no_box_overlaps_nothing() -> None:
 
 @pytest.mark.parametrize(("length", "sides"), [(12, {12, 8}), (6, {6, 4}), (15, {15, 10})])
 def test_scenes_are_made_of_their_patterns(length: int, sides: set[int]) -> None:
-    drawn = cm.scenes(generator(0, "test"), 400, length, 0.3)
+    drawn = experiments.scenes(generator(0, "test"), 400, length, 0.3)
     rng = np.random.default_rng(1234)
     heads, bodies = np.sign(rng.normal(size=(6, 4, 4))), np.sign(rng.normal(size=(6, 4, 4)))
     rest, corners = drawn.images.numpy().copy(), set()
@@ -427,7 +428,7 @@ def test_scenes_are_made_of_their_patterns(length: int, sides: set[int]) -> None
     assert len(corners) == (4 if min(sides) > 4 else 3) and set(drawn.labels.tolist()) == set(range(6))
 
 
-class AllShown(cm.Localization):
+class AllShown(experiments.Localization):
     """The same with three test scenes, which all are in the picture."""
 
     tests = 3
@@ -437,7 +438,7 @@ class AllShown(cm.Localization):
 def test_boxes_and_shares_are_those_of_the_maps_shown() -> None:
     experiment = AllShown(steps=25, threshold=0.3)
     results = experiment.run([2])
-    test = cm.scenes_of((2,), "test scenes", 3, 12, 0.25)
+    test = experiments.scenes_of((2,), "test scenes", 3, 12, 0.25)
     np.testing.assert_array_equal(results.true_box, test.boxes[0])
     np.testing.assert_allclose(results.scene, test.images[0], atol=1e-6)
     body = (test.objects & ~test.heads)[0].numpy()
@@ -451,7 +452,7 @@ def test_boxes_and_shares_are_those_of_the_maps_shown() -> None:
             if [len(group) for group in groups].count(max(map(len, groups))) == 1:
                 assert one.found_box.isel(example=i).values.tolist() == expected
             shares.append(warm[body[i]].sum() / warm[test.objects[0, i].numpy()].sum())
-        overlaps = cm.overlap(one.found_box.values, results.true_box.values)
+        overlaps = method.overlap(one.found_box.values, results.true_box.values)
         at = one.sel(tau=0.3).isel(seed=0)
         assert float(at.iou) == pytest.approx(overlaps.mean())
         assert float(at.localization) == pytest.approx((overlaps >= 0.5).mean())
@@ -460,20 +461,22 @@ def test_boxes_and_shares_are_those_of_the_maps_shown() -> None:
 
 @pytest.mark.usefixtures("double_precision")
 def test_without_changes_all_arms_are_plain_but_the_one_that_always_changes() -> None:
-    results = cm.Localization(steps=25, probability=0).run(1)
-    for arm in (cm.CUTOUT, cm.MIXUP, cm.CUTMIX, cm.ONE_LABEL):
-        np.testing.assert_allclose(results.nll.sel(arm=arm), results.nll.sel(arm=cm.PLAIN), atol=1e-8)
-    assert abs(results.nll.sel(arm=cm.ALWAYS) - results.nll.sel(arm=cm.PLAIN)) > 1e-3
-    always, half = cm.Localization(steps=25, probability=1).run(1), cm.Localization(steps=25).run(1)
-    np.testing.assert_allclose(always.nll.sel(arm=cm.CUTMIX), always.nll.sel(arm=cm.ALWAYS), atol=1e-8)
-    np.testing.assert_allclose(half.nll.sel(arm=cm.ALWAYS), always.nll.sel(arm=cm.ALWAYS), atol=1e-8)
+    results = experiments.Localization(steps=25, probability=0).run(1)
+    for arm in (experiments.CUTOUT, experiments.MIXUP, experiments.CUTMIX, experiments.ONE_LABEL):
+        np.testing.assert_allclose(results.nll.sel(arm=arm), results.nll.sel(arm=experiments.PLAIN), atol=1e-8)
+    assert abs(results.nll.sel(arm=experiments.ALWAYS) - results.nll.sel(arm=experiments.PLAIN)) > 1e-3
+    always, half = experiments.Localization(steps=25, probability=1).run(1), experiments.Localization(steps=25).run(1)
+    np.testing.assert_allclose(
+        always.nll.sel(arm=experiments.CUTMIX), always.nll.sel(arm=experiments.ALWAYS), atol=1e-8
+    )
+    np.testing.assert_allclose(half.nll.sel(arm=experiments.ALWAYS), always.nll.sel(arm=experiments.ALWAYS), atol=1e-8)
 
 
 @pytest.mark.usefixtures("double_precision")
 def test_each_strength_of_the_body_is_an_experiment_of_its_own() -> None:
-    sweep = cm.Contrast(steps=25).run([1])
-    one = cm.Localization(steps=25, contrast=0.4).run([1])
-    for arm in cm.Contrast.arms:
+    sweep = experiments.Contrast(steps=25).run([1])
+    one = experiments.Localization(steps=25, contrast=0.4).run([1])
+    for arm in experiments.Contrast.arms:
         at = sweep.sel(arm=arm, contrast=0.4)
         np.testing.assert_allclose(at.headless, one.headless.sel(arm=arm), atol=1e-6)
         np.testing.assert_allclose(at.accuracy, one.accuracy.sel(arm=arm).isel(step=-1), atol=1e-6)
@@ -483,7 +486,7 @@ def test_each_strength_of_the_body_is_an_experiment_of_its_own() -> None:
 
 
 def test_the_sample_pictures_are_made_as_their_labels_say() -> None:
-    results = cm.Digits(steps=25).run([0])
+    results = experiments.Digits(steps=25).run([0])
     given, sample = results.given, results["sample"]
     np.testing.assert_allclose(given.sum("class"), 1)
     own = given.sel(arm="plain").argmax("class")
@@ -499,16 +502,16 @@ def test_the_sample_pictures_are_made_as_their_labels_say() -> None:
             assert (sample.sel(arm=arm).values[:, inside] == 0).all()
     weights = given.sel(arm="CutMix").isel({"class": own}).values
     np.testing.assert_allclose(weights, 1 - (bottom - top) * (right - left) / 64)
-    alt = drawing.picture(cm.draw_samples, results).alt
+    alt = drawing.picture(pictures.draw_samples, results).alt
     assert f"CutMix, picture 1: label {int(own[0])}: {weights[0]:.2f} and" in alt
 
 
 def test_the_maps_are_drawn_and_told() -> None:
-    results = cm.Localization(steps=25, threshold=0.25).run([0])
-    drawn = drawing.picture(cm.draw_maps, results)
+    results = experiments.Localization(steps=25, threshold=0.25).run([0])
+    drawn = drawing.picture(pictures.draw_maps, results)
     assert "at threshold 0.25" in drawn.alt and drawn.wide.content.startswith(b"<?xml") and drawn.narrow != drawn.wide
-    for arm in cm.Localization.arms:
-        overlaps = cm.overlap(results.found_box.sel(arm=arm).values, results.true_box.values)
+    for arm in experiments.Localization.arms:
+        overlaps = method.overlap(results.found_box.sel(arm=arm).values, results.true_box.values)
         assert f"{arm} {', '.join(f'{one:.2f}' for one in overlaps)}" in drawn.alt
 
 
@@ -522,7 +525,7 @@ def simulate(draws: int, clip: bool = True, root: bool = True) -> float:
 
 
 def test_the_simulation_is_checked() -> None:
-    assert "0.3208" in cm.check_clipping(simulate)
+    assert "0.3208" in exercises.check_clipping(simulate)
     for answer, hint in (
         (lambda draws: simulate(draws, clip=False), "before clipping"),
         (lambda draws: 1 - simulate(draws), "share of picture A"),
@@ -530,7 +533,7 @@ def test_the_simulation_is_checked() -> None:
         (lambda draws: 0.9, "is not the mean area"),
         (lambda draws: "a lot", "return one number"),
     ):
-        with pytest.raises(Wrong, match=hint):
-            cm.check_clipping(answer)  # type: ignore[arg-type]
+        with pytest.raises(WrongAnswerError, match=hint):
+            exercises.check_clipping(answer)  # type: ignore[arg-type]
     with pytest.raises(NotImplementedError):
-        cm.check_clipping(lambda draws: None)  # type: ignore[arg-type, return-value]
+        exercises.check_clipping(lambda draws: None)  # type: ignore[arg-type, return-value]

@@ -1,0 +1,88 @@
+"""Execute the notebooks, pair them with their sources, and open them in JupyterLab."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from reglab import catalogue
+from reglab.cli.output import explained, progress, say, say_error
+
+
+def execute(
+    papers: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PAPER]...", help="Which notebooks (or 'index'); all if none is named."),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="How many at once; one for each core if not given.")] = None,
+    stale: Annotated[
+        bool, typer.Option("--stale", help="Only notebooks that changed since they were executed.")
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Two seeds and the smallest settings; such copies are never published.")
+    ] = False,
+) -> None:
+    """Run the notebooks from top to bottom; the executed copies go to book/lab/.
+
+    The exit status is 1 when a notebook fails.
+    """
+    from reglab.site import execute as engine
+
+    with explained():
+        names = [name if name == engine.INDEX else catalogue.find(name) for name in papers or engine.names()]
+        tasks = [engine.task(name, quick) for name in dict.fromkeys(names) if not stale or engine.stale(name, quick)]
+    if not tasks:
+        say("No notebook is stale: nothing that they show has changed since they were executed.")
+    failures = execute_tasks(tasks, jobs)
+    for failure in failures:
+        say_error(str(failure))
+    if tasks:
+        say(f"{len(tasks) - len(failures)} of {len(tasks)} notebooks ran through.")
+    if failures:
+        raise typer.Exit(1)
+
+
+def execute_tasks(tasks: Sequence[Any], jobs: int | None = None) -> list[Any]:
+    """Run notebooks under a progress bar and return the failures."""
+    from reglab.site import execute as engine
+
+    with progress() as bar:
+        task = bar.add_task("notebooks", total=len(tasks))
+        return engine.execute(
+            tasks, jobs, progress=lambda done, name: bar.update(task, completed=done, description=name)
+        )
+
+
+def pair() -> None:
+    """Rebuild the .ipynb of every notebook from its .py."""
+    from reglab.site import pairs
+
+    for path in pairs.pair():
+        say(f"wrote {path.relative_to(catalogue.ROOT)}")
+
+
+def lab(
+    port: Annotated[
+        int | None,
+        typer.Option(envvar="JUPYTER_PORT", min=1, max=65535, help="Where to listen; a free port from 8888 on."),
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+) -> None:
+    """Open the lab in JupyterLab, on this computer only (127.0.0.1, with a secret token in the address)."""
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={catalogue.ROOT}"]
+    command += ["--LabApp.default_url=/lab/tree/lab/index.ipynb"]
+    command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    if port is not None:
+        command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    if not browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # in a container there is often no other user
+    if os.name == "nt":
+        raise typer.Exit(subprocess.call(command))
+    os.execv(sys.executable, command)

@@ -1,0 +1,102 @@
+"""Knobs: the settings of an experiment, and what each of them may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One setting of an experiment: its default and what may be put in its place.
+
+    A number lies between `low` and `high` (`step` is the slider's step only); `stops` are the slider's positions
+    when they are irregular, and then bound the range too; `choices` are the only allowed values.
+    """
+
+    default: Any
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    stops: tuple[float, ...] = ()
+    choices: tuple[str, ...] = ()
+    symbol: str = ""
+    unit: str = ""
+    help: str = ""
+
+    @property
+    def range(self) -> str:
+        """What is allowed, in words."""
+        if isinstance(self.default, bool):
+            return "true or false"
+        if self.choices:
+            return "one of " + ", ".join(repr(choice) for choice in self.choices)
+        kind = "a whole number" if isinstance(self.default, int) else "a number"
+        return f"{kind} from {self.low:g} to {self.high:g}"
+
+    def label(self, name: str) -> str:
+        """Return how a knob of this name is called beside its control: in words, with symbol and unit."""
+        return f"{name.replace('_', ' ')} {self.symbol}".strip() + (f" ({self.unit})" if self.unit else "")
+
+    def check(self, name: str, value: Any) -> Any:
+        """Return the value in the knob's type; raises `ValueError` that names knob, value and range."""
+        wrong = ValueError(f"{name} = {value!r}: the knob {name!r} takes {self.range}")
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(self.default, bool):
+            if not isinstance(value, bool):
+                raise wrong
+            return value
+        if self.choices:
+            if value not in self.choices:
+                raise wrong
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -math.inf < value < math.inf:
+            raise wrong
+        if isinstance(self.default, int) and value != int(value):
+            raise wrong
+        assert self.low is not None and self.high is not None
+        if not self.low <= value <= self.high:
+            raise wrong
+        return type(self.default)(value)
+
+    def parse(self, name: str, text: str) -> Any:
+        """Return the value that a text from the command line stands for; raises `ValueError` as `check` does."""
+        if isinstance(self.default, bool):
+            value: Any = {"true": True, "false": False}.get(text.lower(), text)
+        elif self.choices:
+            value = text
+        else:
+            try:
+                value = float(text)
+            except ValueError:
+                value = text
+        return self.check(name, value)
+
+
+def knob(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    step: float | None = None,
+    stops: Sequence[float] = (),
+    choices: Sequence[str] = (),
+    symbol: str = "",
+    unit: str = "",
+    help: str = "",
+) -> Any:
+    """Declare a field of an experiment as a knob, from its parts or from a `Knob` that several experiments share."""
+    if isinstance(default, Knob):
+        return field(default=default.default, metadata={"knob": default})
+    if stops:
+        low, high = min(stops), max(stops)
+    numeric = not isinstance(default, bool) and not choices
+    if numeric and (low is None or high is None):
+        raise ValueError(f"a numeric knob (default {default!r}) needs low and high, or stops")
+    declared = Knob(default, low, high, step, tuple(stops), tuple(choices), symbol, unit, help)
+    return field(default=default, metadata={"knob": declared})

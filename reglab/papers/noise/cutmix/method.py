@@ -1,0 +1,120 @@
+"""CutMix: the equations of the paper."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Size = tuple[int, int]
+
+
+# ----------------------------------------------------------------------------------------------------------- the method
+
+
+def cut_box(lam: Tensor, center: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+    """Return the first row and column of the box and those after its last: [...], [..., 2] int -> two of [..., 2] int.
+
+    Each side is √(1 - λ) of the picture, cut to a whole number; half of it, rounded down, lies on either side of the
+    center, and the box ends where the picture ends (Eq. 2, and `rand_bbox` of the official code).
+    """
+    extent = torch.tensor(size)
+    half = ((1 - lam).sqrt().unsqueeze(-1) * extent).long() // 2
+    return (center - half).clamp(min=0), torch.minimum(center + half, extent)
+
+
+def box_mask(first: Tensor, end: Tensor, size: Size) -> Tensor:
+    """Return which pixels lie in a box, 1 - M of Eq. 1: [..., 2], [..., 2] -> [..., H, W] bool."""
+    rows, columns = (
+        (torch.arange(length) >= first[..., i, None]) & (torch.arange(length) < end[..., i, None])
+        for i, length in enumerate(size)
+    )
+    return rows.unsqueeze(-1) & columns.unsqueeze(-2)
+
+
+def cutmix(images: Tensor, order: Tensor, lam: Tensor, center: Tensor) -> tuple[Tensor, Tensor]:
+    """Paste one box of each picture's partner: pictures [..., N, H, W], and the area that is left, λ [...] (Eq. 1).
+
+    `order` [..., N] names the partners; λ and center [..., 2] hold for the whole batch. λ is computed anew from the
+    pixels, since a box that crosses the border is smaller than asked for.
+    """
+    size = (images.shape[-2], images.shape[-1])
+    mask = box_mask(*cut_box(lam, center, size), size)
+    mixed = torch.where(mask.unsqueeze(-3), partners(images, order), images)
+    return mixed, 1 - mask.double().mean((-2, -1))
+
+
+def mixup(images: Tensor, order: Tensor, lam: Tensor) -> Tensor:
+    """Return λ x_A + (1 - λ) x_B, whole pictures laid over each other: [..., N, H, W] (Mixup)."""
+    weight = lam.to(images.dtype)[..., None, None, None]
+    return weight * images + (1 - weight) * partners(images, order)
+
+
+def cutout(images: Tensor, center: Tensor) -> Tensor:
+    """Set a square of half the picture's side to 0: [..., N, H, W], [..., 2] (Cutout)."""
+    size = (images.shape[-2], images.shape[-1])
+    quarter = torch.tensor(0.75, dtype=torch.float64).expand(center.shape[:-1])
+    return images.masked_fill(box_mask(*cut_box(quarter, center, size), size).unsqueeze(-3), 0)
+
+
+def partners(values: Tensor, order: Tensor) -> Tensor:
+    """Return a copy of a batch in another order: [..., N, H, W] or [..., N], order [..., N]."""
+    extra = values.dim() - order.dim()
+    return values.gather(order.dim() - 1, order.reshape(*order.shape, *[1] * extra).expand_as(values))
+
+
+def mixed_cross_entropy(logits: Tensor, labels: Tensor, others: Tensor, lam: Tensor) -> Tensor:
+    """Return λ CE(y_A) + (1 - λ) CE(y_B), averaged over the batch: [..., N, C], twice [..., N], [...] -> [...]."""
+    log_p = logits.log_softmax(-1)
+    own, other = (log_p.gather(-1, y.unsqueeze(-1)).squeeze(-1).mean(-1) for y in (labels, others))
+    return -(lam * own + (1 - lam) * other)
+
+
+def class_activation_map(features: Tensor, weights: Tensor) -> Tensor:
+    """Return A_c = Σ_d w_cd F_d, where in the picture a class is seen: [..., D, h, w], [..., D] -> [..., h, w].
+
+    Its mean over all places, plus the bias, is the logit of class c, if the features are averaged before the last
+    layer.
+    """
+    return (features * weights[..., None, None]).sum(-3)
+
+
+def heat(maps: Tensor, size: Size) -> Tensor:
+    """Return the positive part of maps, enlarged smoothly and scaled to a maximum of 1: [B, h, w] -> [B, H, W]."""
+    positive = maps.clamp(min=0)
+    positive = positive / positive.amax((-2, -1), keepdim=True).clamp(min=1e-12)
+    return F.interpolate(positive.unsqueeze(1), size, mode="bilinear", align_corners=False).squeeze(1)
+
+
+def largest_component(masks: np.ndarray) -> np.ndarray:
+    """Return the largest group of connected pixels (side by side, not corner to corner) of each mask: [B, H, W]."""
+    from scipy.ndimage import label
+
+    cross = np.zeros((3, 3, 3), dtype=int)
+    cross[1, 1, :] = cross[1, :, 1] = 1
+    groups = np.asarray(label(masks, cross)[0])
+    sizes = np.bincount(groups.ravel())
+    sizes[0] = 0
+    flat = groups.reshape(len(groups), -1)
+    largest = flat[np.arange(len(flat)), sizes[flat].argmax(1)]
+    return (groups == largest[:, None, None]) & (groups > 0)
+
+
+def tight_box(masks: np.ndarray) -> np.ndarray:
+    """Return first row, first column, row and column after the last of each mask: [B, H, W] -> [B, 4]; 0 if empty."""
+    sides = []
+    for axis in (2, 1):
+        line = np.asarray(masks.any(axis))
+        first, last = line.argmax(1), line.shape[1] - line[:, ::-1].argmax(1)
+        sides.append((first, np.where(line.any(1), last, 0)))
+    (top, bottom), (left, right) = sides
+    return np.stack([top, left, bottom, right], 1)
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return intersection over union (IoU) of boxes: [B, 4], [B, 4] -> [B]."""
+    sides = (np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])).clip(min=0)
+    shared = sides.prod(1)
+    areas = [(box[:, 2:] - box[:, :2]).prod(1) for box in (a, b)]
+    return shared / (areas[0] + areas[1] - shared)

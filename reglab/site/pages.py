@@ -1,0 +1,205 @@
+"""Pages generated from the catalogue, the executed notebooks and the measured claims.
+
+Nothing on the site is typed twice: cards, thumbnails, lists, the table of claims and the map of the modules come from
+what the lab declares and measures.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reglab import catalogue, claims, files
+from reglab.notebook import MARKS
+from reglab.pictures import views
+from reglab.site import modules, replay
+
+BOOK = catalogue.ROOT / "book"
+GENERATED = BOOK / "generated"
+
+
+def generate() -> None:
+    """Write everything generated to `book/generated/`: cards, lists, thumbnails, claims, the list of modules.
+
+    Raises `FileNotFoundError` when a notebook has not been executed yet.
+    """
+    missing = [name for name in ("index", *catalogue.SLUGS) if not (BOOK / "lab" / f"{name}.ipynb").is_file()]
+    if missing:
+        raise FileNotFoundError(f"not executed yet: {', '.join(missing)}; run `reglab execute` first")
+    alts = {name: _thumbnail(name) for name in catalogue.SLUGS}
+    papers = catalogue.papers()
+    gallery = []
+    for key, part in catalogue.PARTS.items():
+        cards = "\n".join(_card(paper, alts[paper.name]) for paper in papers if paper.part == key)
+        if cards:
+            grid = f":::::{{grid}} 1 2 2 3\n:gutter: 3\n:class-container: gallery\n\n{cards}\n:::::\n"
+            gallery.append(f"### {part.title}\n\n{grid}")
+        else:
+            grid = "The papers of this part are still being added.\n"
+        files.write(GENERATED / f"part-{key}.md", grid)
+    files.write(GENERATED / "gallery.md", "\n".join(gallery))
+    files.write(GENERATED / "parts.md", _parts(papers))
+    measured = {name: content for name in catalogue.SLUGS if (content := claims.read(name)) is not None}
+    files.write(GENERATED / "summary.md", _summary(measured))
+    files.write(GENERATED / "claims.md", claims_page(measured))
+    files.write(GENERATED / "api.md", "\n".join(_modules()))
+    files.write(GENERATED / "map.md", "\n".join(modules.listed()))
+
+
+def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the page of claims as Markdown, given what `claims.read` returned for each paper by name."""
+    pieces = [_summary(measured), *_overview(measured)]
+    for name, content in measured.items():
+        paper = catalogue.paper(name)
+        scaled = {claim["experiment"]: claim["scaled"] for claim in content["claims"] if claim["scaled"]}
+        last = ", the last" if " to " in content["date"] else ""
+        versions = ", ".join(f"{package} {version}" for package, version in content["versions"].items())
+        pieces.append(
+            f"(claims-{paper.slug})=\n## {_plain(paper.short)}: {_plain(paper.title)}\n\n"
+            f"[To the page of this paper](/lab/{name}) · {paper.venue} {paper.year} · {_counts(content['claims'])}\n\n"
+            "```{list-table}\n:header-rows: 1\n:class: claims\n:widths: 24 24 17 14 21\n\n"
+            "* - The paper says\n  - We claim\n  - We measured\n  - Verdict\n  - How\n"
+            + "".join(_row(claim) for claim in content["claims"])
+            + "```\n\n"
+            + "".join(f"What was scaled down in {kind}: {_plain(text)}.\n\n" for kind, text in scaled.items())
+            + f"Measured on {content['date']}{last} with {_plain(versions)}.\n"
+        )
+        if content["stale"]:
+            pieces.append(
+                ":::{attention}\nThe code of this paper has changed since these claims were measured. "
+                f"`reglab check --stale {name.split('/')[1]}` measures again what it changes.\n:::\n"
+            )
+    missing = [_plain(catalogue.paper(name).short) for name in catalogue.SLUGS if name not in measured]
+    if measured and missing:
+        pieces.append(f"Not measured yet: {', '.join(missing)}.\n")
+    return "\n".join(pieces)
+
+
+def _overview(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield, for more than one paper, a list that leads to the table of each."""
+    if len(measured) > 1:
+        for name, content in measured.items():
+            paper = catalogue.paper(name)
+            yield f"- [{_plain(paper.short)}](#claims-{paper.slug}): {_counts(content['claims'])}"
+        yield ""
+
+
+def _row(claim: Mapping[str, Any]) -> str:
+    verdict, rule = claim["verdict"], claim["rule"]
+    spread = {"every seed": "seeds from", "exact": ""}.get(rule, "95 % interval")
+    interval = ""
+    if spread and claim["low"] is not None:
+        interval = f"<br>{spread} {_number(claim['low'])} to {_number(claim['high'])}"
+    count = f"{claim['experiment']}, {views.seeds(claim['seeds'])}"
+    how = [_plain(count), *(_linked(claim, label, knobs) for label, knobs in claim["settings"].items())]
+    cells = [
+        _plain(claim["reported"]),
+        _plain(claim["claim"]) + ("<br>[essential]{.essential}" if claim["essential"] else ""),
+        f"**{_number(claim['effect'])}**{interval}<br>must be {_plain(claim['bound'].replace('-', '−'))}",
+        f"[{MARKS[verdict]}]{{.verdict .{verdict.replace(' ', '-')}}}"
+        + (f"<br>{_plain(claim['why'])}" if claim["why"] else ""),
+        "<br>".join(how),
+    ]
+    return "".join(f"{'* -' if i == 0 else '  -'} {cell}\n" for i, cell in enumerate(cells))
+
+
+def _linked(claim: Mapping[str, Any], label: str, knobs: Mapping[str, Any]) -> str:
+    """Return a setting of a claim as a link to where its page shows it: the replay there, or the table of claims."""
+    kind = catalogue.experiment(claim["paper"], claim["experiment"])
+    place = replay.address(kind.make(knobs)) or "does-it-hold"
+    text = f"{label}: " + (", ".join(f"{knob} = {_setting(value)}" for knob, value in knobs.items()) or "defaults")
+    return f'<a href="lab/{claim["paper"]}.html#{html.escape(place)}">{html.escape(text)}</a>'
+
+
+def _number(value: float | None) -> str:
+    return "not known" if value is None else views.number(value)
+
+
+def _setting(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _counts(records: list[dict[str, Any]]) -> str:
+    count = Counter(record["verdict"] for record in records)
+    return " · ".join(f"{mark}: {count[verdict]}" for verdict, mark in MARKS.items() if count[verdict])
+
+
+def _summary(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    records = [record for content in measured.values() for record in content["claims"]]
+    if not records:
+        return "No claim has been measured yet.\n"
+    papers = "1 paper" if len(measured) == 1 else f"{len(measured)} papers"
+    total = "1 claim" if len(records) == 1 else f"{len(records)} claims"
+    return f"**{total} of {papers} measured:** {_counts(records)}\n"
+
+
+def _card(paper: catalogue.Paper, alt: str) -> str:
+    return (
+        f"::::{{grid-item-card}} {_plain(paper.short)}\n"
+        f":link: /lab/{paper.name}\n:link-type: doc\n:link-alt: {_line(f'{paper.short}: {paper.title}')}\n"
+        f":img-top: /generated/thumbnails/{paper.part}-{paper.slug}.png\n:img-alt: {_line(alt)}\n\n"
+        f"**{_plain(paper.title)}**\n\n{_plain(paper.idea)}\n\n"
+        f":::{{div}} card-note\n{_plain(paper.venue)} {paper.year} · {paper.minutes} minutes\n:::\n::::\n"
+    )
+
+
+def _parts(papers: list[catalogue.Paper]) -> str:
+    cards = []
+    for key, part in catalogue.PARTS.items():
+        count = sum(paper.part == key for paper in papers)
+        state = "papers are being added" if not count else "1 paper" if count == 1 else f"{count} papers"
+        cards.append(
+            f"::::{{grid-item-card}} {part.title}\n:link: /parts/{key}\n:link-type: doc\n:link-alt: {part.title}\n\n"
+            f"{_plain(part.idea)}\n\n:::{{div}} card-note\n{state}\n:::\n::::\n"
+        )
+    return ":::::{grid} 1 2 3 4\n:gutter: 3\n\n" + "\n".join(cards) + ":::::\n"
+
+
+def _modules() -> Iterator[str]:
+    """Yield one section for each module of the core, in alphabetical order."""
+    for source in catalogue.core():
+        if source.stem == "__main__":
+            continue
+        name = ".".join(source.relative_to(catalogue.ROOT).with_suffix("").parts).removesuffix(".__init__")
+        yield f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n"
+
+
+def _thumbnail(name: str) -> str:
+    """Write the picture of a paper's card and return its alt text; raises `ValueError` where there is no picture."""
+    from PIL import Image
+
+    source = BOOK / "lab" / f"{name}.ipynb"
+    for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]:
+        if "thumbnail" not in cell["metadata"].get("tags", ()):
+            continue
+        for output in cell.get("outputs", ()):
+            bundle = output.get("data", {})
+            if "image/png" not in bundle:
+                continue
+            markup = "".join(bundle.get("text/html", ""))
+            alt = re.search(r'<img[^>]*?\balt="([^"]+)"', markup)
+            with Image.open(io.BytesIO(base64.b64decode("".join(bundle["image/png"])))) as picture:
+                small = picture.convert("RGBA")
+                small.thumbnail((720, 540))
+                flat = Image.new("RGB", small.size, "white")
+                flat.paste(small, mask=small.getchannel("A"))
+            buffer = io.BytesIO()
+            flat.save(buffer, "PNG", optimize=True)
+            files.write(GENERATED / "thumbnails" / f"{name.replace('/', '-')}.png", buffer.getvalue())
+            return html.unescape(alt[1]) if alt else f"The main picture of {catalogue.paper(name).short}"
+    raise ValueError(f"{source}: no cell tagged 'thumbnail' has an image/png output; tag the one with the main picture")
+
+
+def _plain(text: str) -> str:
+    """Return Markdown that shows a text exactly as it is."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", _line(text))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,145 @@
+"""`reglab check`: what it prints, what it writes, and when it fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import NAME, PAPER, Reglab, stored
+
+from reglab import catalogue, claims, digests
+
+
+def test_check_prints_what_it_measured_as_json(reglab: Reglab) -> None:
+    kept = stored()
+    done = reglab("check", PAPER, "--claim", "time scales", "--claim", "separable", "--json")
+    records = json.loads(done.stdout)
+    assert [record["key"] for record in records] == ["time scales", "separable"]
+    for record in records:
+        assert set(record) == {
+            "key", "paper", "experiment", "claim", "essential", "effect", "low", "high", "bound", "rule", "verdict",
+            "seeds", "settings",
+        }  # fmt: skip
+    assert records[0]["paper"] == NAME and records[0]["experiment"] == "StoppingTime" and records[0]["essential"]
+    assert records[0]["verdict"] == "holds" and done.returncode == 0
+    assert "stays as it is" in done.stderr
+    assert stored() == kept
+
+
+def test_an_essential_claim_that_does_not_hold_fails(inside: Reglab, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = stored()
+    monkeypatch.setenv("COLUMNS", "200")
+    done = inside("check", PAPER, "--claim", "time scales", "--seeds", "1")
+    row = next(line for line in done.stdout.splitlines() if "time scales" in line)
+    assert "unclear" in row and "essential" in row and "< 0.15" in row and "none to none" in row
+    assert done.returncode == 1 and "do not hold: 'time scales'" in done.stderr
+    assert stored() == kept
+
+
+def measured(claim: claims.Claim, verdict: str = "holds") -> dict[str, Any]:
+    kept = {"key": claim.key, "digest": digests.of_claim(claim), "date": "2026-01-02", "verdict": verdict}
+    return {**kept, "effect": 0.25, "low": 0.0, "high": 0.5}
+
+
+def test_stale_looks_at_what_was_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    claims_file, module = claims.path(NAME), catalogue.module(NAME, "claims")
+    first, *others = [claim for claim in module.CLAIMS if claim.key in ("separable", "time scales", "memory helps")]
+    monkeypatch.setattr(module, "CLAIMS", [first, *others])
+    assert [claim.essential for claim in module.CLAIMS] == [False, True, False]
+    records = [measured(claim) for claim in (first, *others)]
+    claims.write(NAME, records)
+    fresh = inside("check", PAPER, "--stale")
+    assert fresh.returncode == 0 and "No claims are stale" in fresh.stderr and fresh.stdout == ""
+    assert json.loads(inside("check", PAPER, "--stale", "--json").stdout) == []
+    for verdict in ("unclear", "does not hold"):
+        claims.write(NAME, [measured(others[0], verdict)])
+        failed = inside("check", PAPER, "--stale")
+        assert failed.returncode == 1 and f"'time scales' was measured as: {verdict}" in failed.stderr
+    claims.write(NAME, [records[1], measured(first, "unclear")])
+    assert inside("check", PAPER, "--stale").returncode == 0
+    claims_file.write_text("{half")
+    damaged = inside("check", PAPER, "--stale")
+    assert damaged.returncode == 2 and "not a readable claims file" in damaged.stderr
+    claims.write(NAME, records)
+    changed = claims_file.read_text().replace(records[2]["digest"], "0" * 16)
+    claims_file.write_text(changed)
+    again = inside("check", PAPER, "--stale", "--claim", "separable")
+    assert again.returncode == 0 and "separable" in again.stdout
+    assert claims_file.read_text() == changed, "only some claims were measured"
+
+
+def test_stale_measures_the_stale_claims_only(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    module = catalogue.module(NAME, "claims")
+    scales, separable = (claim for claim in module.CLAIMS if claim.key in ("time scales", "separable"))
+    monkeypatch.setattr(module, "CLAIMS", [separable, scales])
+    claims.write(NAME, [measured(scales, "unclear"), measured(separable) | {"digest": "0" * 16}])
+    done = inside("check", PAPER, "--stale", "--json")
+    assert [record["key"] for record in json.loads(done.stdout)] == ["separable"]
+    assert done.returncode == 1 and "'time scales' was measured as: unclear" in done.stderr, "what stays counts, too"
+    content = claims.read(NAME)
+    assert content is not None and not content["stale"]
+    assert [record["effect"] for record in content["claims"]] == [1.0, 0.25]
+    assert content["date"].startswith("2026-01-02 to ")
+
+
+def test_check_writes_what_it_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    module = catalogue.module(NAME, "claims")
+    quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "Separability"))
+    monkeypatch.setattr(module, "CLAIMS", quick)
+    assert inside("check", PAPER, "--seeds", "2").returncode in (0, 1) and not claims.path(NAME).exists()
+    done = inside("check", PAPER, "--json")
+    content = claims.read(NAME)
+    assert done.returncode == 0 and done.stderr == "" and content is not None
+    assert [record["key"] for record in content["claims"]] == [claim.key for claim in quick]
+    assert [record["effect"] for record in content["claims"]] == [one["effect"] for one in json.loads(done.stdout)]
+    assert not claims.stale(NAME)
+    claims.path(NAME).unlink()
+    claims.path(NAME).parent.rmdir()
+    claims.path(NAME).parent.write_text("a file where the folder should be")
+    refused = inside("check", PAPER)
+    assert refused.returncode == 2 and refused.stderr.startswith("Error: ") and "labels" in refused.stderr
+
+
+def test_robust_claims_are_compared_with_what_is_stored(
+    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = catalogue.module(NAME, "claims")
+    (quick,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
+    (record,) = (record for record in (claims.read(NAME) or {})["claims"] if record["key"] == "time scales")
+    monkeypatch.setattr(module, "CLAIMS", (dataclasses.replace(quick, robust=True), *module.CLAIMS[:2]))
+    before = stored()
+    same = inside("check", PAPER, "--robust")
+    assert same.returncode == 0 and "1 of 1 robust claims get their stored verdicts" in same.stderr
+    assert stored() == before
+    wrong = inside("check", PAPER, "--robust", "--seeds", "2")
+    assert wrong.returncode == 2 and "they take no other option" in wrong.stderr
+
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    missing = inside("check", PAPER, "--robust")
+    assert missing.returncode == 1 and "run `reglab check early_learning`" in missing.stderr
+    claims.write(NAME, [record | {"verdict": "does not hold"}])
+    other = inside("check", PAPER, "--robust")
+    assert other.returncode == 1 and "it was stored as 'does not hold'" in other.stderr
+    assert "`reglab check early_learning`" in other.stderr
+
+
+def test_all_claims_are_compared_and_what_differs_is_told(
+    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = catalogue.module(NAME, "claims")
+    quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "Separability"))
+    monkeypatch.setattr(module, "CLAIMS", quick)
+    records = [one for one in (claims.read(NAME) or {})["claims"] if one["key"] in [claim.key for claim in quick]]
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    claims.write(NAME, [records[0] | {"effect": 0.5, "verdict": "unclear"}, *records[1:]])
+    before = claims.path(NAME).read_bytes()
+    done = inside("check", PAPER, "--compare")
+    assert done.returncode == 0 and claims.path(NAME).read_bytes() == before, "all hold, whatever was stored"
+    assert f"Differs: {NAME}, {records[0]['key']!r}: stored 0.5 [" in done.stderr and "holds" in done.stderr
+    assert f"{len(quick) - 1} of {len(quick)} claims get their stored verdicts" in done.stderr

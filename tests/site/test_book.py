@@ -1,0 +1,253 @@
+"""The website: complete, offline, readable on a phone and by a screen reader, and true to what was measured."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from page_weight import weight
+
+from reglab import catalogue, claims
+from reglab.notebook import MARKS
+from reglab.pictures import views
+from reglab.site import book, execute
+from reglab.site.pages import BOOK
+
+TOC: dict[str, Any] = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
+CHAPTERS = [chapter for part in TOC["parts"] for chapter in part["chapters"]]
+LISTED = [TOC["root"]]
+for chapter in CHAPTERS:
+    LISTED += [chapter["file"], *(section["file"] for section in chapter.get("sections", ()))]
+PAPER_PAGES = [f"lab/{name}" for name in catalogue.SLUGS]
+PAGES = [*LISTED, "search", "genindex", "py-modindex"]
+
+
+# -------------------------------------------------------------------------------------------------- without a browser
+
+
+def test_the_contents_list_every_paper_in_teaching_order() -> None:
+    for key in catalogue.PARTS:
+        sections = [c.get("sections", []) for c in CHAPTERS if c["file"] == f"parts/{key}"]
+        assert len(sections) == 1, f"parts/{key} must stand once in book/_toc.yml"
+        expected = [f"lab/{name}" for name in catalogue.SLUGS if name.startswith(f"{key}/")]
+        assert [section["file"] for section in sections[0]] == expected
+    assert [c["file"] for c in CHAPTERS if c["file"].startswith("parts/")] == [f"parts/{k}" for k in catalogue.PARTS]
+
+
+def test_every_part_has_a_page_with_its_title() -> None:
+    for key, part in catalogue.PARTS.items():
+        assert (BOOK / "parts" / f"{key}.md").read_text(encoding="utf-8").startswith(f"# {part.title}\n")
+
+
+@pytest.mark.parametrize("name", catalogue.SLUGS)
+def test_every_paper_is_in_the_bibliography(name: str) -> None:
+    references = (BOOK / "references.bib").read_text(encoding="utf-8")
+    entry = re.search(rf"^@\w+{{{name.split('/')[1]},(.*?)^}}", references, re.M | re.S)
+    assert entry, f"book/references.bib has no entry {name.split('/')[1]}"
+    assert catalogue.paper(name).arxiv in entry[1]
+
+
+def test_a_quick_copy_is_never_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "ran_quickly", lambda name: name == catalogue.SLUGS[0])
+    with pytest.raises(ValueError, match=rf"not to be published: {catalogue.SLUGS[0]}; run `reglab execute --stale`"):
+        book.build()
+
+
+def test_a_failing_build_shows_the_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for label, text in {
+        "_config.yml": "title: t\nsphinx: {config: {html_theme_options: {}}}\n",
+        "_toc.yml": "format: jb-book\nroot: index\n",
+        "index.md": "# Title\n\n{cite}`nobody`\n\n[lost](nowhere.md)\n",
+    }.items():
+        (tmp_path / label).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(book, "BOOK", tmp_path)
+    monkeypatch.setattr(book, "GENERATED", tmp_path / "generated")
+    monkeypatch.setattr(book, "SITE", tmp_path / "_build" / "html")
+    monkeypatch.setattr(book, "generate", lambda: None)
+    monkeypatch.setattr(execute, "ran_quickly", lambda name: False)
+    with pytest.raises(RuntimeError, match=r"(?s)could not be built.*index\.md:5: WARNING.*nowhere\.md"):
+        book.build()
+    assert not (tmp_path / "_build" / "html" / "index.html").exists()
+
+
+def test_repository_buttons_only_where_there_is_a_repository() -> None:
+    def options(repository: str) -> dict[str, Any]:
+        return book._config(repository)["sphinx"]["config"]["html_theme_options"]
+
+    assert "repository_url" not in options("") and not options("")["use_repository_button"]
+    assert options("https://example.org/a/b/")["repository_url"] == "https://example.org/a/b"
+    assert options("https://example.org/a/b")["use_issues_button"]
+
+
+# ------------------------------------------------------------------------------------------------------- the built site
+
+
+def test_the_website_is_built(site: Path) -> None:
+    assert (site / "index.html").is_file() and not book.stale(preview=site == book.PREVIEW)
+
+
+def test_a_page_that_was_run_quickly_says_so(site: Path) -> None:
+    for name in execute.names():
+        text = (site / "lab" / f"{name}.html").read_text(encoding="utf-8")
+        assert ("must not be published" in text) == execute.ran_quickly(name), name
+
+
+def test_no_page_mentions_an_error_or_another_host(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for bad in ("Traceback (most recent call last)", "interactive(children", "unpkg.com", "jsdelivr", "cdnjs"):
+            assert bad not in text, f"{path.relative_to(site)} contains {bad!r}"
+        loads = re.findall(r'<(?:script|img|iframe|source)[^>]+src="(?:https?:)?//[^"]*"', text)
+        loads += re.findall(r'<link[^>]+rel="(?:stylesheet|preload|icon)"[^>]+href="(?:https?:)?//[^"]*"', text)
+        assert not loads, f"{path.relative_to(site)} loads {loads}"
+
+
+def test_repository_buttons_of_the_site(site: Path) -> None:
+    text = (site / "index.html").read_text(encoding="utf-8")
+    assert ("source-repository-button" in text) == bool(os.environ.get("REGLAB_REPOSITORY"))
+
+
+def test_every_paper_has_a_card_with_a_picture(site: Path) -> None:
+    text = (site / "index.html").read_text(encoding="utf-8")
+    for name in catalogue.SLUGS:
+        assert f'href="lab/{name}.html"' in text
+        assert (site / "_images" / f"{name.replace('/', '-')}.png").is_file()
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("page", PAPER_PAGES)
+def test_a_page_with_all_its_pictures_and_grids_is_light(site: Path, page: str) -> None:
+    path = site / f"{page}.html"
+    text = path.read_text(encoding="utf-8")
+    pictures = {file.name for file in path.parent.glob(f"{path.stem}-*.*") if file.suffix in (".svg", ".webp")}
+    assert pictures == set(re.findall(r'(?:src|srcset)="([^"/]+\.(?:svg|webp))"', text))
+    assert len(pictures) >= 4 and "data:image" not in text
+    assert weight(path) < 400_000
+
+
+def test_pictures_move_beside_their_page_and_old_ones_go(tmp_path: Path) -> None:
+    page = tmp_path / "lab" / "noise" / "one.html"
+    page.parent.mkdir(parents=True)
+    for former in ("one-0.svg", "one-0.webp", "one-grid.js", "other-0.svg"):
+        (page.parent / former).write_text("x", encoding="utf-8")
+    inside = base64.b64encode(b"<svg/>").decode()
+    shown = f'<img src="data:image/svg+xml;base64,{inside}"><source srcset="data:image/webp;base64,{inside}">'
+    page.write_text(shown * 2, encoding="utf-8")
+    for _ in range(2):
+        book._pictures(tmp_path)
+        text = page.read_text(encoding="utf-8")
+        vector, pixels = sorted({*re.findall(r'"(one-[0-9a-f]{12}\.\w+)"', text)})
+        assert (vector[-4:], pixels[-5:]) == (".svg", ".webp")
+        assert text == f'<img src="{vector}"><source srcset="{pixels}">' * 2
+        assert (page.parent / vector).read_bytes() == (page.parent / pixels).read_bytes() == b"<svg/>"
+        assert {file.name for file in page.parent.iterdir()} == {
+            "one.html", vector, pixels, "one-grid.js", "other-0.svg"
+        }  # fmt: skip
+
+
+def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None:
+    from bs4 import BeautifulSoup
+
+    page = BeautifulSoup((site / "claims.html").read_text(encoding="utf-8"), "html.parser")
+    rows = [row.find_all("td") for row in page.select("table.claims tbody tr")]
+    records = [r for name in catalogue.SLUGS for r in (claims.read(name) or {"claims": []})["claims"]]
+    assert len(rows) == len(records)
+
+    def words(text: str) -> str:
+        return " ".join(text.split())
+
+    for cells, record in zip(rows, records, strict=True):
+        reported, claim, effect, verdict, how = (words(cell.get_text(" ")) for cell in cells)
+        assert reported == words(record["reported"])
+        assert claim == words(record["claim"]) + (" essential" if record["essential"] else "")
+        number = "not known" if record["effect"] is None else views.number(record["effect"])
+        assert effect.split()[: len(number.split())] == number.split()
+        assert effect.endswith("must be " + record["bound"].replace("-", "−"))
+        if record["rule"] != "exact" and record["low"] is not None:
+            assert f"{views.number(record['low'])} to {views.number(record['high'])}" in effect
+        assert verdict == words(f"{MARKS[record['verdict']]} {record['why']}")
+        assert record["experiment"] in how and f"{record['seeds']} seed" in how
+
+
+# -------------------------------------------------------------------------------------------------------- in a browser
+
+
+@pytest.mark.sampled
+@pytest.mark.browser
+@pytest.mark.parametrize("page", PAGES)
+def test_page_in_a_browser(site: Path, view: Any, page: str) -> None:
+    """One visit: no error, nothing from outside, alt texts, no sideways scroll, accessible in light and dark."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    view.goto((site / f"{page}.html").as_uri(), wait_until="load")
+    if page in PAPER_PAGES:
+        view.wait_for_selector("mjx-container")
+        view.evaluate("Promise.all(reglabReplays.map((replay) => replay.open()))")
+    assert not view.evaluate("[...document.images].filter(i => !(i.alt || '').trim()).map(i => i.src.slice(0, 80))")
+    for scheme, width in (("light", 1280), ("dark", 390)):
+        view.set_viewport_size({"width": width, "height": 900})
+        view.emulate_media(color_scheme=scheme)
+        view.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
+        assert view.evaluate("document.documentElement.scrollWidth") <= width, f"scrolls sideways at {width}, {scheme}"
+        view.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+        # style sheets are not fetched for axe: a page opened from a file may not read its own
+        found = Axe().run(view, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
+        severe = [
+            f"{scheme}, {width}: {rule['id']}: {node['target']} {node['failureSummary']}"
+            for rule in found
+            if rule["impact"] in ("serious", "critical")
+            for node in rule["nodes"]
+        ]
+        assert not severe, "\n".join(severe)
+    assert not view.problems
+
+
+@pytest.mark.sampled
+@pytest.mark.browser
+@pytest.mark.parametrize("page", PAPER_PAGES)
+def test_a_screen_loads_only_the_form_of_a_picture_that_it_shows(site: Path, view: Any, page: str) -> None:
+    loaded, shapes = [], []
+    for width in (1280, 390):
+        asked: list[str] = []
+        view.goto("about:blank")
+        view.set_viewport_size({"width": width, "height": 900})
+        view.on("request", lambda request, asked=asked: asked.append(request.url.rsplit("/", 1)[1]))
+        view.goto((site / f"{page}.html").as_uri(), wait_until="load")
+        pictures = "[...document.querySelectorAll('.reglab-picture img')]"
+        assert view.evaluate(f"{pictures}.every(image => image.complete && image.naturalWidth > 0)")
+        assert set(view.evaluate(f"{pictures}.map(image => image.currentSrc.split('/').pop())")) <= set(asked)
+        shapes.append(view.evaluate(f"{pictures}.map(image => Math.round(image.height / image.width * 100))"))
+        loaded.append(set(asked))
+    narrow = set(view.evaluate("[...document.querySelectorAll('.reglab-picture source')].map(source => source.srcset)"))
+    wide = set(
+        view.evaluate("[...document.querySelectorAll('.reglab-picture img')].map(image => image.src.split('/').pop())")
+    )
+    assert wide <= loaded[0] and not narrow & loaded[0]
+    assert narrow <= loaded[1] and shapes[0] != shapes[1]
+    assert not view.problems
+
+
+@pytest.mark.browser
+def test_search_needs_no_server(site: Path, view: Any) -> None:
+    view.goto((site / "search.html").as_uri() + "?q=memorization")
+    view.wait_for_selector("#search-results ul.search li a")
+    assert not view.problems
+
+
+@pytest.mark.sampled
+@pytest.mark.browser
+@pytest.mark.parametrize("page", PAPER_PAGES)
+def test_solutions_are_folded_and_open_by_click(site: Path, view: Any, page: str) -> None:
+    view.goto((site / f"{page}.html").as_uri(), wait_until="load")
+    folded = view.locator("details", has_text="Solution")
+    assert folded.count() >= 3, "a paper has three exercises, each with a folded solution"
+    answer = folded.first.locator("p").first
+    assert not answer.is_visible()
+    folded.first.locator("summary").click()
+    assert answer.is_visible()
+    assert not view.problems

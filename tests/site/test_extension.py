@@ -1,0 +1,11 @@
+"""The Sphinx extension."""
+
+from __future__ import annotations
+
+from reglab.site import extension
+
+
+def test_markdown_in_docstrings_becomes_plain_text_and_code() -> None:
+    lines = ["Shapes [*, N] of `a_b` and log|x_t|."]
+    extension._docstring(None, "function", "f", None, None, lines)
+    assert lines == ["Shapes [\\*, N] of ``a_b``\\  and log\\|x\\_t\\|."]

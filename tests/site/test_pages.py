@@ -1,0 +1,76 @@
+"""Generated pages: true to what was measured and declared."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reglab import catalogue
+from reglab.site import pages
+
+RECORD = {
+    "key": "k",
+    "paper": catalogue.SLUGS[0],
+    "experiment": "Memorization",
+    "claim": "the *gap* of `a_b` is <null> at $5",
+    "essential": True,
+    "effect": -0.0123456,
+    "low": -0.02,
+    "high": 0.0004,
+    "bound": "-0.01 to 0.01",
+    "rule": "interval",
+    "verdict": "unclear",
+    "seeds": 8,
+    "settings": {"base": {}, "clean": {"noise": 0.0}},
+    "reported": "CIFAR-10: 81.88 → 89.15",
+    "scaled": "digits",
+    "why": "few seeds",
+}
+
+
+def test_a_claim_is_shown_as_it_was_measured() -> None:
+    content = {"claims": [RECORD], "stale": True, "date": "2026-01-01", "versions": {"torch": "2.9"}}
+    page = pages.claims_page({catalogue.SLUGS[0]: content})
+    for text in ("the \\*gap\\* of \\`a\\_b\\` is \\<null\\> at \\$5", "**−0.0123**", "−0.02 to 0.0004", "? unclear"):
+        assert text in page
+    for text in ("few seeds", "base: defaults", "clean: noise = 0", "8 seeds", "essential", "digits", "torch 2.9"):
+        assert text in page.replace("\\", "")
+    assert "**1 claim of 1 paper measured:** ? unclear: 1" in page
+    assert "has changed since" in page and "Measured on 2026-01-01 with torch 2.9." in page.replace("\\", "")
+    page = pages.claims_page({catalogue.SLUGS[0]: {**content, "date": "2026-01-01 to 2026-02-03"}})
+    assert "Measured on 2026-01-01 to 2026-02-03, the last with torch 2.9." in page.replace("\\", "")
+
+
+def test_several_papers_have_a_list_that_leads_to_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = catalogue.paper(catalogue.SLUGS[0])
+    monkeypatch.setattr(catalogue, "paper", lambda name: replace(first, slug=name.split("/")[1]))
+    content = {"claims": [RECORD], "stale": False, "date": "2026-01-01", "versions": {"torch": "2.9"}}
+    page = pages.claims_page({"labels/one": content, "noise/two": content})
+    assert "**2 claims of 2 papers measured:** ? unclear: 2" in page
+    for slug in ("one", "two"):
+        assert f"](#claims-{slug}): ? unclear: 1" in page and f"(claims-{slug})=" in page
+    assert f"Not measured yet: {first.short}" in page and "has changed since" not in page
+
+
+def test_an_unmeasured_lab_says_so() -> None:
+    assert "No claim has been measured yet" in pages.claims_page({})
+
+
+def test_missing_notebooks_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pages, "BOOK", tmp_path)
+    with pytest.raises(FileNotFoundError, match=rf"index, {catalogue.SLUGS[0]}.*; run `reglab execute` first"):
+        pages.generate()
+
+
+def test_a_notebook_without_a_picture_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pages, "BOOK", tmp_path)
+    cell = {"cell_type": "code", "metadata": {"tags": ["thumbnail"]}, "outputs": [{"data": {"text/plain": "1"}}]}
+    for name in ("index", *catalogue.SLUGS):
+        path = tmp_path / "lab" / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
+    with pytest.raises(ValueError, match="no cell tagged 'thumbnail'"):
+        pages.generate()
