@@ -35,10 +35,10 @@ class Experiment:
     Subclasses declare `arms` (label -> role), `outputs`, `views`, `headline` (the output that one sentence reports),
     `scaled` (what was scaled down from the paper), `smoke` (a setting that runs in under a second), `grid` (what the
     website replays), `unaffected` (a knob of the grid -> arms that do not depend on it, which a recording computes
-    once for all its values), `leeway` (by what share of its span over the grid a variable's mean over seeds may differ,
-    beyond luck, when a recorded point is computed again), `equals_baseline` (settings and arms that must equal the
-    baseline exactly) and `may_be_nan` (outputs that may be partly NaN where all is computed), and implement `axes` and
-    `frames`.
+    once for all its values), `spot_tolerance` (by what share of its span over the grid a variable's mean over seeds may
+    differ, beyond luck, when a recorded point is computed again), `equals_baseline` (settings and arms that must equal
+    the baseline exactly) and `may_be_nan` (outputs that may be partly NaN where all is computed), and implement `axes`
+    and `frames`.
     """
 
     arms: ClassVar[Mapping[str, str]] = {}
@@ -49,7 +49,7 @@ class Experiment:
     smoke: ClassVar[Mapping[str, Any]] = {}
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
     unaffected: ClassVar[Mapping[str, Sequence[str]]] = {}
-    leeway: ClassVar[float] = 0.005
+    spot_tolerance: ClassVar[float] = 0.005
     equals_baseline: ClassVar[Sequence[tuple[Mapping[str, Any], str]]] = ()
     may_be_nan: ClassVar[Sequence[str]] = ()
 

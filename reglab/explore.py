@@ -18,7 +18,7 @@ from reglab.knobs import Knob
 from reglab.pictures import words
 from reglab.pictures.chart import Chart
 from reglab.pictures.page import draw
-from reglab.recordings import recorded
+from reglab.recordings import store
 from reglab.results import settings_of
 from reglab.site import replay
 
@@ -47,7 +47,7 @@ def explore(experiment: Experiment, results: xr.Dataset | None = None, seeds: in
     script runs, it shows a picture with alternative text.
     """
     if results is None:
-        found = recorded.at(experiment)
+        found = store.at(experiment)
         results = experiment.run(2) if found is None else found
     return Explorer(experiment, results, seeds)
 
@@ -201,7 +201,7 @@ class Explorer:
                     self._draw(self.results, final=True)
                 else:
                     experiment = self.kind.make(wanted.settings)
-                    self._recorded = recorded.at(experiment)
+                    self._recorded = store.at(experiment)
                     if wanted.do == "train" or self._recorded is None:
                         self._train(experiment, wanted.seeds)
                     else:
