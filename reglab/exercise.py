@@ -39,7 +39,7 @@ def compare(
         if not isinstance(found, Tensor) or found.shape != right.shape:
             holds = f", {each}" if each else ""
             raise WrongAnswerError(f"return a tensor of shape {tuple(right.shape)}{holds}.")
-    elif not isinstance(found, Tensor | np.generic | float | int) or np.size(found) != 1:
+    elif not isinstance(found, Tensor | np.number | float | int) or torch.as_tensor(found).numel() != 1:
         raise WrongAnswerError("return one number.")
     if _close(found, right, tolerance):
         return
