@@ -266,7 +266,7 @@ class Explorer:
         alt = chart.describe() if final else "The figure is being drawn; a description follows when the run ends."
         self.figure.value = _image(chart.png(FINAL_DPI if final else LIVE_DPI), alt, chart)
         if final:
-            self._chart(data, LIVE_DPI)
+            self._chart(data, LIVE_DPI).png(LIVE_DPI)  # so that the first picture of the next run comes at once
             self._summarize(data)
 
     def _summarize(self, data: xr.Dataset) -> None:
@@ -278,11 +278,10 @@ class Explorer:
         self.sentence.value = f'<p class="reglab-summary">{html.escape(text)}</p>'
 
     def _chart(self, data: xr.Dataset, dpi: float) -> Chart:
-        """Return the figure of this sharpness, ready to be filled: a new run need not draw its axes again."""
+        """Return the figure of this sharpness, ready to be filled: a new run need not make its axes again."""
         chart = self._charts.get(dpi)
         if chart is None or not chart.fits(data, self._view):
             chart = self._charts[dpi] = Chart(data, self._view, self.kind.arms)
-            chart.png(dpi)
         return chart
 
     def _say(self, text: str, fraction: float = 1.0, left: float | None = None) -> None:

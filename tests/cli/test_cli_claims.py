@@ -143,3 +143,20 @@ def test_all_claims_are_compared_and_what_differs_is_told(
     assert done.returncode == 0 and claims.path(NAME).read_bytes() == before, "all hold, whatever was stored"
     assert f"Differs: {NAME}, {records[0]['key']!r}: stored 0.5 [" in done.stderr and "holds" in done.stderr
     assert f"{len(quick) - 1} of {len(quick)} claims get their stored verdicts" in done.stderr
+
+
+def test_an_essential_claim_may_come_near_its_bound_on_another_processor_but_not_far_from_what_is_stored(
+    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = catalogue.module(NAME, "claims")
+    (scales,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
+    (record,) = (one for one in (claims.read(NAME) or {})["claims"] if one["key"] == "time scales")
+    assert scales.essential and record["low"] < record["effect"] < record["high"]
+    monkeypatch.setattr(module, "CLAIMS", (dataclasses.replace(scales, below=record["effect"]),))
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    claims.write(NAME, [record])
+    near = inside("check", PAPER, "--compare")
+    assert near.returncode == 0 and "holds, now" in near.stderr and "unclear" in near.stderr
+    claims.write(NAME, [record | {key: record[key] - 1 for key in ("effect", "low", "high")}])
+    far = inside("check", PAPER, "--compare")
+    assert far.returncode == 1 and "'time scales' unclear" in far.stderr and "stored as 'holds'" in far.stderr
