@@ -128,14 +128,15 @@ def test_the_oldest_codes_leave_the_memory(size: int, kept: list[int]) -> None:
 
 
 def test_a_memory_compares_some_models_with_the_batch_before_and_some_with_the_nearest() -> None:
-    memory = experiments.Memory(normal(0, 1, 4, 2), normal(1, 2, 9, 2))
-    first, second = normal(2, 3, 4, 2), normal(3, 3, 4, 2)
-    memory.add(first)
-    found = memory.partners(second)
-    assert torch.equal(found[0], first[0])
+    memory, first, second = normal(1, 3, 9, 2), normal(2, 4, 4, 2), normal(3, 4, 4, 2)
+    term = experiments.Entropy(slice(1, 4), 0.3, before=1, queue=7, memory=memory)
+    term.loss(first, 1.0)
+    found = term.partners(second[1:])
+    assert torch.equal(found[0], first[1])
     for model in (1, 2):
-        queue = torch.cat([normal(1, 2, 9, 2)[model - 1], first[model]])[-9:]
-        assert torch.equal(found[model], nearest_by_hand(second[model], queue))
+        queue = torch.cat([memory[model], first[model + 1]])[-7:]
+        assert torch.equal(found[model], nearest_by_hand(second[model + 1], queue))
+    torch.testing.assert_close(term.loss(second, 0.5), method.entropy_loss(second[1:], found, 0.15))
 
 
 def test_the_memory_of_the_published_code_shrinks_to_one_row() -> None:
@@ -440,8 +441,9 @@ def test_gaps_and_distances_are_taken_after_the_last_step() -> None:
     values = xr.DataArray(
         [[[1.0, 5.0]], [[2.0, 9.0]]], dims=("arm", "seed", "step"), coords={"arm": ["GAN", "MEE"], "step": [0, 25]}
     )
-    results = xr.Dataset({"covered": values, "distance": values / 50})
-    assert claims.gap(results, "covered", "MEE", "GAN").values.tolist() == [4]
+    results = xr.Dataset({"covered": values, "distance": values / 50, "entropy": values[..., 0], "true_entropy": 3.5})
+    assert claims.advantage("covered", "MEE", "GAN")(results).values.tolist() == [4]
+    assert [claims.off_entropy(results, arm).item() for arm in ("GAN", "MEE")] == [2.5, 1.5]
     assert claims.off_distance(results, "GAN").item() == pytest.approx(0.1253314 - 0.1)
     assert claims.off_distance(results, "MEE").item() == pytest.approx(0.18 - 0.1253314)
 

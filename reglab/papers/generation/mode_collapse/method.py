@@ -12,9 +12,6 @@ SMALLEST = 1e-8
 """What is added inside the logarithm in training."""
 
 
-# ----------------------------------------------------------------------------------------------------------- the method
-
-
 def nearest(codes: Tensor, memory: Tensor) -> Tensor:
     """Return for each code the nearest one in the memory, as a constant: [..., N, K], [..., Q, K] -> [..., N, K].
 
@@ -60,9 +57,6 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 def generator_loss(fake: Tensor) -> Tensor:
     """Return softplus(-s(x̃)), the non-saturating loss of the generator: [..., N, K] -> [...]."""
     return F.softplus(-fake.mean(-1)).mean(-1)
-
-
-# ------------------------------------------------------------------------------------------------------- the estimators
 
 
 def log_of_mean_entropy(points: Tensor) -> Tensor:
