@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import dataclasses
 import functools
 import hashlib
 import importlib.util
@@ -41,9 +42,9 @@ _PARSING = threading.RLock()
 def of_experiment(kind: type[Experiment]) -> str:
     """Return the digest of what an experiment computes, "" for one outside the papers.
 
-    Beside the code these count: knobs with their defaults, names of arms, names and axes of outputs. Ranges, labels,
-    units, helps, views and all else that an experiment declares do not. The code is that of this process: it is read
-    once and remembered.
+    Beside the code these count: knobs with their defaults, arms with their settings but not their roles, names and
+    axes of outputs, and what a class is given beside its bases. Ranges, labels, units, helps, views and all else
+    that an experiment declares do not. The code is that of this process: it is read once and remembered.
     """
     return _computed(kind.__module__, kind.__name__) if kind.__module__.startswith(PAPERS) else ""
 
@@ -170,7 +171,8 @@ def _read(module: str, name: str) -> tuple[set[tuple[str, str]], set[Definition]
 def _values(kind: type[Experiment]) -> str:
     """Return what counts of the declarations of an experiment by its value."""
     knobs = sorted((name, repr(knob.default)) for name, knob in kind.knobs().items())
-    return repr((knobs, list(kind.arms), sorted((name, var.dims) for name, var in kind.outputs.items())))
+    arms = [(name, sorted(arm.settings.items())) if arm.settings else name for name, arm in kind.arms.items()]
+    return repr((knobs, arms, sorted((name, var.dims) for name, var in kind.outputs.items())))
 
 
 def _counted(kind: type[Experiment], declared: ast.ClassDef) -> Iterator[tuple[str, ast.AST]]:
@@ -178,7 +180,7 @@ def _counted(kind: type[Experiment], declared: ast.ClassDef) -> Iterator[tuple[s
     core = {name for base in kind.__mro__ if not base.__module__.startswith(PAPERS) for name in vars(base)}
     methods = [part for part in declared.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)]
     used = {node.attr for method in methods for node in ast.walk(method) if isinstance(node, ast.Attribute)}
-    yield kind.__name__, ast.Tuple(declared.bases, ast.Load())
+    yield kind.__name__, ast.Tuple([*declared.bases, *(given.value for given in declared.keywords)], ast.Load())
     for method in methods:
         yield f"{kind.__name__}.{method.name}", method
     for part in [part for part in declared.body if part not in methods]:
@@ -191,7 +193,14 @@ def _counted(kind: type[Experiment], declared: ast.ClassDef) -> Iterator[tuple[s
 
 
 def _meaning(value: Any) -> Any:
-    """Return what a value means: of a function its code, what that names, and the values that it was made with."""
+    """Return what a value means: of a function its code, what that names, and the values that it was made with.
+
+    A dataclass means its name and its fields.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return type(value).__name__, [
+            (one.name, _meaning(getattr(value, one.name))) for one in dataclasses.fields(value)
+        ]
     if not isinstance(value, FunctionType):
         return repr(value)
     module, code = value.__module__, value.__code__

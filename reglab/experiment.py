@@ -17,10 +17,11 @@ import numpy as np
 
 import reglab
 from reglab import digests
-from reglab.knobs import Knob
+from reglab.knobs import Arm, Knob, unaffected
 from reglab.names import nearest
 from reglab.results import Axis, Frame, Snapshot, Tick, Var
 from reglab.seeds import Seeds, as_seeds
+from reglab.training import Lanes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,16 +33,18 @@ if TYPE_CHECKING:
 class Experiment:
     """A setting of an experiment. Making one checks every knob; `run` computes it.
 
-    Subclasses declare `arms` (label -> role), `outputs`, `views`, `headline` (the output that one sentence reports),
-    `scaled` (what was scaled down from the paper), `smoke` (a setting that runs in under a second), `grid` (what the
-    website replays), `unaffected` (a knob of the grid -> arms that do not depend on it, which a recording computes
-    once for all its values), `leeway` (by what share of its span over the grid a variable's mean over seeds may differ,
-    beyond luck, when a recorded point is computed again), `equals_baseline` (settings and arms that must equal the
-    baseline exactly) and `may_be_nan` (outputs that may be partly NaN where all is computed), and implement `axes` and
-    `frames`.
+    Subclasses declare `arms` (label -> `Arm`; a plain text is an arm of that role without settings), `outputs`,
+    `views`, `headline` (the output that one sentence reports), `scaled` (what was scaled down from the paper), `smoke`
+    (a setting that runs in under a second), `grid` (what the website replays), `spot_tolerance` (by what share of
+    its span over the grid a variable's mean over seeds may differ, beyond luck, when a recorded point is computed
+    again), `equals_baseline` (settings and arms that must equal the baseline exactly) and `may_be_nan` (outputs that
+    may be partly NaN where all is computed). They implement `frames`, and `axes` where results have some beside arm and
+    seed.
+    `unaffected` (a knob of the grid -> arms that do not depend on it, which a recording computes once for all its
+    values) follows from the settings of arms; it is declared only where arms are plain texts.
     """
 
-    arms: ClassVar[Mapping[str, str]] = {}
+    arms: ClassVar[Mapping[str, Any]] = {}
     outputs: ClassVar[Mapping[str, Var]] = {}
     views: ClassVar[tuple[View, ...]] = ()
     headline: ClassVar[str] = ""
@@ -49,9 +52,14 @@ class Experiment:
     smoke: ClassVar[Mapping[str, Any]] = {}
     grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
     unaffected: ClassVar[Mapping[str, Sequence[str]]] = {}
-    leeway: ClassVar[float] = 0.005
+    spot_tolerance: ClassVar[float] = 0.005
     equals_baseline: ClassVar[Sequence[tuple[Mapping[str, Any], str]]] = ()
     may_be_nan: ClassVar[Sequence[str]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls.arms = {name: arm if isinstance(arm, Arm) else Arm(arm) for name, arm in cls.arms.items()}
+        if any(arm.settings for arm in cls.arms.values()):
+            cls.unaffected = unaffected(cls.arms, cls.grid)
 
     def __post_init__(self) -> None:
         for name, declared in self.knobs().items():
@@ -97,9 +105,13 @@ class Experiment:
         object.__setattr__(chosen, "arms", {arm: role for arm, role in self.arms.items() if arm in wanted})
         return chosen
 
+    def lanes(self, seeds: Seeds) -> Lanes:
+        """Return all arms and seeds of this setting as one batch of models."""
+        return Lanes(self.arms, seeds, self.settings())
+
     def axes(self) -> dict[str, Axis]:
         """Return all axes of the results but `arm` and `seed`, whose positions the base class knows."""
-        raise NotImplementedError
+        return {}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Compute: yield a `Frame` for each slice of results and a `Tick` at least every 50 ms."""

@@ -18,7 +18,7 @@ from reglab.knobs import Knob
 from reglab.pictures import words
 from reglab.pictures.chart import Chart
 from reglab.pictures.page import draw
-from reglab.recordings import recorded
+from reglab.recordings import store
 from reglab.results import settings_of
 from reglab.site import replay
 
@@ -47,7 +47,7 @@ def explore(experiment: Experiment, results: xr.Dataset | None = None, seeds: in
     script runs, it shows a picture with alternative text.
     """
     if results is None:
-        found = recorded.at(experiment)
+        found = store.at(experiment)
         results = experiment.run(2) if found is None else found
     return Explorer(experiment, results, seeds)
 
@@ -201,7 +201,7 @@ class Explorer:
                     self._draw(self.results, final=True)
                 else:
                     experiment = self.kind.make(wanted.settings)
-                    self._recorded = recorded.at(experiment)
+                    self._recorded = store.at(experiment)
                     if wanted.do == "train" or self._recorded is None:
                         self._train(experiment, wanted.seeds)
                     else:
@@ -266,7 +266,7 @@ class Explorer:
         alt = chart.describe() if final else "The figure is being drawn; a description follows when the run ends."
         self.figure.value = _image(chart.png(FINAL_DPI if final else LIVE_DPI), alt, chart)
         if final:
-            self._chart(data, LIVE_DPI)
+            self._chart(data, LIVE_DPI).png(LIVE_DPI)  # so that the first picture of the next run comes at once
             self._summarize(data)
 
     def _summarize(self, data: xr.Dataset) -> None:
@@ -278,11 +278,10 @@ class Explorer:
         self.sentence.value = f'<p class="reglab-summary">{html.escape(text)}</p>'
 
     def _chart(self, data: xr.Dataset, dpi: float) -> Chart:
-        """Return the figure of this sharpness, ready to be filled: a new run need not draw its axes again."""
+        """Return the figure of this sharpness, ready to be filled: a new run need not make its axes again."""
         chart = self._charts.get(dpi)
         if chart is None or not chart.fits(data, self._view):
             chart = self._charts[dpi] = Chart(data, self._view, self.kind.arms)
-            chart.png(dpi)
         return chart
 
     def _say(self, text: str, fraction: float = 1.0, left: float | None = None) -> None:

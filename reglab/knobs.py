@@ -1,13 +1,15 @@
-"""Knobs: the settings of an experiment, and what each of them may be."""
+"""Knobs: the settings of an experiment, and what each of them may be; arms: what is compared at these settings."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from reglab.names import nearest
 
 
 @dataclass(frozen=True)
@@ -100,3 +102,41 @@ def knob(
         raise ValueError(f"a numeric knob (default {default!r}) needs low and high, or stops")
     declared = Knob(default, low, high, step, tuple(stops), tuple(choices), symbol, unit, help)
     return field(default=default, metadata={"knob": declared})
+
+
+class Arm(str):
+    """One of the things that an experiment compares: its role, with settings that are numbers or names of knobs.
+
+    `Arm("method", strength="weight", memory=0.9)` is the text "method"; roles are baseline, method, rival, null,
+    ablation and further. Which arms depend on which knob follows from the settings, see `unaffected`.
+    """
+
+    def __new__(cls, role: str, **settings: float | str) -> Arm:
+        """Return the arm of a role with its settings."""
+        made = super().__new__(cls, role)
+        made.settings = settings
+        return made
+
+    settings: Mapping[str, float | str]
+
+    def value(self, name: str, knobs: Mapping[str, Any], otherwise: float = 0.0) -> Any:
+        """Return a setting as a number, given the values of all knobs; `otherwise` where the arm does not name it.
+
+        Raises `ValueError` for a setting that names no knob.
+        """
+        setting = self.settings.get(name, otherwise)
+        if not isinstance(setting, str):
+            return setting
+        if setting not in knobs:
+            hint = nearest(setting, knobs, before="; ")
+            raise ValueError(f"the setting {name} = {setting!r} of an arm names no knob{hint} ({', '.join(knobs)})")
+        return knobs[setting]
+
+
+def unaffected(arms: Mapping[str, Arm], knobs: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return, for each knob that settings of arms name, the arms that do not depend on it.
+
+    A knob that no setting names is common: all arms depend on it.
+    """
+    free = {knob: tuple(name for name, arm in arms.items() if knob not in arm.settings.values()) for knob in knobs}
+    return {knob: names for knob, names in free.items() if 0 < len(names) < len(arms)}

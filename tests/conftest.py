@@ -20,6 +20,8 @@ import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is imported, here and in every process that a test starts
 
+pytest_plugins = ["recording_fixtures"]
+
 ROOT = Path(__file__).resolve().parent.parent
 ROTATING = 4
 """So many unchanged papers are looked at closely in each run."""

@@ -15,6 +15,7 @@ import xarray as xr
 from reglab.experiment import Experiment
 from reglab.knobs import knob
 from reglab.pictures import Heatmap, Histogram, Images, Scatter, View
+from reglab.recordings import codec, thin
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds
 from reglab.site import replay
@@ -81,19 +82,26 @@ class Made(Experiment):
 
 
 @functools.cache
-def grid() -> xr.Dataset:
-    """Return the results at all settings, as a recording holds them."""
+def steps() -> xr.Dataset:
+    """Return the results at all settings as whole steps, as a recording holds them."""
     rows = []
     for decay in Made.grid["decay"]:
         row = [Made(decay=decay, noise=noise).run(SEEDS) for noise in Made.grid["noise"]]
         rows.append(xr.concat(row, xr.DataArray(list(Made.grid["noise"]), dims="noise", name="noise")))
-    return xr.concat(rows, xr.DataArray(list(Made.grid["decay"]), dims="decay", name="decay"))
+    whole = xr.concat(rows, xr.DataArray(list(Made.grid["decay"]), dims="decay", name="decay"))
+    return codec.spread(codec.encode(thin.thin(whole, Made), Made))
+
+
+@functools.cache
+def grid() -> xr.Dataset:
+    """Return the numbers at all settings that a recording gives back."""
+    return codec.decode(steps())
 
 
 @functools.cache
 def payload() -> dict[str, Any]:
     """Return what the page reads."""
-    return replay.payload(Made, grid())
+    return replay.payload(Made, grid(), steps())
 
 
 def settings() -> list[dict[str, float]]:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import processes
+import xarray as xr
 
 from reglab import catalogue, cli
 from reglab.experiment import Experiment
-from reglab.recordings import recorded, sweep
+from reglab.recordings import store, sweep
 
 PAPER = "early_learning"
 GRID = {"spread": (0.1, 0.2), "ratio": (0.3, 0.5, 0.9)}
@@ -35,7 +36,7 @@ def plan(patch: Any, folder: Path, cls: type[Experiment] | None = None, grid: An
     """Let `patch(object, name, value)` make small what is planned, and keep it all in a folder."""
     cls = cls or kind()
     patch(cls, "grid", grid or GRID)
-    patch(recorded, "FOLDER", folder / "recorded")
+    patch(store, "FOLDER", folder / "recorded")
     patch(sweep, "CACHE", folder / "cache")
     patch(sweep, "planned", lambda name: [sweep.Sweep(cls, settings or SETTINGS, SEEDS)])
 
@@ -56,6 +57,42 @@ def halt_once(patch: Any) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
 
     patch(sweep, "_keep", halting)
+
+
+SMALL: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
+    "curves": ("early_learning", "LinearTheory", GRID, SETTINGS),
+    "a cloud": ("neural_collapse", "TiedFeatures", {"beta": (0.1, 10), "lambda_H": (0.05, 0.4)}, {"sigma": 0.5}),
+    "films": ("mode_collapse", "ModeCollapse", {"strength": (0, 0.02), "rate_ratio": (0.25, 1)}, {"steps": 100}),
+    "no arms": ("bayes_optimal_network", "Averaging", {"alpha": (0.1, 0.2), "sigma": (0, 0.5)}, {"steps": 100}),
+}
+"""Small recordings: paper, experiment, grid, other knobs."""
+
+
+class Small:
+    """A small recording in a folder of its own, and the runs it was made of."""
+
+    def __init__(self, label: str, folder: Path, patch: Any, content: bytes = b"") -> None:
+        self.paper, name, grid, self.settings = SMALL[label]
+        self.kind: type[Experiment] = catalogue.experiment(self.paper, name)
+        plan(patch, folder, self.kind, grid, self.settings)
+        (self.sweep,) = sweep.planned(self.paper)
+        self.path = store.path(self.paper)
+        if content:
+            self.path.parent.mkdir(parents=True)
+            self.path.write_bytes(content)
+        else:
+            sweep.record(self.paper, jobs=1)
+
+    def at(self, place: tuple[int, ...]) -> Experiment:
+        """Return the setting at a place of the grid, with all its arms."""
+        chosen = {knob: self.kind.grid[knob][i] for knob, i in zip(self.kind.grid, place, strict=True)}
+        return self.kind.make({**self.settings, **chosen})
+
+
+def accuracy(values: xr.DataArray) -> tuple[bool, float]:
+    """Return whether logarithms of a recorded variable were rounded, and by how much at most."""
+    log = "accuracy_log10" in values.attrs
+    return log, values.attrs["accuracy_log10" if log else "accuracy"]
 
 
 if __name__ == "__main__":

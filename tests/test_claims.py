@@ -140,7 +140,7 @@ def test_a_claim_has_a_known_rule() -> None:
 
 def test_measuring_shares_runs_and_says_all() -> None:
     told: list[float] = []
-    keys = ["separable", "time scales"]
+    keys = ["early accuracy", "time scales"]
     records = claims.measure(NAME, seeds=2, keys=keys, progress=lambda fraction, label: told.append(fraction))
     assert {record["key"] for record in records} == set(keys)
     for record in records:
@@ -152,12 +152,12 @@ def test_measuring_shares_runs_and_says_all() -> None:
 @pytest.mark.parametrize("count", [0, -1])
 def test_measuring_with_no_seeds_is_refused(count: int) -> None:
     with pytest.raises(ValueError, match=f"seeds = {count}"):
-        claims.measure(NAME, seeds=count, keys=["separable"])
+        claims.measure(NAME, seeds=count, keys=["early accuracy"])
 
 
 def test_an_unknown_claim_is_refused() -> None:
-    with pytest.raises(KeyError, match="has no claim 'seperable'; it has: early learning, "):
-        claims.measure(NAME, keys=["separable", "seperable"])
+    with pytest.raises(KeyError, match="has no claim 'erly accuracy'; it has: early learning, "):
+        claims.measure(NAME, keys=["early accuracy", "erly accuracy"])
 
 
 # -------------------------------------------------------------------------------------------------------- the file

@@ -16,7 +16,7 @@ import pytest
 import reglab.papers
 from reglab import catalogue, claims, digests
 from reglab.experiment import Experiment
-from reglab.recordings import recorded, sweep
+from reglab.recordings import store, sweep
 
 SHARED = '''
 """What two papers share."""
@@ -219,7 +219,7 @@ class Lab:
             path.write_text(text, encoding="utf-8")
         for name in [name for name in sys.modules if name.startswith("reglab.papers.made")]:
             del sys.modules[name]
-        for cached in (digests._module, digests._read, digests._computed, recorded._read, recorded._held):
+        for cached in (digests._module, digests._read, digests._computed, store._read, store._steps, store._held):
             cached.cache_clear()
         importlib.invalidate_caches()
         return importlib.import_module("reglab.papers.made.tiny.experiments")
@@ -240,7 +240,7 @@ def bare_lab(folder: Path, patch: pytest.MonkeyPatch) -> Lab:
     patch.setattr(reglab.papers, "__path__", [*reglab.papers.__path__, str(folder)])
     patch.setattr(catalogue, "SLUGS", (*catalogue.SLUGS, NAME))
     patch.setattr(catalogue, "ROOT", folder)
-    patch.setattr(recorded, "FOLDER", folder / "recorded")
+    patch.setattr(store, "FOLDER", folder / "recorded")
     patch.setattr(sweep, "CACHE", folder / "cache")
     return Lab(folder)
 
@@ -263,7 +263,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
 def lab(measured: tuple[bytes, bytes], bare: Lab) -> Lab:
     """Return a lab with everything recorded and measured."""
     bare.edit()
-    for path, content in zip((recorded.path(NAME), claims.path(NAME)), measured, strict=True):
+    for path, content in zip((store.path(NAME), claims.path(NAME)), measured, strict=True):
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
     assert state() == ("", [])
@@ -272,7 +272,7 @@ def lab(measured: tuple[bytes, bytes], bare: Lab) -> Lab:
 
 def state() -> tuple[str, list[str]]:
     """Return why the recording is stale, and which claims are."""
-    return recorded.stale(catalogue.experiment(NAME)), claims.outdated(NAME)
+    return store.stale(catalogue.experiment(NAME)), claims.outdated(NAME)
 
 
 # ----------------------------------------------------------------------------------------- what makes nothing stale
@@ -302,7 +302,7 @@ def state() -> tuple[str, list[str]]:
         ('Curves("How large is the loss?", ["loss"], ["shrunk"])', 'Dots("How large?", "loss", ["shrunk"])'),
         ('headline = "weight"', 'headline = "error"'),
         ('scaled = "nothing"', 'scaled = "all of it"'),
-        ('smoke = {"strength": 2.0}', "leeway = 0.5"),
+        ('smoke = {"strength": 2.0}', "spot_tolerance = 0.5"),
         ('"shrunk": "method"}', '"shrunk": "rival"}'),
         ("The penalty makes it smaller", "It is smaller with the penalty"),
         ("In their Table 1 it is smaller", "It is said in Table 1"),
@@ -314,8 +314,8 @@ def state() -> tuple[str, list[str]]:
 )  # fmt: skip
 def test_words_and_pictures_make_nothing_stale(lab: Lab, old: str, new: str) -> None:
     module = lab.edit((old, new))
-    assert (recorded.stale(module.Shrink), claims.outdated(NAME)) == ("", [])
-    assert not claims.stale(NAME) and recorded.has(module.Shrink())
+    assert (store.stale(module.Shrink), claims.outdated(NAME)) == ("", [])
+    assert not claims.stale(NAME) and store.has(module.Shrink())
 
 
 def test_an_order_of_claims_and_outputs_makes_nothing_stale(lab: Lab) -> None:
@@ -329,7 +329,7 @@ def test_an_order_of_claims_and_outputs_makes_nothing_stale(lab: Lab) -> None:
 
 
 def test_results_speak_with_the_words_of_today(lab: Lab) -> None:
-    before = recorded.read(catalogue.experiment(NAME))
+    before = store.read(catalogue.experiment(NAME))
     lab.edit(
         ('"weight", "the number that shrinks", unit="m", low=-10', '"w", "another text", unit="cm"'),
         ('label="step", unit="steps"', 'label="steps of descent"'),
@@ -338,7 +338,7 @@ def test_results_speak_with_the_words_of_today(lab: Lab) -> None:
         ("above=0.1, essential=True)", "above=0.1)"),
         ('scaled = "nothing"', 'scaled = "all of it"'),
     )
-    after, content = recorded.read(catalogue.experiment(NAME)), claims.read(NAME)
+    after, content = store.read(catalogue.experiment(NAME)), claims.read(NAME)
     assert before is not None and after is not None and content is not None
     words = {"units": "cm", "long_name": "w", "description": "another text"}
     assert words.items() <= after.weight.attrs.items() and "low" not in after.weight.attrs
@@ -376,8 +376,8 @@ def test_results_speak_with_the_words_of_today(lab: Lab) -> None:
 )  # fmt: skip
 def test_what_is_computed_makes_recording_and_claims_stale(lab: Lab, old: str, new: str) -> None:
     module = lab.edit((old, new), ("class Base(Experiment)", "class Mixin:\n    pass\n\n\nclass Base(Experiment)"))
-    assert recorded.stale(module.Shrink) == "the code of the paper has changed"
-    assert not recorded.has(module.Shrink()) and claims.stale(NAME)
+    assert store.stale(module.Shrink) == "the code of the paper has changed"
+    assert not store.has(module.Shrink()) and claims.stale(NAME)
     assert set(OF_SHRINK) <= set(claims.outdated(NAME))
 
 
@@ -417,7 +417,7 @@ def test_another_grid_makes_the_recording_stale_and_no_claim(lab: Lab, old: str,
 def test_a_picture_of_what_was_not_recorded_makes_the_recording_stale(lab: Lab, old: str, new: str) -> None:
     module = lab.edit((old, new))
     assert state() == ("a picture shows what was not recorded", [])
-    assert recorded.at(module.Shrink()) is None
+    assert store.at(module.Shrink()) is None
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from reglab.explore import Explorer, explore
 from reglab.knobs import knob
 from reglab.papers.labels.early_learning.experiments import Memorization
 from reglab.pictures import Curves, View
-from reglab.recordings import recorded
+from reglab.recordings import store
 from reglab.results import Axis, Frame, Tick, Var, settings_of
 from reglab.seeds import Seeds
 
@@ -202,11 +202,11 @@ def test_results_are_shown_at_once() -> None:
 
 def test_a_recorded_setting_appears_at_once_and_a_run_starts_on_top_of_it() -> None:
     widget = explore(Memorization())
-    found = recorded.at(Memorization())
+    found = store.at(Memorization())
     assert found is not None and widget.results.identical(found), "what is recorded is shown first"
     widget.controls["strength"].value = 7.0
     widget.wait()
-    expected = recorded.at(Memorization(strength=7.0))
+    expected = store.at(Memorization(strength=7.0))
     assert expected is not None and widget.results.identical(expected)
     assert widget.status.value.startswith("recorded: 8 seeds")
     widget.run()

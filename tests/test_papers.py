@@ -31,7 +31,7 @@ from reglab.pictures import Curves, Dots, Line, Panel, Shares
 from reglab.pictures.chart import Chart
 from reglab.pictures.style import ROLES, styles
 from reglab.pictures.words import sentence as said_of
-from reglab.recordings import recorded
+from reglab.recordings import store
 
 NAMES = catalogue.SLUGS
 EXPERIMENTS: list[type[Experiment]] = [cls for name in NAMES for cls in catalogue.experiments(name)]
@@ -227,8 +227,8 @@ def test_what_the_page_explores_is_recorded(name: str) -> None:
     kinds = [cls for cls in catalogue.experiments(name) if cls.grid]
     assert kinds, "no experiment declares a grid"
     for cls in kinds:
-        assert recorded.stale(cls) == "", f"run `reglab record {name.split('/')[1]}`"
-    assert recorded.path(name).stat().st_size <= recorded.LIMIT
+        assert store.stale(cls) == "", f"run `reglab record {name.split('/')[1]}`"
+    assert store.path(name).stat().st_size <= store.LIMIT
 
 
 @every_experiment

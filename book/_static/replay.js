@@ -29,13 +29,14 @@
     return { mean: middle, low: middle - half, high: middle + half };
   }
 
-  function decode(variable) { // whole numbers, as differences along the last axis
+  function decode(variable) { // whole steps, as differences along the last axis
     const length = variable.shape.at(-1) ?? 1;
     let whole = 0;
     variable.values = variable.data.map((step, i) => {
       whole = (i % length ? whole : 0) + (step ?? 0);
       const value = variable.low + variable.step * whole;
-      return step === null ? null : variable.log ? 10 ** value : value;
+      if (variable.log && step !== null) return whole < 0 ? 0 : 10 ** value; // below the smallest logarithm lies zero
+      return step === null ? null : value;
     });
     variable.strides = variable.shape.map((_, i) => variable.shape.slice(i + 1).reduce((a, b) => a * b, 1));
     return variable;

@@ -31,9 +31,10 @@ notebook.card("neural_collapse")
 # of a class draw together around their mean, and the class means move to equal distances and equal angles. This is
 # **neural collapse**.
 #
-# A first theory lets the features move freely, as if no layers had to make them. Then *any* weight decay gives perfect
-# collapse. Real networks only come near it. The paper ties the features to given ones, say those of an earlier layer.
-# Now a tight tie means little collapse, a loose one means much, and one can ask what else matters.
+# A first theory lets the features move freely, as if no layers had to make them. Then any weight decay, as long as it is
+# not so strong that all weights vanish, gives perfect collapse, so the theory cannot say what brings one network closer
+# to it than another. The paper ties the features to given ones, say those of an earlier layer. Now a tight tie means
+# little collapse, a loose one means much, and one can ask what else matters.
 #
 # Weight decay can act on the layers that make the features, or on the classifier. In the picture we double or remove
 # one of them and leave the other alone. **Before you look:** which of the two moves the features more?
@@ -55,7 +56,8 @@ notebook.summary(results)
 # %% [markdown]
 # The left panel shows how much features vary within a class, against how far the class means lie apart. On the right
 # each arm's end is compared with the base arm, seed by seed. Doubling the decay of the *feature* layers brings them
-# closer to collapse, removing it leaves them farther away. The classifier's decay hardly matters.
+# closer to collapse, removing it leaves them farther away. The classifier's decay moves them far less. Mind that these
+# are three layers against one.
 #
 # ## The method
 #
@@ -125,26 +127,23 @@ notebook.draw(tied, "Tied features")
 # ### A small push
 #
 # Let $H_0$ be collapsed already and change it a little, $\delta H_0$. The minimum answers with
-# $\delta H\approx F\,\delta H_0$. The singular values of $F$ within one class say what is passed on: 1 is all, 0
-# nothing. **Predict:** the staircase has a high step and a low one. Which strength moves which?
+# $\delta H\approx F\,\delta H_0$, where the matrix $F$ acts on all columns stacked. Its block $F_{kk}$ is the answer of
+# class $k$ to its own change, $F_{kl}$ that to a change of class $l$. The singular values of $F_{kk}$ say what is passed
+# on: 1 is all, 0 nothing. **Predict:** the staircase has a high step and a low one. Which strength moves which?
 
 # %%
 response = notebook.run(experiments.Response(), seeds)
 notebook.draw(response, "Staircase")
 
 # %% [markdown]
-# The closed form (dashed) meets the computed values. The low step belongs to deviations along the class means, with
-# the factor $a=\beta/(\beta+\sqrt{\lambda_H/\lambda_W})$. The long high one belongs to all other directions, with
-# $b=\beta/(\beta+\lambda_H)$. A larger $\lambda_H$ lowers both. A larger $\lambda_W$ *raises* the low step and leaves
-# the other.
-
-# %%
-strengths = notebook.run(experiments.Strengths(), seeds)
-notebook.draw(strengths, "Which strength matters")
-
-# %% [markdown]
-# So more decay of the classifier brings features *away* from collapse, and more decay of the features brings them
-# closer. In the network the classifier's decay helped a tiny bit; there the theory is an analogy only.
+# On the left the closed form (dashed) meets the computed values. The low step belongs to deviations along the class
+# means, with the factor $a=\beta/(\beta+\sqrt{\lambda_H/\lambda_W})$. The long high one belongs to all other directions,
+# with $b=\beta/(\beta+\lambda_H)$. A larger $\lambda_H$ lowers both. A larger $\lambda_W$ *raises* the low step and
+# leaves the other.
+#
+# On the right is what small noise around collapse leaves within classes. So more decay of the classifier brings features
+# *away* from collapse, and more decay of the features brings them closer. In the network the classifier's decay helped
+# a little; there the theory is an analogy only.
 #
 # ### Depth
 #
@@ -156,8 +155,7 @@ layers = notebook.run(experiments.LayerWise(), seeds)
 notebook.draw(layers, "Depth")
 
 # %% [markdown]
-# Every trained layer is closer to collapse than the one before, and closer than itself before training. The experiment
-# `Bridge` puts the first hidden layer of a real network into the model as $H_0$; its claims stand below.
+# Every trained layer is closer to collapse than the one before, and closer than itself before training.
 #
 # ## Explore
 #
@@ -180,27 +178,14 @@ explore(digits, results)
 notebook.verdicts("neural_collapse")
 
 # %% [markdown]
-# Two limits stand in the table. With too much weight decay the digits are no longer learned, and doubling it makes
-# $NC_1$ *worse*. And for $\lambda_H\lambda_W>1$ the variability falls while all features vanish: a measure of collapse
-# is no measure of success.
+# A limit stands in the table: from a weight decay of 0.01, doubling that of the feature layers makes $NC_1$ *worse*.
+# Another follows from the theory: for $\lambda_H\lambda_W>1$ the variability falls along the flow too, but the only
+# minimum is zero, without features and without a classifier. A measure of collapse is no measure of success.
 #
 # ## Exercises
 #
-# **1. Why a tie?** Without it, any $\lambda>0$ gives perfect collapse. Why is such a model useless for our question?
-
-# %% [markdown] tags=["solution"]
-# <details><summary>Solution</summary>
-#
-# It says the same about every network, so it cannot say what makes one of them closer to collapse than another. With
-# the tie, $\beta$ measures how little the remaining layers can do, and the distance from collapse becomes a function
-# of $\beta$, $\lambda_H$ and $\lambda_W$.
-#
-# </details>
-
-# %% [markdown]
-# **2. Derive the contraction.** Let $D(H)$ be the deviations of all columns from the mean of their class. Set the
-# gradient of $f$ in $H$ to zero and find $D(H)$ from $D(H_0)$. Then take $H_0$ collapsed, use
-# $W^\top W=(\sqrt{\lambda_H/\lambda_W}-\lambda_H)$ times the projection on the class means, and read off $a$ and $b$.
+# **1. Derive the contraction.** Let $D(H)$ be the deviations of all columns from the mean of their class. Set the
+# gradient of $f$ in $H$ to zero and find $D(H)$ from $D(H_0)$.
 
 
 # %%
@@ -208,13 +193,35 @@ def my_deviations(given, W, lambda_H, beta):
     return None  # given is D(H0), [d, N]; W is [K, d]
 
 
+notebook.check(my_deviations, exercises.check_contraction)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# ```python
+# import torch
+#
+# def my_deviations(given, W, lambda_H, beta):
+#     d = W.shape[1]
+#     curvature = W.T @ W + (lambda_H + beta) * torch.eye(d, dtype=W.dtype)
+#     return beta * torch.linalg.solve(curvature, given)
+# ```
+# The gradient gives $(W^\top W+(\lambda_H+\beta)I)H=W^\top Y+\beta H_0$. Take off the class means on both sides: all
+# columns of $Y$ in a class are equal, so $W^\top Y$ drops out. The matrix is at least $\lambda_H+\beta$ in every
+# direction, hence $\mathrm{Tr}\,\Sigma_W(H)\le(\beta/(\beta+\lambda_H))^2\,\mathrm{Tr}\,\Sigma_W(H_0)$.
+#
+# </details>
+
+# %% [markdown]
+# **2. Two factors.** Now take $H_0$ collapsed, use $W^\top W=(\sqrt{\lambda_H/\lambda_W}-\lambda_H)$ times the
+# projection on the class means, and read off $a$ and $b$.
+
+
+# %%
 def my_factors(beta, lambda_W, lambda_H):
     return None  # a, b
 
 
-notebook.check(my_deviations, exercises.check_contraction)
-
-# %%
 notebook.check(my_factors, exercises.check_factors)
 
 # %% [markdown] tags=["solution"]
@@ -222,33 +229,27 @@ notebook.check(my_factors, exercises.check_factors)
 #
 # ```python
 # import math
-# import torch
-#
-# def my_deviations(given, W, lambda_H, beta):
-#     d = W.shape[1]
-#     curvature = W.T @ W + (lambda_H + beta) * torch.eye(d, dtype=W.dtype)
-#     return beta * torch.linalg.solve(curvature, given)
 #
 # def my_factors(beta, lambda_W, lambda_H):
 #     return beta / (beta + math.sqrt(lambda_H / lambda_W)), beta / (beta + lambda_H)
 # ```
-# The gradient gives $(W^\top W+(\lambda_H+\beta)I)H=W^\top Y+\beta H_0$. Take off the class means on both sides: all
-# columns of $Y$ in a class are equal, so $W^\top Y$ drops out. The matrix is at least $\lambda_H+\beta$ in every
-# direction, hence $\mathrm{Tr}\,\Sigma_W(H)\le(\beta/(\beta+\lambda_H))^2\,\mathrm{Tr}\,\Sigma_W(H_0)$. Along the means
-# $W^\top W$ adds $\sqrt{\lambda_H/\lambda_W}-\lambda_H$, which gives $a$.
+# Along the means $W^\top W$ adds $\sqrt{\lambda_H/\lambda_W}-\lambda_H$ to $\lambda_H+\beta$, at right angles to them
+# nothing.
 #
 # </details>
 
 # %% [markdown]
-# **3. Run it.** Near collapse at $\beta=1$, compute the scatter left for $\lambda_W$ from 0.125 to 2 at
-# $\lambda_H=0.05$, and for $\lambda_H$ from 0.0125 to 0.4 at $\lambda_W=0.5$. `explore(experiments.Strengths())` shows
-# both.
+# **3. Run it.** How much scatter is left near collapse at $\beta=1$, $\lambda_H=0.05$, when $\lambda_W$ is 0.125 and when
+# it is 2? Ask `explore(experiments.Response())`, row $\lambda_H$. Before you do: which is larger?
+
+# %%
+notebook.check((None, None), exercises.check_sweep)  # left at 0.125, left at 2
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# In the first sweep it goes *up*, from 0.69 to 0.84; in the second it falls from 0.88 to 0.42. A cheap classifier
-# (small $\lambda_W$) grows large and pulls the features along the means together; an expensive one lets go.
+# `(0.69, 0.84)`: it goes *up*. A cheap classifier (small $\lambda_W$) grows large and pulls the features along the means
+# together; an expensive one lets go. With $\lambda_H$ from 0.0125 to 0.1 at $\lambda_W=0.5$ it falls from 0.88 to 0.69.
 #
 # </details>
 

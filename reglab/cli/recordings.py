@@ -67,12 +67,12 @@ def record(
 
 def _check_recordings(names: Sequence[str]) -> None:
     """Say for every grid whether it is current; ends with status 1 when one is stale."""
-    from reglab.recordings import recorded, sweep
+    from reglab.recordings import store, sweep
 
     table, stale = Table(Column("Paper", no_wrap=True), Column("Experiment", no_wrap=True), "Recording"), []
     for slug in [name.split("/")[1] for name in names]:
         for kind in [one.kind for one in sweep.planned(slug)]:
-            why = recorded.stale(kind)
+            why = store.stale(kind)
             stale += [slug] if why else []
             table.add_row(slug, kind.__name__, why or "current")
     print_table(table)
@@ -83,15 +83,15 @@ def _check_recordings(names: Sequence[str]) -> None:
 
 def _spot(names: Sequence[str], text: str) -> None:
     """Recompute one recorded point of each paper; ends with status 1 when one differs."""
-    from reglab.recordings import sweep
+    from reglab.recordings import spot
 
     bad = 0
     with progress() as bar:
         for name in bar.track(names, description="one point of each paper"):
             try:
                 with explained(FailedError):
-                    say(sweep.spot(name, text))
-            except (FailedError, sweep.DiffersError) as error:
+                    say(spot.check(name, text))
+            except (FailedError, spot.DiffersError) as error:
                 bad += 1
                 say_error(str(error))
     if bad:

@@ -89,15 +89,15 @@ def picture(plot: Callable[..., str], *arguments: Any, height: float = 3.2) -> P
 
 
 def _picture(wide: Figure, narrow: Figure, alt: str) -> Picture:
-    forms = [_form(figure) for figure in (wide, narrow)]
-    return Picture(forms[0], forms[1], _saved(wide, "png"), alt)
+    png = _saved(wide, "png")
+    return Picture(_form(wide, png), _form(narrow), png, alt)
 
 
-def _form(figure: Figure) -> Form:
+def _form(figure: Figure, png: bytes = b"") -> Form:
     """Return a figure in the lighter form: shapes, which stay sharp at any size, unless there are too many of them."""
     content = _lighter(_saved(figure, "svg"))
     if len(gzip.compress(content)) > HEAVY:
-        content = _pixels(_saved(figure, "png"))
+        content = _pixels(png or _saved(figure, "png"))
     width, height = (round(inches * 100) for inches in figure.get_size_inches())
     return Form(content, width, height)
 

@@ -2,7 +2,7 @@
 
 Long training amplifies the rounding of another processor, another number of threads or another library until every
 seed ends as another draw. A comparison of such numbers can fail by luck, so each states how likely that is, and a test
-(`tests/test_alarms.py`) adds up what one run of `.ci/run` can do at worst, by the union bound:
+(`tests/recordings/test_alarms.py`) adds up what one run of `.ci/run` can do at worst, by the union bound:
 
     43 papers · SPOT (a recorded point)  +  43 papers · CLAIM (robust claims)  +  all `@pytest.mark.alarm`  <  FAMILY
 
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from reglab.recordings import recorded
+from reglab.pictures.panel import uses
 from reglab.statistics import quantile
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def scaled(data: xr.Dataset, grid: xr.Dataset, kind: type[Experiment]) -> xr.Dat
     are not compared.
     """
     kept = {}
-    for name, use in recorded.uses(kind).items():
+    for name, use in uses(kind).items():
         if use.cloud:
             continue
         values, known = data[name], grid[name].values

@@ -13,7 +13,6 @@ import itertools
 import json
 import os
 import platform
-import shlex
 import shutil
 import threading
 import time
@@ -28,7 +27,8 @@ import numpy as np
 
 from reglab import catalogue, digests, results
 from reglab.experiment import Experiment
-from reglab.recordings import alarms, recorded
+from reglab.recordings import store
+from reglab.recordings.thin import thin
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,7 +73,7 @@ class Sweep:
     @functools.cached_property
     def folder(self) -> Path:
         """Where finished grid points are kept: another folder for other code (the core's too), settings or versions."""
-        depends = [recorded.digest(self.kind), self.kind.make(self.settings).settings(), self.seeds, _versions()]
+        depends = [store.digest(self.kind), self.kind.make(self.settings).settings(), self.seeds, _versions()]
         depends += [digests.of_code(file.read_text(encoding="utf-8")) for file in catalogue.core()]
         key = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
         return CACHE / self.kind.paper() / self.kind.__name__ / key
@@ -112,7 +112,7 @@ def record(
     if not sweeps:
         raise ValueError(f"{catalogue.find(name)} declares no grid, so there is nothing to record")
     compute([(sweep, place) for sweep in sweeps for place in sweep.places], jobs, cluster, progress)
-    path = recorded.write(name, {sweep.kind: gather(sweep) for sweep in sweeps})
+    path = store.write(name, {sweep.kind: gather(sweep) for sweep in sweeps})
     shutil.rmtree(CACHE / catalogue.find(name), ignore_errors=True)
     return path
 
@@ -138,7 +138,7 @@ def compute(
                 finished += 1
                 if progress is not None:
                     progress(len(tasks) - len(left) + finished, len(tasks))
-        except Lost as error:
+        except WorkersLostError as error:
             broken = 0 if finished else broken + 1
             if broken == ROUNDS:
                 sweep, place = left[0]
@@ -149,7 +149,7 @@ def compute(
         left = [task for task in left if _kept(*task) is None]
 
 
-class Lost(Exception):
+class WorkersLostError(Exception):
     """Workers ended before they gave their results."""
 
 
@@ -177,7 +177,7 @@ def _results(tasks: Sequence[Task], jobs: int | None, cluster: str) -> Iterator[
         try:
             yield from pool(calls)
         except lost as error:
-            raise Lost from error
+            raise WorkersLostError from error
 
 
 @contextmanager
@@ -202,19 +202,30 @@ def _pool(jobs: int | None, cluster: str) -> Iterator[int]:
 
 
 def _one(number: int, setting: Experiment, seeds: int, label: str, owner: int = 0) -> tuple[int, xr.Dataset]:
-    """Compute one grid point with one thread, in a worker; `owner` is the process without which it is to end."""
+    """Compute one grid point in a worker; `owner` is the process without which it is to end."""
+    if owner not in (0, os.getpid()):
+        _end_with(owner)
+    return number, thin(_run(setting, seeds, label), type(setting))
+
+
+def _run(setting: Experiment, seeds: int, label: str) -> xr.Dataset:
+    """Compute one grid point with one thread."""
     import scipy.linalg  # noqa: F401 - so that its threads are there to be limited
     import torch
     from threadpoolctl import threadpool_limits
 
-    if owner not in (0, os.getpid()):
-        _end_with(owner)
     threadpool_limits(1)  # for good: another thread of this worker may be computing another point
     torch.set_num_threads(1)
     try:
-        return number, recorded.thin(setting.run(seeds), type(setting))
+        return setting.run(seeds)
     except Exception as error:
         raise RuntimeError(f"{type(setting).__name__} at {label}: {type(error).__name__}: {error}") from error
+
+
+def run(sweep: Sweep, place: Sequence[int]) -> xr.Dataset:
+    """Return the whole results of one grid point, computed in this process as a worker does."""
+    with _threads_as_before():
+        return _run(sweep.point(place), sweep.seeds, sweep.label(place))
 
 
 @functools.cache
@@ -231,7 +242,7 @@ def _end_with(owner: int) -> None:
 
 @contextmanager
 def _threads_as_before() -> Iterator[None]:
-    """Undo what `_one` does to the threads of this process, where it is its own worker."""
+    """Undo what `_run` does to the threads of this process, where it is its own worker."""
     import torch
     from threadpoolctl import threadpool_limits
 
@@ -286,8 +297,8 @@ def gather(sweep: Sweep) -> xr.Dataset:
         "knobs": json.dumps(base),
         "grid": json.dumps({knob: list(values) for knob, values in kind.grid.items()}),
         "code": whole.attrs["digest"],
-        "digest": recorded.digest(kind),
-        "tolerance": kind.leeway,
+        "digest": store.digest(kind),
+        "tolerance": kind.spot_tolerance,
     }
     grid = xr.Dataset(variables, {**places, **whole.coords}, attributes)
     for place in sweep.places:
@@ -314,113 +325,3 @@ def _positions(values: Sequence[Any]) -> np.ndarray:
 def _described(kind: type[Experiment], knob: str) -> dict[str, str]:
     declared = kind.knobs()[knob]
     return {"long_name": f"{knob.replace('_', ' ')} {declared.symbol}".strip(), "units": declared.unit or "1"}
-
-
-# ---------------------------------------------------------------------------------------------------------- checking
-
-
-def spot(name: str, text: str) -> str:
-    """Compute one recorded grid point of a paper again, chosen by a text, and compare it with the recording.
-
-    Returns what was compared, in words. The mean over seeds of each variable and arm, along either half of a curve, may
-    differ beyond luck by the experiment's `leeway`, a share of its span over the grid. A point that differs is followed
-    by two others, chosen by the same text: a change that is real is seen there in the same way, luck is not
-    (`reglab.recordings.alarms` says how likely), and is only told. What has no seeds must agree at once.
-    Raises `ValueError` when there is no recording, `DiffersError` when the results are others.
-    """
-    tasks = [(sweep, place) for sweep in planned(name) for place in sweep.places]
-    if not tasks:
-        return f"{catalogue.find(name)}: no grid is declared"
-    sweep, place = tasks[_drawn(text, catalogue.find(name)) % len(tasks)]
-    kind = sweep.kind
-    if why := recorded.stale(kind):
-        raise ValueError(f"{kind.paper()}:{kind.__name__}: {why}")
-    where = f"{kind.paper()}:{kind.__name__} at {sweep.label(place)}"
-    first = _beyond_luck(sweep, place, text)
-    worst = max(first, key=lambda row: abs(first[row]), default=None)
-    told = f"{where}: largest difference beyond luck "
-    told += f"{100 * abs(first[worst]):.2g} % of the span over the grid ({worst})" if worst else "none"
-    differing = {row for row, share in first.items() if abs(share) > kind.leeway}
-    if not differing:
-        return told
-    others = [place]
-    for other in _further(sweep, place, {row.arm for row in differing}, text):
-        others.append(other)
-        again = _beyond_luck(sweep, other, text)
-        same = {row for row in differing if abs(again.get(row, 0)) > kind.leeway and first[row] * again[row] > 0}
-        if not same:
-            return f"{told}; {sweep.label(other)} does not differ in this way, so it counts as luck"
-        differing = same
-    if len(others) <= alarms.FURTHER:
-        return f"{told}; too few other points have this arm to tell it from luck"
-    worst = max(differing, key=lambda row: abs(first[row]))
-    raise DiffersError(
-        f"{where} differs from the recording: {worst} is {'higher' if first[worst] > 0 else 'lower'} by "
-        f"{100 * abs(first[worst]):.2g} % of its span over the grid, beyond luck ({100 * kind.leeway:g} % are "
-        f"allowed); so it is at {' and at '.join(map(sweep.label, others[1:]))}. By luck this happens to a paper once "
-        f"in {1 / alarms.SPOT:,.0f} runs at most. {_advice(kind, text)}"
-    )
-
-
-class DiffersError(Exception):
-    """Recorded results come out otherwise when they are computed again."""
-
-
-def _drawn(*words: object) -> int:
-    """Return a number that texts choose."""
-    return int.from_bytes(hashlib.sha256("/".join(map(str, words)).encode()).digest()[:6], "big")
-
-
-def _further(sweep: Sweep, place: tuple[int, ...], arms: set[str], text: str) -> list[tuple[int, ...]]:
-    """Return two other points, chosen by a text among those at which most of the arms that differ are computed."""
-
-    def computed(other: tuple[int, ...]) -> int:
-        return len(arms & {"", *sweep.point(other).arms})
-
-    others = [other for other in sweep.places if other != place and computed(other)]
-    return sorted(others, key=lambda other: (-computed(other), _drawn(text, *other)))[: alarms.FURTHER]
-
-
-def _beyond_luck(sweep: Sweep, place: tuple[int, ...], text: str) -> dict[alarms.Row, float]:
-    """Compute a grid point again; return how far each comparison is beyond luck, as a share of the span over the grid.
-
-    Raises `DiffersError` for what luck does not change: where there are results, and what has no seeds.
-    """
-    kind, setting, label = sweep.kind, sweep.point(place), f"{sweep.kind.__name__} at {sweep.label(place)}"
-    grid = recorded.read(kind)
-    assert grid is not None
-    with _threads_as_before():
-        _, again = _one(0, setting, sweep.seeds, sweep.label(place))
-    new, whole = alarms.scaled(again, grid, kind), alarms.scaled(grid, grid, kind)
-    old, spans = whole.isel(dict(zip(kind.grid, place, strict=True))), alarms.spans(whole)
-    if kind.arms:
-        old, new = old.sel(arm=list(setting.arms)), new.sel(arm=list(setting.arms))
-    for variable, values in old.items():
-        other, span = new[variable], spans[str(variable)]
-        if values.shape != other.shape or (_mean(values).isnull() != _mean(other).isnull()).any():
-            raise DiffersError(f"{label}: {variable} has results elsewhere than the recording. {_advice(kind, text)}")
-        if "seed" not in values.dims:
-            attributes, distance = grid[variable].attrs, float(abs(other - values).max())
-            accuracy = attributes["accuracy_log10" if "accuracy_log10" in attributes else "accuracy"]
-            if distance > accuracy + alarms.ROUNDING * span:
-                raise DiffersError(
-                    f"{label}: {variable}, which has no seeds and no luck, differs from the recording by "
-                    f"{100 * distance / span:.2g} % of its span over the grid. {_advice(kind, text)}"
-                )
-    before, now = alarms.rows(old), alarms.rows(new)
-    return {
-        row: float(alarms.excess(now[row] - before[row], alarms.POINT / len(before))) / (spans[row.variable] or 1)
-        for row in before
-    }
-
-
-def _advice(kind: type[Experiment], text: str) -> str:
-    slug = kind.paper().split("/")[1]
-    return (
-        f"If the change is meant, record it again: `reglab record {slug}`; "
-        f"if not, this repeats the comparison alone: `reglab record {slug} --spot {shlex.quote(text)}`"
-    )
-
-
-def _mean(values: xr.DataArray) -> xr.DataArray:
-    return values.mean("seed") if "seed" in values.dims else values

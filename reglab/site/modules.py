@@ -27,7 +27,11 @@ LAYERS = (
          "statistics"),
     ),
     Layer("Models and pictures", "Networks trained side by side, and what results look like.", ("models", "pictures")),
-    Layer("Experiments", "What a paper is written with, beside the ground.", ("experiment", "claims")),
+    Layer(
+        "Experiments",
+        "What a paper is written with, beside the ground.",
+        ("experiment", "training", "across", "effects", "claims"),
+    ),
     Layer("Recordings", "Experiments computed over a grid of settings, kept and checked.", ("recordings",)),
     Layer("Notebooks", "What the cells of a notebook call.", ("explore", "notebook", "site.replay")),
     Layer(

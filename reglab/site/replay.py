@@ -1,7 +1,8 @@
 """Recorded grids as charts that need no kernel: what the website's script reads, one file for each experiment.
 
 The views that draw the live figure become Vega charts here, written by Altair, one for each panel. The numbers travel
-as whole numbers, seed by seed; mean and interval are computed in the page as `statistics.mean_interval` does.
+as the whole steps of the recording, seed by seed; mean and interval are computed in the page as
+`statistics.mean_interval` does.
 """
 
 from __future__ import annotations
@@ -19,20 +20,14 @@ import numpy as np
 from reglab.experiment import Experiment
 from reglab.pictures import View, words
 from reglab.pictures.panel import Use, uses
-from reglab.pictures.reached import latest
 from reglab.pictures.style import NIGHT, SWATCHES, styles
 from reglab.pictures.vega import Scene, look
-from reglab.recordings import recorded
+from reglab.recordings import codec, store
+from reglab.recordings.thin import whole
 from reglab.statistics import quantile
 
 if TYPE_CHECKING:
     import xarray as xr
-
-STEPS = 1000
-"""Into so many steps the usual span of a variable is divided (a quarter for clouds); charts are 200 pixels high."""
-
-NUMBERS = 100_000
-"""About so many numbers of curves travel with an experiment; where there are more, curves get fewer positions."""
 
 EMPTY: dict[str, Any] = {"lines": [], "rules": []}
 """What a panel for the page has at least: `question`, and
@@ -64,7 +59,7 @@ def attributes(kind: type[Experiment]) -> str:
 def address(setting: Experiment) -> str:
     """Return the part of an address after `#` that opens a recorded setting; "" where the setting is not recorded."""
     kind = type(setting)
-    if not recorded.has(setting):
+    if not store.has(setting):
         return ""
     start, found = kind().settings(), setting.settings()
     knobs = [f"{name}={found[name]:g}" for name in kind.grid if found[name] != start[name]]
@@ -76,9 +71,7 @@ def script(kind: type[Experiment]) -> str:
 
     Where nothing is recorded it says so to the page. Raises `ValueError` when the recording is damaged.
     """
-    grid = recorded.read(kind)
-    found = None if grid is None else payload(kind, grid)
-    return written(key(kind), found)
+    return written(key(kind), recorded(kind))
 
 
 def written(name: str, found: Mapping[str, Any] | None) -> str:
@@ -99,15 +92,22 @@ def bundle() -> str:
     return f'{vega}(() => {{\n"use strict";\nconst kinds = window.reglabKinds = {{}};\n{scripts}}})();\n'
 
 
-def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
-    """Return everything that a page needs to replay a recorded grid, as plain values for JSON."""
+def recorded(kind: type[Experiment]) -> dict[str, Any] | None:
+    """Return what `payload` does for what is recorded; None without a recording, `ValueError` for a damaged one."""
+    grid, steps = store.read(kind), store.steps(kind)
+    return None if grid is None or steps is None else payload(kind, grid, steps)
+
+
+def payload(kind: type[Experiment], grid: xr.Dataset, steps: xr.Dataset) -> dict[str, Any]:
+    """Return everything that a page needs to replay a grid, as plain values for JSON.
+
+    The numbers travel as the whole `steps` that a recording holds of the grid (`codec.spread`).
+    """
     defaults, declared = kind().settings(), kind.knobs()
     point = {name: values[list(values).index(defaults[name])] for name, values in kind.grid.items()}
     first, count = grid.sel(point), grid.sizes["seed"]
-    used = uses(kind)
-    shown = {name: _shown(grid[name], use, kind) for name, use in sorted(used.items()) if use.shown}
-    shown = _lighter(shown, used, kind)
-    axes = {name: values[name] for values in shown.values() for name in values.dims}
+    shown = {name: _shown(steps[name], use, kind) for name, use in sorted(uses(kind).items()) if use.shown}
+    axes = {name: grid[name] for values in shown.values() for name in values.dims}
     scene = Scene(grid, first, {str(name): axis for name, axis in {**first.coords, **axes}.items()}, kind.arms)
     axes = {name: axis for name, axis in axes.items() if name not in ("arm", "seed", *kind.grid)}
     return {
@@ -124,7 +124,7 @@ def payload(kind: type[Experiment], grid: xr.Dataset) -> dict[str, Any]:
             str(name): {"label": str(axis.attrs.get("long_name", name)), "values": _plain(axis.values)}
             for name, axis in axes.items()
         },
-        "variables": {name: _encode(values, used[name]) for name, values in shown.items()},
+        "variables": {name: _encode(values) for name, values in shown.items()},
         "sentences": _sentences(kind, grid),
         "night": NIGHT,
         "html": _controls(kind, grid),
@@ -136,47 +136,30 @@ def _plain(values: np.ndarray) -> list[Any]:
     return [value if isinstance(value, str) else float(f"{value:.6g}") for value in values.tolist()]
 
 
-def _shown(values: xr.DataArray, use: Use, kind: type[Experiment]) -> xr.DataArray:
-    """Leave away all but the last position that has results where no picture shows how it came there."""
-    known = {"arm", "seed", *kind.grid, *use.items}
-    kept = [str(dim) for dim in values.dims if dim in known]
-    further = [dim for dim in values.dims if dim not in known and values[dim].dtype != object]
-    return values if (use.whole and not use.cloud) or len(further) != 1 else latest(values, *kept)[0]
+def _shown(steps: xr.DataArray, use: Use, kind: type[Experiment]) -> xr.DataArray:
+    """Leave away an axis with results at one position only, unless a curve goes along it."""
+    known = steps != codec.MISSING
+    for dim in [dim for dim in steps.dims if dim not in ("arm", "seed", *kind.grid) and not whole(use)]:
+        reached = known.any([other for other in steps.dims if other != dim]).values
+        if reached.sum() == 1 and len(reached) > 1:
+            steps = steps.isel({dim: int(reached.argmax())})
+    return steps
 
 
-def _lighter(
-    shown: Mapping[str, xr.DataArray], used: Mapping[str, Use], kind: type[Experiment]
-) -> dict[str, xr.DataArray]:
-    """Leave away positions along the curves until the numbers are few enough for a page; eight stay at least."""
-    fixed = {"arm", "seed", *kind.grid, *(dim for name, one in shown.items() if used[name].cloud for dim in one.dims)}
-    curves = {dim: one[dim] for one in shown.values() for dim in one.dims if dim not in fixed}
-    for most in range(recorded.POSITIONS, 7, -2):
-        kept = {dim: recorded.evenly(axis, most) for dim, axis in curves.items() if axis.dtype != object}
-        lighter = {
-            name: values.isel({dim: places for dim, places in kept.items() if dim in values.dims})
-            for name, values in shown.items()
-        }
-        if sum(int(values.notnull().sum()) for values in lighter.values()) <= NUMBERS:
-            break
-    return lighter
-
-
-def _encode(values: xr.DataArray, use: Use) -> dict[str, Any]:
-    """Return a variable as whole steps (`recorded.code`), as differences along its last axis (null: no number)."""
-    array = values.values.astype(float)
-    log = use.log and bool(np.nanmin(array, initial=np.inf) > 0)
-    step, offset, log, _ = recorded.code(array, log, STEPS // 4 if use.cloud else STEPS)
-    scaled = np.log10(array) if log else array
-    there = np.isfinite(scaled)
-    steps = np.where(there, np.rint((scaled - offset) / step), 0).astype(int)
-    differences = np.diff(steps, axis=-1, prepend=0) if steps.ndim else steps
+def _encode(steps: xr.DataArray) -> dict[str, Any]:
+    """Return a variable as the whole steps of its recording, as differences along its last axis (null: no number)."""
+    scale, there = codec.scale_of(steps), steps.values != codec.MISSING
+    numbers = np.where(there, steps.values, 0).astype(int)
+    if steps.ndim:  # where there is no number stands the one before, from which the next one differs
+        before = np.maximum.accumulate(np.where(there, np.arange(steps.shape[-1]), 0), axis=-1)
+        numbers = np.diff(np.take_along_axis(numbers, before, axis=-1), axis=-1, prepend=0)
     return {
-        "dims": [str(dim) for dim in values.dims],
-        "shape": list(values.shape),
-        "log": log,
-        "low": offset,
-        "step": step,
-        "data": [n if ok else None for n, ok in zip(differences.ravel().tolist(), there.ravel().tolist(), strict=True)],
+        "dims": [str(dim) for dim in steps.dims],
+        "shape": list(steps.shape),
+        "log": scale.log,
+        "low": scale.offset,
+        "step": scale.step,
+        "data": [n if ok else None for n, ok in zip(numbers.ravel().tolist(), there.ravel().tolist(), strict=True)],
     }
 
 

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/false_alarms.py [DRAWS]
 
-Every grid point of every paper is compared with another draw of itself, as `sweep.spot` compares it, DRAWS times (4000
+Every grid point of every paper is compared with another draw of itself, as `spot.check` compares it, DRAWS times (4000
 if not given; about two minutes a thousand). What is another draw, is made harder in four ways:
 
 - "resampled": old and new numbers are drawn, with replacement, from the eight recorded seeds of the point;
@@ -32,7 +32,7 @@ import numpy as np
 from scipy import stats
 
 from reglab import catalogue
-from reglab.recordings import alarms, recorded, sweep
+from reglab.recordings import alarms, store, sweep
 from reglab.recordings.alarms import Row
 
 KINDS = ("resampled", "as recorded", "neighbors", "one in three")
@@ -51,7 +51,7 @@ class Recorded:
 
 def read(one: sweep.Sweep) -> Recorded:
     """Read a recorded grid."""
-    grid = recorded.read(one.kind)
+    grid = store.read(one.kind)
     assert grid is not None
     grid = alarms.scaled(grid, grid, one.kind)
     found: dict[Row, np.ndarray] = {}
@@ -60,7 +60,7 @@ def read(one: sweep.Sweep) -> Recorded:
         point = point.sel(arm=list(one.point(place).arms)) if one.kind.arms else point
         for row, seeds in alarms.rows(point).items():
             found.setdefault(row, np.full((len(one.places), one.seeds), np.nan))[at] = seeds
-    return Recorded(one.kind.__name__, one.kind.leeway, one.places, found, alarms.spans(grid))
+    return Recorded(one.kind.__name__, one.kind.spot_tolerance, one.places, found, alarms.spans(grid))
 
 
 def differs(one: Recorded, kind: str, draws: int, source: np.random.Generator, tied: bool = False) -> np.ndarray:

@@ -15,9 +15,9 @@ from reglab import catalogue, claims, digests
 
 def test_check_prints_what_it_measured_as_json(reglab: Reglab) -> None:
     kept = stored()
-    done = reglab("check", PAPER, "--claim", "time scales", "--claim", "separable", "--json")
+    done = reglab("check", PAPER, "--claim", "time scales", "--claim", "early accuracy", "--json")
     records = json.loads(done.stdout)
-    assert [record["key"] for record in records] == ["time scales", "separable"]
+    assert [record["key"] for record in records] == ["time scales", "early accuracy"]
     for record in records:
         assert set(record) == {
             "key", "paper", "experiment", "claim", "essential", "effect", "low", "high", "bound", "rule", "verdict",
@@ -47,9 +47,11 @@ def measured(claim: claims.Claim, verdict: str = "holds") -> dict[str, Any]:
 def test_stale_looks_at_what_was_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
     claims_file, module = claims.path(NAME), catalogue.module(NAME, "claims")
-    first, *others = [claim for claim in module.CLAIMS if claim.key in ("separable", "time scales", "memory helps")]
+    first, *others = [
+        claim for claim in module.CLAIMS if claim.key in ("early accuracy", "time scales", "unstable without memory")
+    ]
     monkeypatch.setattr(module, "CLAIMS", [first, *others])
-    assert [claim.essential for claim in module.CLAIMS] == [False, True, False]
+    assert [claim.essential for claim in module.CLAIMS] == [False, True, True]
     records = [measured(claim) for claim in (first, *others)]
     claims.write(NAME, records)
     fresh = inside("check", PAPER, "--stale")
@@ -67,30 +69,30 @@ def test_stale_looks_at_what_was_measured(inside: Reglab, tmp_path: Path, monkey
     claims.write(NAME, records)
     changed = claims_file.read_text().replace(records[2]["digest"], "0" * 16)
     claims_file.write_text(changed)
-    again = inside("check", PAPER, "--stale", "--claim", "separable")
-    assert again.returncode == 0 and "separable" in again.stdout
+    again = inside("check", PAPER, "--stale", "--claim", "early accuracy")
+    assert again.returncode == 0 and "early accuracy" in again.stdout
     assert claims_file.read_text() == changed, "only some claims were measured"
 
 
 def test_stale_measures_the_stale_claims_only(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
     module = catalogue.module(NAME, "claims")
-    scales, separable = (claim for claim in module.CLAIMS if claim.key in ("time scales", "separable"))
-    monkeypatch.setattr(module, "CLAIMS", [separable, scales])
-    claims.write(NAME, [measured(scales, "unclear"), measured(separable) | {"digest": "0" * 16}])
+    scales, early = (claim for claim in module.CLAIMS if claim.key in ("time scales", "early accuracy"))
+    monkeypatch.setattr(module, "CLAIMS", [early, scales])
+    claims.write(NAME, [measured(scales, "unclear"), measured(early) | {"digest": "0" * 16}])
     done = inside("check", PAPER, "--stale", "--json")
-    assert [record["key"] for record in json.loads(done.stdout)] == ["separable"]
+    assert [record["key"] for record in json.loads(done.stdout)] == ["early accuracy"]
     assert done.returncode == 1 and "'time scales' was measured as: unclear" in done.stderr, "what stays counts, too"
     content = claims.read(NAME)
     assert content is not None and not content["stale"]
-    assert [record["effect"] for record in content["claims"]] == [1.0, 0.25]
+    assert [record["effect"] for record in content["claims"]] == [json.loads(done.stdout)[0]["effect"], 0.25]
     assert content["date"].startswith("2026-01-02 to ")
 
 
 def test_check_writes_what_it_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
     module = catalogue.module(NAME, "claims")
-    quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "Separability"))
+    quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "EarlyAccuracy"))
     monkeypatch.setattr(module, "CLAIMS", quick)
     assert inside("check", PAPER, "--seeds", "2").returncode in (0, 1) and not claims.path(NAME).exists()
     done = inside("check", PAPER, "--json")
@@ -133,7 +135,7 @@ def test_all_claims_are_compared_and_what_differs_is_told(
     inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = catalogue.module(NAME, "claims")
-    quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "Separability"))
+    quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "EarlyAccuracy"))
     monkeypatch.setattr(module, "CLAIMS", quick)
     records = [one for one in (claims.read(NAME) or {})["claims"] if one["key"] in [claim.key for claim in quick]]
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
@@ -143,3 +145,20 @@ def test_all_claims_are_compared_and_what_differs_is_told(
     assert done.returncode == 0 and claims.path(NAME).read_bytes() == before, "all hold, whatever was stored"
     assert f"Differs: {NAME}, {records[0]['key']!r}: stored 0.5 [" in done.stderr and "holds" in done.stderr
     assert f"{len(quick) - 1} of {len(quick)} claims get their stored verdicts" in done.stderr
+
+
+def test_an_essential_claim_may_come_near_its_bound_on_another_processor_but_not_far_from_what_is_stored(
+    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = catalogue.module(NAME, "claims")
+    (scales,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
+    (record,) = (one for one in (claims.read(NAME) or {})["claims"] if one["key"] == "time scales")
+    assert scales.essential and record["low"] < record["effect"] < record["high"]
+    monkeypatch.setattr(module, "CLAIMS", (dataclasses.replace(scales, below=record["effect"]),))
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    claims.write(NAME, [record])
+    near = inside("check", PAPER, "--compare")
+    assert near.returncode == 0 and "holds, now" in near.stderr and "unclear" in near.stderr
+    claims.write(NAME, [record | {key: record[key] - 1 for key in ("effect", "low", "high")}])
+    far = inside("check", PAPER, "--compare")
+    assert far.returncode == 1 and "'time scales' unclear" in far.stderr and "stored as 'holds'" in far.stderr

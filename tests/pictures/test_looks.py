@@ -49,7 +49,7 @@ def test_vermilion_is_the_rivals_alone() -> None:
 
 @pytest.mark.parametrize("name", catalogue.SLUGS)
 def test_no_two_arms_of_an_experiment_look_the_same(name: str) -> None:
-    for kind in catalogue.module(name).EXPERIMENTS:
+    for kind in catalogue.experiments(name):
         looks = style.styles(kind.arms)
         assert list(looks) == list(kind.arms) and len(set(map(str, looks.values()))) == len(looks)
 

@@ -12,7 +12,7 @@ from made_results import CLOUD, CURVES, PARTS
 
 from reglab.pictures import Curves, Dots, Panel, View
 from reglab.pictures.panel import Read, Use, uses
-from reglab.recordings import recorded
+from reglab.recordings.thin import thin as thinned
 from reglab.results import Var
 
 
@@ -44,7 +44,7 @@ def test_what_several_panels_read_adds_up() -> None:
 
 def test_a_recording_keeps_all_items_pixels_and_steps_of_a_film() -> None:
     data = Made().run(2)
-    thin = recorded.thin(data, Made)
+    thin = thinned(data, Made)
     assert set(thin.data_vars) == set(Made.outputs)
     assert thin.sizes == data.sizes, "60 weights, 6 by 8 pixels"
     assert thin.weight.isel(time=-1).notnull().all() and thin.picture.sel(arm="new").notnull().all()

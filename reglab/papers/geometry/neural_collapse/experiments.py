@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,28 +17,31 @@ from reglab.knobs import Knob, knob
 from reglab.models import replicas
 from reglab.papers.geometry.neural_collapse import method
 from reglab.pictures import Curves, Dots, Line, Points, View
-from reglab.results import Axis, Frame, Tick, Var, share
+from reglab.results import Axis, Frame, Tick, Var
 from reglab.seeds import Seeds, generator
 
 LAMBDA_H = Knob(
     0.05, 0.0125, 0.4, stops=(0.0125, 0.025, 0.05, 0.1, 0.2, 0.4), symbol="λ_H", help="price of large features"
 )
-
 LAMBDA_W = Knob(0.5, 0.125, 2, stops=(0.125, 0.25, 0.5, 1, 2), symbol="λ_W", help="price of a large classifier")
-
-BETA = Knob(1.0, 0.03, 100, stops=(0.03, 0.1, 0.3, 1, 3, 10, 100), symbol="β", help="price of moving away from H₀")
-
 SIGMA = Knob(
     1.0, 0.1, 2, stops=(0.1, 0.2, 0.5, 1, 2), symbol="σ", help="spread of the first features around their mean"
 )
+BETAS = (0.03, 0.1, 0.3, 1, 3, 10, 100)
+DECAYS = (0, 1e-3, 2e-3, 4e-3, 1e-2)
+MODEL = "nothing: this is the paper's own model, with 4 classes of 25 examples in 10 dimensions"
 
-DECAY = Knob(2e-3, 0, 1e-2, stops=(0, 1e-3, 2e-3, 4e-3, 1e-2), help="weight decay of the layers that make the features")
 
-NEAR_H = Knob(0.05, 0.0125, 0.1, stops=(0.0125, 0.025, 0.05, 0.1), symbol="λ_H", help="price of large features")
-
-VARIABILITY = "variability NC1~"
-
-SCATTER = "Tr Σ_W / Tr Σ_B: scatter of features within classes over that between class means"
+def collapse(axes: str, count: int = 5) -> dict[str, Var]:
+    """Declare the first few measures of collapse along some axes."""
+    words = {
+        "variability": ("variability NC1~", "Tr Σ_W / Tr Σ_B: scatter of features within classes over that of means"),
+        "nc1": ("NC1", "the same with each direction of the class means weighed alike"),
+        "nc2": ("NC2", "distance of the class means from equal lengths and equal angles"),
+        "nc3": ("NC3", "distance of the centered classifier from the centered class means"),
+        "nc4": ("NC4", "share of digits where classifier and nearest class mean decide differently"),
+    }
+    return {name: Var(axes, label, help, low=0) for name, (label, help) in list(words.items())[:count]}
 
 
 # ------------------------------------------------------------------------------------------------ the network on digits
@@ -50,8 +52,8 @@ def few_digits(seeds: Seeds) -> data.Split:
 
     The mean training image is taken off, then all is divided by one standard deviation, that of all training pixels.
     """
-    parts = []
-    for images, labels in zip(*_all_digits(seeds), strict=True):
+    everything, parts = data.digits(seeds, train=1797), []
+    for images, labels in zip(everything.train_inputs, everything.train_labels, strict=True):
         chosen = torch.cat([(labels == k).nonzero()[:50, 0] for k in range(10)])
         rest = torch.ones(len(labels), dtype=torch.bool)
         rest[chosen] = False
@@ -61,12 +63,6 @@ def few_digits(seeds: Seeds) -> data.Split:
     return data.Split(*(torch.stack(part) for part in zip(*parts, strict=True)))
 
 
-def _all_digits(seeds: Seeds) -> tuple[Tensor, Tensor]:
-    """All digits in each seed's own order: [S, 1797, 64], [S, 1797]."""
-    everything = data.digits(seeds, train=1797)
-    return everything.train_inputs, everything.train_labels
-
-
 def hidden(inputs: int, outputs: int, sources: list[torch.Generator], copies: int = 1) -> replicas.Linear:
     """Return a layer for every generator with normal weights of variance 2/inputs (He et al. 2015) and biases 0."""
     drawn = [torch.randn(inputs, outputs, generator=source) * (2 / inputs) ** 0.5 for source in sources]
@@ -74,33 +70,25 @@ def hidden(inputs: int, outputs: int, sources: list[torch.Generator], copies: in
 
 
 def train(
-    features: nn.Module,
-    head: replicas.Linear,
-    inputs: Tensor,
-    labels: Tensor,
-    seeds: Seeds,
-    epochs: int,
-    feature_decay: Tensor,
-    last_decay: Tensor,
+    parts: Sequence[nn.Module], decays: Iterable[Tensor], inputs: Tensor, labels: Tensor, seeds: Seeds, epochs: int
 ) -> Iterator[float]:
     """Train M = arms · seeds networks on ½‖Wh - y‖²; yield the epochs done, often, and whole at the end of each.
 
-    SGD in batches of 50, momentum 0.9, rate 0.03, a tenth of it after 1/2 and again after 5/6 of the epochs. Weight
-    decay [M, 1, 1] is added to the gradient; inputs [S, N, D], labels [S, N].
+    SGD in batches of 50, momentum 0.9, rate 0.03, a tenth of it after 1/2 and again after 5/6 of the epochs. The weight
+    decay of each part, feature layers and head, is added to its gradients [M, 1, 1]; inputs [S, N, D], labels [S, N].
     """
-    decays = [(p, feature_decay) for p in features.parameters()] + [(p, last_decay) for p in head.parameters()]
-    optimizer = torch.optim.SGD([p for p, _ in decays], lr=0.03, momentum=0.9)
+    pairs = [(p, decay) for part, decay in zip(parts, decays, strict=True) for p in part.parameters()]
+    optimizer, network = torch.optim.SGD([p for p, _ in pairs], lr=0.03, momentum=0.9), nn.Sequential(*parts)
     targets, row = F.one_hot(labels).float(), torch.arange(len(seeds)).unsqueeze(1)
-    arms = len(feature_decay) // len(seeds)
+    arms = len(pairs[0][0]) // len(seeds)
     for epoch in range(1, epochs + 1):
         optimizer.param_groups[0]["lr"] = 0.03 * 0.1 ** ((epoch > epochs / 2) + (epoch > epochs * 5 / 6))
         order = data.batches(seeds, inputs.shape[1], 50, epoch)
         for step, index in enumerate(order, 1):
             x, y = inputs[row, index].repeat(arms, 1, 1), targets[row, index].repeat(arms, 1, 1)
-            loss = (head(features(x)) - y).square().sum() / (2 * index.shape[1])
             optimizer.zero_grad()
-            loss.backward()
-            for p, decay in decays:
+            ((network(x) - y).square().sum() / (2 * index.shape[1])).backward()
+            for p, decay in pairs:
                 assert p.grad is not None
                 p.grad.add_(decay * p.detach())
             optimizer.step()
@@ -113,9 +101,6 @@ def by_class(features: Tensor) -> Tensor:
     return features.unflatten(-2, (10, 50))
 
 
-CURVE = "arm seed epoch"
-
-
 @dataclass(frozen=True)
 class WeightDecay(Experiment):
     """Change the weight decay of the feature layers or of the last layer only and measure how far features collapse.
@@ -124,10 +109,8 @@ class WeightDecay(Experiment):
     first weights and batches.
     """
 
-    feature_decay: float = knob(DECAY)
-    last_decay: float = knob(
-        2e-3, stops=(0, 1e-3, 2e-3, 4e-3, 1e-2), help="weight decay of the last layer, the classifier"
-    )
+    feature_decay: float = knob(2e-3, stops=DECAYS, help="weight decay of the layers that make the features")
+    last_decay: float = knob(2e-3, stops=DECAYS, help="weight decay of the last layer, the classifier")
     epochs: int = knob(90, low=2, high=200, step=1, help="passes over the training digits")
 
     arms = {
@@ -137,18 +120,13 @@ class WeightDecay(Experiment):
         "features 0": "ablation",
         "last layer 0": "ablation",
     }
+    multiples = ((1, 1), (2, 1), (1, 2), (0, 1), (1, 0))
+    """For each arm, by what the weight decays of the feature layers and of the last layer are multiplied."""
     outputs = {
-        "variability": Var(CURVE, VARIABILITY, SCATTER, low=0),
-        "shift": Var(
-            CURVE, "shift of log10 NC1~ from base", "log10 of the variability minus that of base, seed by seed"
-        ),
-        "nc1": Var(CURVE, "NC1", "the same with each direction of the class means weighed alike", low=0),
-        "nc2": Var(CURVE, "NC2", "distance of the class means from equal lengths and equal angles", low=0),
-        "nc3": Var(CURVE, "NC3", "distance of the centered classifier from the centered class means", low=0),
-        "nc3_raw": Var(CURVE, "NC3, not centered", "the same without centering the classifier", low=0),
-        "nc4": Var(CURVE, "NC4", "share of digits where classifier and nearest class mean decide differently", low=0),
-        "train_error": Var(CURVE, "training error", "share of the 500 training digits classified wrong", low=0),
-        "test_accuracy": Var(CURVE, "test accuracy", "share of the 800 test digits classified right", high=1),
+        **collapse("arm seed epoch"),
+        "shift": Var("arm seed epoch", "shift of log10 NC1~ from base", "log10 of the variability minus that of base"),
+        "train_error": Var("arm seed epoch", "training error", "share of training digits classified wrong", low=0),
+        "test_accuracy": Var("arm seed epoch", "test accuracy", "share of test digits classified right", high=1),
     }
     # fmt: off
     views = (
@@ -173,13 +151,12 @@ class WeightDecay(Experiment):
         "and the steps of the learning rate are kept"
     )
     headline = "variability"
-    grid = {"feature_decay": DECAY.stops, "last_decay": DECAY.stops}
+    grid = {"feature_decay": DECAYS, "last_decay": DECAYS}
     smoke = {"epochs": 2}
-    equals_baseline = (
-        ({"feature_decay": 0}, "features × 2"),
-        ({"feature_decay": 0}, "features 0"),
-        ({"last_decay": 0}, "last layer × 2"),
-        ({"last_decay": 0}, "last layer 0"),
+    equals_baseline = tuple(
+        ({knob: 0}, f"{layers} {change}")
+        for knob, layers in (("feature_decay", "features"), ("last_decay", "last layer"))
+        for change in ("× 2", "0")
     )
 
     def axes(self) -> dict[str, Axis]:
@@ -188,24 +165,16 @@ class WeightDecay(Experiment):
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds as one; a frame for each epoch."""
-        digits, arms = few_digits(seeds), len(self.arms)
-        sources = [generator(seed, "weights") for seed in seeds]
+        digits, arms, sources = few_digits(seeds), len(self.arms), [generator(seed, "weights") for seed in seeds]
         layers = [layer for _ in range(3) for layer in (hidden(64, 64, sources, arms), nn.ReLU(inplace=True))]
-        features = nn.Sequential(*layers)
-        head = replicas.linear(64, 10, sources, arms, weights=1 / 8, biases=None)
-
-        def for_arms(decay: float, *multiples: float) -> Tensor:
-            return decay * torch.tensor(multiples).repeat_interleave(len(seeds)).reshape(-1, 1, 1)
-
-        feature_decay = for_arms(self.feature_decay, 1, 2, 1, 0, 1)
-        last_decay = for_arms(self.last_decay, 1, 1, 2, 1, 0)
-        yield from self._measure(0, features, head, digits)
-        for done in train(
-            features, head, digits.train_inputs, digits.train_labels, seeds, self.epochs, feature_decay, last_decay
-        ):
+        parts = nn.Sequential(*layers), replicas.linear(64, 10, sources, arms, weights=1 / 8, biases=None)
+        times = torch.tensor(self.multiples, dtype=torch.get_default_dtype()).repeat_interleave(len(seeds), 0)
+        decays = (times * torch.tensor([self.feature_decay, self.last_decay])).T[..., None, None]
+        yield from self._measure(0, *parts, digits)
+        for done in train(parts, decays, digits.train_inputs, digits.train_labels, seeds, self.epochs):
             yield Tick(done / self.epochs)
             if done.is_integer():
-                yield from self._measure(int(done), features, head, digits)
+                yield from self._measure(int(done), *parts, digits)
 
     @torch.no_grad()
     def _measure(
@@ -218,386 +187,15 @@ class WeightDecay(Experiment):
             h = features(inputs.repeat(sizes[0], 1, 1))
             return h.unflatten(0, sizes), head(h).unflatten(0, sizes)
 
-        test_accuracy = metrics.accuracy(both(digits.test_inputs)[1], digits.test_labels)
+        values = {"test_accuracy": metrics.accuracy(both(digits.test_inputs)[1], digits.test_labels)}
         yield Tick(epoch / self.epochs)
         h, logits = both(digits.train_inputs)
-        values = _collapse(by_class(h), head.weight.mT.unflatten(0, sizes))
+        h, weights = by_class(h), head.weight.mT.unflatten(0, sizes)
+        values |= {"variability": metrics.nc1_ratio(h), "nc1": metrics.nc1(h), "nc2": metrics.nc2(h)}
+        values |= {"nc3": metrics.nc3(h, weights), "nc4": metrics.nc4(h, weights)}
         level = values["variability"].log10()
-        values |= {
-            "shift": level - level[:1],
-            "nc3_raw": metrics.nc3(by_class(h), head.weight.mT.unflatten(0, sizes), centered=False),
-            "train_error": 1 - metrics.accuracy(logits, digits.train_labels),
-            "test_accuracy": test_accuracy,
-        }
+        values |= {"shift": level - level[:1], "train_error": 1 - metrics.accuracy(logits, digits.train_labels)}
         yield Frame({"epoch": epoch}, values)
-
-
-def _collapse(features: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    """All five measures of collapse: [..., K, n, d], [..., K, d] -> [...]."""
-    return {
-        "variability": metrics.nc1_ratio(features),
-        "nc1": metrics.nc1(features),
-        "nc2": metrics.nc2(features),
-        "nc3": metrics.nc3(features, weights),
-        "nc4": metrics.nc4(features, weights),
-    }
-
-
-# ------------------------------------------------------------------------------------------------------ the exact model
-
-
-def class_targets(K: int, n: int) -> Tensor:
-    """Return Y = I_K ⊗ 1ᵀ, the one-hot labels of n examples of each class: [K, Kn]."""
-    return torch.eye(K, dtype=torch.float64).repeat_interleave(n, 1)
-
-
-def noisy_means(seeds: Seeds, n: int, sigma: float) -> Tensor:
-    """Draw H₀ [S, d, N]: class means from N(0, I), around each n points with standard deviation σ."""
-    means = data.normal(seeds, "class means", method.DIMENSIONS, method.CLASSES).repeat_interleave(n, -1)
-    return means + sigma * data.normal(seeds, "noise", method.DIMENSIONS, method.CLASSES * n)
-
-
-def frames_of(seeds: Seeds) -> Tensor:
-    """Draw R [S, d, K] with orthonormal columns, the directions of collapsed class means."""
-    return torch.linalg.qr(data.normal(seeds, "directions", method.DIMENSIONS, method.CLASSES)).Q
-
-
-def features_by_class(H: Tensor, K: int = method.CLASSES) -> Tensor:
-    """Turn H [..., d, Kn] into the form that the measures take, [..., K, n, d]."""
-    return H.mT.unflatten(-2, (K, -1))
-
-
-def settle(
-    turns: Iterator[tuple[Tensor, Tensor, Tensor]], fraction: float
-) -> Generator[Tick, None, tuple[Tensor, ...]]:
-    """Run an alternating minimization to its end, with a tick now and then; return its last W, H and change."""
-    state: tuple[Tensor, ...] = ()
-    for turn, state in enumerate(turns):  # noqa: B007 - the last one counts
-        if turn % 10 == 0:
-            yield Tick(fraction)
-    return state
-
-
-def power_of_ten(change: Tensor) -> Tensor:
-    """Return log10 of a relative change, no less than -16, the precision of the numbers."""
-    return change.clamp(min=1e-16).log10()
-
-
-LINE = "arm seed time"
-
-
-@dataclass(frozen=True)
-class Flow(Experiment):
-    """Let features flow along the central path (Eq. 4) and follow the scatter within and between classes.
-
-    K = 4 classes of n = 25 examples, d = 10. The third arm starts from class means at right angles, of squared length
-    0.3, and deviations at right angles to all means; there the flow has a closed form.
-    """
-
-    lambda_H: float = knob(
-        0.05, stops=(0, 0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 1), symbol="λ_H", help="price of large features"
-    )
-    lambda_W: float = knob(LAMBDA_W)
-    sigma: float = knob(SIGMA)
-    duration: float = knob(40.0, low=2, high=80, step=2, symbol="T", help="time at which the flow ends")
-
-    arms = {"λ_H = 0": "baseline", "λ_H": "method", "λ_H, right angles": "further"}
-    outputs = {
-        "variability": Var(LINE, VARIABILITY, SCATTER, low=0),
-        "within": Var(LINE, "Tr Σ_W", "scatter within classes", low=0),
-        "between": Var(LINE, "Tr Σ_B", "scatter of the class means", low=0),
-        "within_rescaled": Var(LINE, "exp(2λ_H t) Tr Σ_W", "scatter within classes without the common decay", low=0),
-        "between_rescaled": Var(LINE, "exp(2λ_H t) Tr Σ_B", "scatter of the means without the common decay", low=0),
-        "nc1": Var(LINE, "NC1", "the variability with each direction of the class means weighed alike", low=0),
-        "nc2": Var(LINE, "NC2", "distance of the class means from equal lengths and equal angles", low=0),
-        "nc3": Var(LINE, "NC3", "distance of the centered best classifier from the centered means", low=0),
-        "nc4": Var(LINE, "NC4", "share of examples where classifier and nearest class mean decide differently", low=0),
-        "size": Var(LINE, "‖H‖", "length of all features together", low=0),
-        "expected": Var(LINE, "closed form", "variability from the scalar flow of the squared mean length", low=0),
-    }
-    # fmt: off
-    views = (
-        View("Collapse in time", (
-            Curves("Does the variability always fall?", ["variability"], log=True, theory="expected"),
-            Curves("Who shrinks, who grows?", ["within_rescaled", "between_rescaled", "between"], ["λ_H"], "scatter",
-                   log=True),
-        )),
-        View("The four signs", (
-            Curves("NC1: do features meet their mean?", ["nc1"], ["λ_H = 0", "λ_H"], log=True),
-            Curves("NC2: do the means take equal angles?", ["nc2"], ["λ_H = 0", "λ_H"]),
-            Curves("NC3: does the classifier follow the means?", ["nc3"], ["λ_H = 0", "λ_H"]),
-            Curves("NC4: does the nearest mean decide otherwise?", ["nc4"], ["λ_H = 0", "λ_H"]),
-        )),
-        View("Size", (Curves("Do the features stay large?", ["size"], log=True),), columns=1),
-    )
-    # fmt: on
-    scaled = "nothing: this is the paper's own model, with 4 classes of 25 examples in 10 dimensions"
-    headline = "variability"
-    smoke = {"duration": 2}
-    equals_baseline = (({"lambda_H": 0}, "λ_H"),)
-    may_be_nan = ("expected",)  # only the third arm has a closed form
-    examples, dt, every = 25, 0.05, 8
-
-    def axes(self) -> dict[str, Axis]:
-        """Time in steps of 0.4."""
-        step = self.dt * self.every
-        return {"time": Axis(np.arange(round(self.duration / step) + 1) * step, label="time t")}
-
-    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Take Runge-Kutta steps with all arms and seeds at once; a frame every eight steps."""
-        Y, n = class_targets(method.CLASSES, self.examples), self.examples
-        noisy, R = noisy_means(seeds, n, self.sigma), frames_of(seeds)
-        deviations = noisy - class_means(noisy)
-        right_angles = math.sqrt(0.3) * R.repeat_interleave(n, -1) + deviations - R @ (R.mT @ deviations)
-        H, r = torch.stack([noisy, noisy, right_angles]), torch.tensor(0.3, dtype=torch.float64)
-        decay = torch.tensor([0, self.lambda_H, self.lambda_H], dtype=torch.float64)
-        lambda_H, within = decay.reshape(3, 1, 1, 1), metrics.class_scatter(features_by_class(H))[0][2]
-        for position in range(len(self.axes()["time"].values)):
-            time = position * self.dt * self.every
-            expected = torch.full(H.shape[:2], torch.nan, dtype=torch.float64)
-            expected[2] = within * math.exp(-2 * self.lambda_H * time) * method.CLASSES / ((method.CLASSES - 1) * r)
-            yield Frame({"time": position}, {**self._measure(H, Y, time, decay.unsqueeze(1)), "expected": expected})
-            yield Tick(min(time / self.duration, 1))
-            for _ in range(self.every):
-                H = method.runge_kutta(lambda h: method.velocity(h, Y, n, self.lambda_W, lambda_H), H, self.dt)
-                r = method.runge_kutta(lambda x: method.radius_velocity(x, self.lambda_W, self.lambda_H), r, self.dt)
-
-    def _measure(self, H: Tensor, Y: Tensor, time: float, decay: Tensor) -> dict[str, Tensor]:
-        """Every value is [A, S]."""
-        h = features_by_class(H)
-        within, between = metrics.class_scatter(h)
-        growth = torch.exp(2 * decay * time)
-        return {
-            **_collapse(h, method.best_weights(H, Y, self.examples, self.lambda_W)),
-            "within": within,
-            "between": between,
-            "within_rescaled": growth * within,
-            "between_rescaled": growth * between,
-            "size": torch.linalg.matrix_norm(H),
-        }
-
-
-def class_means(H: Tensor) -> Tensor:
-    """Put the mean of its class in the place of every column: [..., d, N]."""
-    return H.unflatten(-1, (method.CLASSES, -1)).mean(-1).repeat_interleave(H.shape[-1] // method.CLASSES, -1)
-
-
-@dataclass(frozen=True)
-class TiedFeatures(Experiment):
-    """Tie the features to given ones, H₀, and see how far they collapse when the tie β is loose or tight (Eq. 2).
-
-    K = 4 classes of n = 25 examples, d = 10; every point is the exact minimizer, found by alternating minimization.
-    """
-
-    beta: float = knob(0.1, stops=BETA.stops, symbol="β", help="price of moving away from H₀, in the picture of points")
-    lambda_H: float = knob(LAMBDA_H)
-    lambda_W: float = knob(LAMBDA_W)
-    sigma: float = knob(SIGMA)
-
-    arms = {"H₀ (β → ∞)": "baseline", "tied": "method", "free (β = 0)": "further"}
-    outputs = {
-        "variability": Var("arm seed tie", VARIABILITY, SCATTER, low=0),
-        "chosen": Var("arm seed", "variability NC1~ at the chosen β", SCATTER, low=0),
-        "contraction": Var("arm seed tie", "Tr Σ_W(H) / Tr Σ_W(H₀)", "scatter left within classes", low=0),
-        "bound": Var("tie", "bound (β/(β + λ_H))²", "the most that can be left, for every H₀", low=0),
-        "residual": Var(
-            "seed tie", "log10 of the last change", "relative change of H in the last turn, as a power of ten"
-        ),
-        "place": Var("point plane", "H at the chosen β", "the first seed's tied features in the plane of H₀"),
-        "start": Var("point plane", "H₀", "the first seed's given features in the plane where they spread most"),
-        "group": Var("point", "class", "the class of each point, a number from zero"),
-    }
-    # fmt: off
-    views = (
-        View("Tied features", (
-            Points("Where do the features move?", "place", origin="start", groups="group"),
-            Curves("How much do features vary within a class?", ["variability"]),
-        ), height=3.2),
-        View("Contraction", (
-            Curves("How much scatter within classes is left?", ["contraction"], ["tied"], theory="bound"),
-        ), columns=1),
-    )
-    # fmt: on
-    scaled = "nothing: this is the paper's own model, with 4 classes of 25 examples in 10 dimensions"
-    headline = "chosen"
-    grid = {"beta": BETA.stops, "lambda_H": (0.0125, 0.05, 0.1, 0.2, 0.4)}
-    smoke = {"sigma": 0.5}
-    examples = 25
-
-    def axes(self) -> dict[str, Axis]:
-        """The values of β, the points of the first seed, and the plane of its picture."""
-        return {
-            "tie": Axis(BETA.stops, label="tie to H₀, β", log=True),
-            "point": Axis(range(method.CLASSES * self.examples)),
-            "plane": Axis(["first", "second"]),
-        }
-
-    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Minimize for the chosen β, for β = 0, then from the tightest tie to the loosest; a frame for each β."""
-        betas = torch.tensor(BETA.stops, dtype=torch.float64)
-        H0, Y = noisy_means(seeds, self.examples, self.sigma), class_targets(method.CLASSES, self.examples)
-        h0, labels = features_by_class(H0), Y.argmax(0)
-        before = metrics.class_scatter(h0)[0]
-
-        def solved(H0: Tensor, beta: float, fraction: float) -> Generator[Tick, None, tuple[Tensor, ...]]:
-            return settle(method.alternate(H0, Y, self.examples, self.lambda_W, self.lambda_H, beta), fraction)
-
-        def found(H: Tensor) -> dict[str, Tensor]:
-            h = features_by_class(H)
-            return {"variability": metrics.nc1_ratio(h), "contraction": metrics.class_scatter(h)[0] / before}
-
-        center = H0[0].mean(-1, keepdim=True)
-        plane = torch.linalg.svd(H0[0] - center).U[:, :2].T
-        yield Frame({}, {"bound": (betas / (betas + self.lambda_H)) ** 2, "group": labels})
-        yield Frame({}, {"start": (plane @ (H0[0] - center)).T})
-        _, H, _ = yield from solved(H0, self.beta, 0.0)
-        yield Frame({}, {"place": (plane @ (H[0] - center)).T})
-        _, free, _ = yield from solved(H0, 0.0, 0.1)
-        for arm, features in zip(self.arms, (H0, H, free), strict=True):
-            yield Frame({"arm": arm}, {"chosen": metrics.nc1_ratio(features_by_class(features))})
-        for i in range(len(betas)):
-            yield Frame({"arm": "H₀ (β → ∞)", "tie": i}, found(H0))
-            yield Frame({"arm": "free (β = 0)", "tie": i}, found(free))
-        for done, i in enumerate(reversed(range(len(betas))), 2):
-            _, H, change = yield from solved(H0, float(betas[i]), done / (len(betas) + 2))
-            yield Frame({"arm": "tied", "tie": i}, {**found(H), "residual": power_of_ten(change)})
-
-
-@dataclass(frozen=True)
-class Response(Experiment):
-    """Change collapsed features H₀ a little and compute how the minimizer answers: the matrix F of Theorem 4.1.
-
-    K = 4 classes of n = 10 examples, d = 10, as in the paper's first figure.
-    """
-
-    beta: float = knob(BETA)
-    lambda_H: float = knob(NEAR_H)
-    lambda_W: float = knob(LAMBDA_W)
-
-    arms = {"λ_H": "baseline", "2 λ_H": "method", "4 λ_H": "further", "λ_H / 2": "further", "2 λ_W": "ablation"}
-    outputs = {
-        "spectrum": Var(
-            "arm seed index", "singular value of F_kk", "how strongly a class answers its own changes", high=1
-        ),
-        "levels": Var("arm index", "closed form", "the same from the factors a, b and s", high=1),
-        "between": share(
-            "arm seed", "largest singular value of F_kl", "how strongly one class answers changes of another"
-        ),
-        "dominance": Var(
-            "arm seed", "F_kl over F_kk", "largest answer between classes over the smallest within", low=0
-        ),
-        "error": Var(
-            "arm seed epsilon", "relative error", "distance of F vec δH₀ from the measured δH, over that δH", low=0
-        ),
-    }
-    # fmt: off
-    views = (
-        View("Staircase", (Curves("Which changes of a class are passed on?", ["spectrum"], theory="levels"),),
-             columns=1, height=3.2),
-        View("First order", (
-            Curves("How wrong is the first order?", ["error"], log=True),
-            Dots("How weak is the answer of other classes?", "dominance"),
-        )),
-    )
-    # fmt: on
-    scaled = "nothing: this is the paper's own model and the size of its first figure"
-    headline = "spectrum"
-    smoke = {"beta": 10}
-    examples = 10
-    epsilons = (1e-3, 1e-2, 0.1, 0.5)
-    multiples = ((1, 1), (2, 1), (4, 1), (0.5, 1), (1, 2))
-    """For each arm, by what λ_H and λ_W are multiplied."""
-
-    def axes(self) -> dict[str, Axis]:
-        """Singular values from the largest on, and sizes of the change of H₀."""
-        return {
-            "index": Axis(range(1, method.DIMENSIONS * self.examples + 1), label="number of the singular value"),
-            "epsilon": Axis(self.epsilons, label="size ε of the change of H₀", log=True),
-        }
-
-    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """One frame for each arm and seed with its F, then one for each arm with the measured answers."""
-        R, Y, n = frames_of(seeds), class_targets(method.CLASSES, self.examples), self.examples
-        block = method.DIMENSIONS * n
-        sizes = torch.tensor(self.epsilons, dtype=torch.float64).reshape(-1, 1, 1, 1)
-        draws = data.normal(seeds, "change", method.DIMENSIONS, method.CLASSES * n)
-        for a, (times_H, times_W) in enumerate(self.multiples):
-            lambda_H, lambda_W = times_H * self.lambda_H, times_W * self.lambda_W
-            W, H = method.collapsed(R, n, lambda_W, lambda_H)
-            levels = method.staircase(self.beta, lambda_W, lambda_H, method.CLASSES, method.DIMENSIONS, n)
-            yield Frame({"arm": list(self.arms)[a]}, {"levels": levels})
-            change = sizes * H.square().sum((-2, -1), keepdim=True).div(block * method.CLASSES).sqrt() * draws
-            predicted = torch.zeros_like(change)
-            for s in range(len(seeds)):
-                answer = method.response(W[s], H[s], Y, lambda_W, lambda_H, self.beta)
-                own, other = answer[:block, :block], answer[:block, block : 2 * block]
-                spectrum, between = torch.linalg.svdvals(own), torch.linalg.matrix_norm(other, 2)
-                values = {"spectrum": spectrum, "between": between, "dominance": between / spectrum[-1]}
-                yield Frame({"arm": list(self.arms)[a], "seed": s}, values)
-                yield Tick((a + (s + 1) / len(seeds)) / len(self.arms))
-                # vec stacks columns: vec X = (Xᵀ).flatten()
-                predicted[:, s] = (change[:, s].mT.flatten(1) @ answer.T).unflatten(1, (method.CLASSES * n, -1)).mT
-            turns = method.alternate(H + change, Y, n, lambda_W, lambda_H, self.beta)
-            _, moved, _ = yield from settle(turns, (a + 1) / len(self.arms))
-            length = torch.linalg.matrix_norm(moved - H)
-            error = torch.linalg.matrix_norm(moved - H - predicted) / length
-            yield Frame({"arm": list(self.arms)[a]}, {"error": error.T})
-
-
-@dataclass(frozen=True)
-class Strengths(Experiment):
-    """Near collapse, multiply λ_H or λ_W and measure how much of the scatter within classes is left.
-
-    K = 4 classes of n = 25 examples, d = 10. H₀ is collapsed but for normal noise of relative size ε.
-    """
-
-    beta: float = knob(BETA)
-    lambda_H: float = knob(NEAR_H)
-    lambda_W: float = knob(0.5, stops=(0.125, 0.25, 0.5, 1), symbol="λ_W", help="price of a large classifier")
-    epsilon: float = knob(0.01, stops=(0.001, 0.01, 0.1, 0.5), symbol="ε", help="size of the noise around collapse")
-
-    arms = {"vary λ_W": "baseline", "vary λ_H": "method"}
-    outputs = {
-        "contraction": Var("arm seed factor", "Tr Σ_W(H) / Tr Σ_W(H₀)", "scatter left within classes"),
-        "closed_form": share("arm factor", "closed form", "K/d a² + (d − K)/d b² near collapse"),
-    }
-    # fmt: off
-    views = (
-        View("Which strength matters", (
-            Curves("How much scatter within classes is left?", ["contraction"], theory="closed_form"),
-        ), columns=1, height=3.2),
-    )
-    # fmt: on
-    scaled = "nothing: this is the paper's own model, with 4 classes of 25 examples in 10 dimensions"
-    headline = "contraction"
-    smoke = {"beta": 10}
-    examples = 25
-    multiples = (0.25, 0.5, 1, 2, 4, 8)
-
-    def axes(self) -> dict[str, Axis]:
-        """By what λ_H or λ_W is multiplied."""
-        return {"factor": Axis(self.multiples, label="λ_H or λ_W, multiplied by", log=True)}
-
-    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """One frame for each arm and factor."""
-        R, Y, n = frames_of(seeds), class_targets(method.CLASSES, self.examples), self.examples
-        draws = data.normal(seeds, "change", method.DIMENSIONS, method.CLASSES * n)
-        share_in_span = method.CLASSES / method.DIMENSIONS
-        for i, multiple in enumerate(self.multiples):
-            for j, arm in enumerate(self.arms):
-                lambda_W = self.lambda_W * (multiple if arm == "vary λ_W" else 1)
-                lambda_H = self.lambda_H * (multiple if arm == "vary λ_H" else 1)
-                _, H = method.collapsed(R, n, lambda_W, lambda_H)
-                H0 = H + self.epsilon * H.square().sum((-2, -1), keepdim=True).div(H[0].numel()).sqrt() * draws
-                turns = method.alternate(H0, Y, n, lambda_W, lambda_H, self.beta)
-                _, found, _ = yield from settle(turns, (2 * i + j) / (2 * len(self.multiples)))
-                within, before = (metrics.class_scatter(features_by_class(x))[0] for x in (found, H0))
-                a, b, _ = method.factors(self.beta, lambda_W, lambda_H)
-                expected = share_in_span * a**2 + (1 - share_in_span) * b**2
-                yield Frame({"arm": arm, "factor": i}, {"contraction": within / before, "closed_form": expected})
-
-
-# ------------------------------------------------------------------------------------------------ depth, and the bridge
 
 
 @dataclass(frozen=True)
@@ -607,14 +205,11 @@ class LayerWise(Experiment):
     Layers of 64 units; every new layer gets a fresh classifier. The other arm is the same layer before its training.
     """
 
-    decay: float = knob(2e-3, stops=DECAY.stops, help="weight decay of the new layer and of its classifier")
+    decay: float = knob(2e-3, stops=DECAYS, help="weight decay of the new layer and of its classifier")
     epochs: int = knob(60, low=2, high=200, step=1, help="passes over the training digits for each layer")
 
     arms = {"untrained": "baseline", "trained": "method"}
-    outputs = {
-        "variability": Var("arm seed depth", VARIABILITY, SCATTER, low=0),
-        "nc1": Var("arm seed depth", "NC1", "the same with each direction of the class means weighed alike", low=0),
-    }
+    outputs = collapse("arm seed depth", 2)
     # fmt: off
     views = (
         View("Depth", (
@@ -642,7 +237,7 @@ class LayerWise(Experiment):
             layer = nn.Sequential(hidden(64, 64, sources), nn.ReLU(inplace=True))
             head = replicas.linear(64, 10, sources, weights=1 / 8, biases=None)
             yield self._measured("untrained", depth, layer(inputs))
-            for done in train(layer, head, inputs, digits.train_labels, seeds, self.epochs, decay, decay):
+            for done in train((layer, head), (decay, decay), inputs, digits.train_labels, seeds, self.epochs):
                 yield Tick((depth - 1 + done / self.epochs) / self.layers)
                 if done % 4 == 0:
                     yield self._measured("trained", depth, layer(inputs))
@@ -655,89 +250,282 @@ class LayerWise(Experiment):
         return Frame({"arm": arm, "depth": depth}, {"variability": metrics.nc1_ratio(h), "nc1": metrics.nc1(h)})
 
 
-@dataclass(frozen=True)
-class Bridge(Experiment):
-    """Give the exact model the first hidden layer of a trained network as H₀, and compare with the real deeper layers.
+# ------------------------------------------------------------------------------------------------------ the exact model
 
-    The network is the base arm of `WeightDecay`. The alternating minimization is stopped after 300 turns at most, which
-    loose ties reach; `residual` says how far the last turn still moved.
+
+def class_targets(K: int, n: int) -> Tensor:
+    """Return Y = I_K ⊗ 1ᵀ, the one-hot labels of n examples of each class: [K, Kn]."""
+    return torch.eye(K, dtype=torch.float64).repeat_interleave(n, 1)
+
+
+def noisy_means(seeds: Seeds, n: int, sigma: float) -> Tensor:
+    """Draw H₀ [S, d, N]: class means from N(0, I), around each n points with standard deviation σ."""
+    means = data.normal(seeds, "class means", method.DIMENSIONS, method.CLASSES).repeat_interleave(n, -1)
+    return means + sigma * data.normal(seeds, "noise", method.DIMENSIONS, method.CLASSES * n)
+
+
+def frames_of(seeds: Seeds) -> Tensor:
+    """Draw R [S, d, K] with orthonormal columns, the directions of collapsed class means."""
+    return torch.linalg.qr(data.normal(seeds, "directions", method.DIMENSIONS, method.CLASSES)).Q
+
+
+def small_change(seeds: Seeds, H: Tensor, size: float | Tensor) -> Tensor:
+    """Draw normal noise of a size relative to H: [S, d, N] -> [..., S, d, N]."""
+    scale = H.square().sum((-2, -1), keepdim=True).div(H[0].numel()).sqrt()
+    return size * scale * data.normal(seeds, "change", *H.shape[1:])
+
+
+def features_by_class(H: Tensor, K: int = method.CLASSES) -> Tensor:
+    """Turn H [..., d, Kn] into the form that the measures take, [..., K, n, d]."""
+    return H.mT.unflatten(-2, (K, -1))
+
+
+def class_means(H: Tensor) -> Tensor:
+    """Put the mean of its class in the place of every column: [..., d, N]."""
+    return H.unflatten(-1, (method.CLASSES, -1)).mean(-1).repeat_interleave(H.shape[-1] // method.CLASSES, -1)
+
+
+def scatter_within(H: Tensor) -> Tensor:
+    """Return Tr Σ_W of features: [..., d, N] -> [...]."""
+    return metrics.class_scatter(features_by_class(H))[0]
+
+
+def settle(turns: Iterator[tuple[Tensor, Tensor]], fraction: float) -> Generator[Tick, None, Tensor]:
+    """Run an alternating minimization to its end, with a tick now and then; return its H."""
+    for turn, (_, H) in enumerate(turns):  # noqa: B007 - the last one counts
+        if turn % 10 == 0:
+            yield Tick(fraction)
+    return H
+
+
+@dataclass(frozen=True)
+class Flow(Experiment):
+    """Let features flow along the central path (Eq. 4) and follow the scatter within and between classes.
+
+    K = 4 classes of n = 25 examples, d = 10. The third arm starts from class means at right angles, of squared length
+    0.3, and deviations at right angles to all means; there the flow has a closed form.
     """
 
-    lambda_H: float = knob(0.002, stops=(0.0005, 0.001, 0.002, 0.005), symbol="λ_H", help="price of large features")
-    lambda_W: float = knob(0.02, stops=(0.005, 0.01, 0.02, 0.05), symbol="λ_W", help="price of a large classifier")
-    epochs: int = knob(60, low=2, high=200, step=1, help="passes over the training digits")
+    lambda_H: float = knob(0.05, stops=(0, *LAMBDA_H.stops, 1), symbol="λ_H", help="price of large features")
+    lambda_W: float = knob(LAMBDA_W)
+    sigma: float = knob(SIGMA)
+    duration: float = knob(40.0, low=2, high=80, step=2, symbol="T", help="time at which the flow ends")
 
-    arms = {"λ_H": "baseline", "10 λ_H": "method"}
+    arms = {"λ_H = 0": "baseline", "λ_H": "method", "λ_H, right angles": "further"}
     outputs = {
-        "variability": Var("arm seed beta", VARIABILITY, SCATTER, low=0),
-        "contraction": Var("arm seed beta", "Tr Σ_W(H) / Tr Σ_W(H₀)", "scatter left within classes", low=0),
-        "bound": Var("arm beta", "bound (β/(β + λ_H))²", "the most that can be left, for every H₀", low=0),
-        "residual": Var(
-            "arm seed beta", "log10 of the last change", "relative change of H in the last turn, as a power of ten"
-        ),
-        "layer_1": Var("seed", "layer 1", "variability of the first hidden layer, H₀", low=0),
-        "layer_2": Var("seed", "layer 2", "variability of the second hidden layer", low=0),
-        "layer_3": Var("seed", "layer 3", "variability of the third hidden layer", low=0),
+        name: Var("arm seed time", label, help, low=0)
+        for name, label, help in (
+            ("variability", "variability NC1~", "Tr Σ_W / Tr Σ_B: scatter within classes over that of class means"),
+            ("between", "Tr Σ_B", "scatter of the class means"),
+            ("within_rescaled", "exp(2λ_H t) Tr Σ_W", "scatter within classes without the common decay"),
+            ("between_rescaled", "exp(2λ_H t) Tr Σ_B", "scatter of the class means without the common decay"),
+            ("expected", "closed form", "variability from the scalar flow of the squared mean length"),
+        )
     }
     # fmt: off
     views = (
-        View("Model and network", (
-            Curves("Does the model collapse like deeper layers?", ["variability"], log=True,
-                   lines=[Line("y", f"layer_{i}", f"layer {i}") for i in (1, 2, 3)]),
-            Curves("How much scatter within classes is left?", ["contraction"], log=True, theory="bound"),
+        View("Collapse in time", (
+            Curves("Does the variability always fall?", ["variability"], log=True, theory="expected"),
+            Curves("Who shrinks, who grows?", ["within_rescaled", "between_rescaled", "between"], ["λ_H"], "scatter",
+                   log=True),
         )),
-        View("Is it the minimum", (Curves("How far did the last turn move H?", ["residual"]),), columns=1),
     )
     # fmt: on
-    scaled = "a check of our own: the paper does not put features of a real network into its model"
+    scaled = MODEL
     headline = "variability"
-    smoke = {"epochs": 2}
-    betas = (0.003, 0.01, 0.03, 0.3, 3)
+    smoke = {"duration": 2}
+    equals_baseline = (({"lambda_H": 0}, "λ_H"),)
+    may_be_nan = ("expected",)  # only the third arm has a closed form
+    examples, dt, every = 25, 0.05, 8
 
     def axes(self) -> dict[str, Axis]:
-        """Five ties to H₀."""
-        return {"beta": Axis(self.betas, label="tie to H₀, β", log=True)}
+        """Time in steps of 0.4."""
+        step = self.dt * self.every
+        return {"time": Axis(np.arange(round(self.duration / step) + 1) * step, label="time t")}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train, measure the three layers, then minimize for each β; a frame for each."""
-        digits, sources = few_digits(seeds), [generator(seed, "weights") for seed in seeds]
-        layers = [nn.Sequential(hidden(64, 64, sources), nn.ReLU(inplace=True)) for _ in range(3)]
-        head = replicas.linear(64, 10, sources, weights=1 / 8, biases=None)
-        decay = torch.full((len(seeds), 1, 1), DECAY.default)
-        H0 = yield from self._layers(layers, digits.train_inputs)
-        for done in train(
-            nn.Sequential(*layers), head, digits.train_inputs, digits.train_labels, seeds, self.epochs, decay, decay
-        ):
-            yield Tick(0.5 * done / self.epochs)
-            if done.is_integer():
-                H0 = yield from self._layers(layers, digits.train_inputs)
-        yield from self._solve(H0)
-
-    @torch.no_grad()
-    def _layers(self, layers: list[nn.Sequential], inputs: Tensor) -> Generator[Frame, None, Tensor]:
-        """Measure all hidden layers; return the features of the first, [S, d, N]."""
-        depths = list(itertools.accumulate(layers, lambda h, layer: layer(h), initial=inputs))[1:]
-        yield Frame({}, {f"layer_{i}": metrics.nc1_ratio(by_class(h)) for i, h in enumerate(depths, 1)})
-        return depths[0].double().mT
-
-    def _solve(self, H0: Tensor) -> Iterator[Frame | Tick]:
-        """Minimize Eq. 2 for both λ_H and all seeds at once, from the tightest tie to the loosest."""
-        Y, before = class_targets(10, 50), metrics.class_scatter(features_by_class(H0, 10))[0]
-        few, targets = method.compressed(H0, Y)
-        strengths = torch.tensor([self.lambda_H, 10 * self.lambda_H], dtype=torch.float64)
-        lambda_H = strengths.reshape(2, 1, 1, 1)
-        for done, i in enumerate(reversed(range(len(self.betas)))):
-            beta = self.betas[i]
-            turns = method.alternate(few.repeat(2, 1, 1, 1), targets, 50, self.lambda_W, lambda_H, beta, most=300)
-            W, _, change = yield from settle(turns, 0.5 + 0.5 * done / len(self.betas))
-            h = features_by_class(method.best_features(W, H0, Y, lambda_H, beta), 10)
+        """Take Runge-Kutta steps with all arms and seeds at once; a frame every eight steps."""
+        K, n, Y = method.CLASSES, self.examples, class_targets(method.CLASSES, self.examples)
+        noisy, R = noisy_means(seeds, n, self.sigma), frames_of(seeds)
+        deviations = noisy - class_means(noisy)
+        right_angles = math.sqrt(0.3) * R.repeat_interleave(n, -1) + deviations - R @ (R.mT @ deviations)
+        H, r = torch.stack([noisy, noisy, right_angles]), torch.tensor(0.3, dtype=torch.float64)
+        lambda_H, start = torch.tensor([0, self.lambda_H, self.lambda_H], dtype=torch.float64), scatter_within(H)[2]
+        decay, lambda_W = lambda_H.reshape(3, 1, 1, 1), self.lambda_W
+        for position in range(len(self.axes()["time"].values)):
+            time = position * self.dt * self.every
+            (within, between), growth = metrics.class_scatter(features_by_class(H)), torch.exp(2 * lambda_H * time)
+            expected = torch.full(within.shape, torch.nan, dtype=torch.float64)
+            expected[2] = start * math.exp(-2 * self.lambda_H * time) * K / ((K - 1) * r)
             values = {
-                "variability": metrics.nc1_ratio(h),
-                "contraction": metrics.class_scatter(h)[0] / before,
-                "bound": (beta / (beta + strengths)) ** 2,
-                "residual": power_of_ten(change),
+                "variability": within / between,
+                "between": between,
+                "within_rescaled": growth.unsqueeze(1) * within,
+                "between_rescaled": growth.unsqueeze(1) * between,
+                "expected": expected,
             }
-            yield Frame({"beta": i}, values)
+            yield Frame({"time": position}, values)
+            yield Tick(min(time / self.duration, 1))
+            for _ in range(self.every):
+                H = method.runge_kutta(lambda h: method.velocity(h, Y, n, lambda_W, decay), H, self.dt)
+                r = method.runge_kutta(lambda x: method.radius_velocity(x, lambda_W, self.lambda_H), r, self.dt)
 
 
-EXPERIMENTS = (WeightDecay, Flow, TiedFeatures, Response, Strengths, LayerWise, Bridge)
+@dataclass(frozen=True)
+class TiedFeatures(Experiment):
+    """Tie the features to given ones, H₀, and see how far they collapse when the tie β is loose or tight (Eq. 2).
+
+    K = 4 classes of n = 25 examples, d = 10; every point is the exact minimizer, found by alternating minimization.
+    """
+
+    beta: float = knob(0.1, stops=BETAS, symbol="β", help="price of moving away from H₀, in the picture of points")
+    lambda_H: float = knob(LAMBDA_H)
+    lambda_W: float = knob(LAMBDA_W)
+    sigma: float = knob(SIGMA)
+
+    arms = {"H₀ (β → ∞)": "baseline", "tied": "method", "free (β = 0)": "further"}
+    outputs = {
+        **collapse("arm seed tie", 1),
+        "chosen": Var("arm seed", "variability NC1~ at the chosen β", "Tr Σ_W / Tr Σ_B at the chosen β", low=0),
+        "contraction": Var("arm seed tie", "Tr Σ_W(H) / Tr Σ_W(H₀)", "scatter left within classes", low=0),
+        "bound": Var("tie", "bound (β/(β + λ_H))²", "the most that can be left, for every H₀", low=0),
+        "place": Var("point plane", "H at the chosen β", "the first seed's tied features in the plane of H₀"),
+        "start": Var("point plane", "H₀", "the first seed's given features in the plane where they spread most"),
+        "group": Var("point", "class", "the class of each point, a number from zero"),
+    }
+    # fmt: off
+    views = (
+        View("Tied features", (
+            Points("Where do the features move?", "place", origin="start", groups="group"),
+            Curves("How much do features vary within a class?", ["variability"]),
+        ), height=3.2),
+        View("Contraction", (
+            Curves("How much scatter within classes is left?", ["contraction"], ["tied"], theory="bound"),
+        )),
+    )
+    # fmt: on
+    scaled = MODEL
+    headline = "chosen"
+    grid = {"beta": BETAS, "lambda_H": (0.0125, 0.05, 0.1, 0.2, 0.4)}
+    smoke = {"sigma": 0.5}
+    examples = 25
+
+    def axes(self) -> dict[str, Axis]:
+        """The values of β, the points of the first seed, and the plane of its picture."""
+        return {
+            "tie": Axis(BETAS, label="tie to H₀, β", log=True),
+            "point": Axis(range(method.CLASSES * self.examples)),
+            "plane": Axis(["first", "second"]),
+        }
+
+    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
+        """Minimize for the chosen β, for β = 0, then from the tightest tie to the loosest; a frame for each β."""
+        H0, Y = noisy_means(seeds, self.examples, self.sigma), class_targets(method.CLASSES, self.examples)
+        center = H0[0].mean(-1, keepdim=True)
+        plane = torch.linalg.svd(H0[0] - center).U[:, :2].T
+
+        def solved(beta: float, fraction: float) -> Generator[Tick, None, Tensor]:
+            return settle(method.alternate(H0, Y, self.examples, self.lambda_W, self.lambda_H, beta), fraction)
+
+        def found(arm: str, tie: int, H: Tensor) -> Frame:
+            values = {"variability": metrics.nc1_ratio(features_by_class(H)), "contraction": scatter_within(H) / before}
+            return Frame({"arm": arm, "tie": tie}, values)
+
+        betas, before = torch.tensor(BETAS, dtype=torch.float64), scatter_within(H0)
+        yield Frame({}, {"bound": (betas / (betas + self.lambda_H)) ** 2, "group": Y.argmax(0)})
+        yield Frame({}, {"start": (plane @ (H0[0] - center)).T})
+        H = yield from solved(self.beta, 0.0)
+        yield Frame({}, {"place": (plane @ (H[0] - center)).T})
+        free = yield from solved(0.0, 0.1)
+        for arm, features in zip(self.arms, (H0, H, free), strict=True):
+            yield Frame({"arm": arm}, {"chosen": metrics.nc1_ratio(features_by_class(features))})
+        for i in range(len(BETAS)):
+            yield found("H₀ (β → ∞)", i, H0)
+            yield found("free (β = 0)", i, free)
+        for done, i in enumerate(reversed(range(len(BETAS))), 2):
+            H = yield from solved(BETAS[i], done / (len(BETAS) + 2))
+            yield found("tied", i, H)
+
+
+@dataclass(frozen=True)
+class Response(Experiment):
+    """Change collapsed features H₀ a little and compute how the minimizer answers: the matrix F of Theorem 4.1.
+
+    K = 4 classes of n = 10 examples, d = 10, as in the paper's first figure. What scatter within classes is left is
+    measured with n = 25 examples and noise of relative size 0.01 on H₀.
+    """
+
+    beta: float = knob(1.0, stops=BETAS, symbol="β", help="price of moving away from H₀")
+    lambda_H: float = knob(0.05, stops=(0.0125, 0.025, 0.05, 0.1), symbol="λ_H", help="price of large features")
+    lambda_W: float = knob(LAMBDA_W)
+
+    arms = {"λ_H": "baseline", "2 λ_H": "method", "4 λ_H": "further", "λ_H / 2": "further", "2 λ_W": "ablation"}
+    multiples = ((1, 1), (2, 1), (4, 1), (0.5, 1), (1, 2))
+    """For each arm, by what λ_H and λ_W are multiplied."""
+    outputs = {
+        "spectrum": Var("arm seed index", "singular value of F_kk", "how a class answers its own changes", high=1),
+        "levels": Var("arm index", "closed form", "the same from the factors a, b and s", high=1),
+        "left": Var("arm seed", "Tr Σ_W(H) / Tr Σ_W(H₀)", "scatter left within classes near collapse"),
+        "dominance": Var(
+            "arm seed", "F_kl over F_kk", "largest answer between classes over the smallest within", low=0
+        ),
+        "error": Var(
+            "arm seed epsilon", "relative error", "distance of F vec δH₀ from the measured δH, over δH", low=0
+        ),
+    }
+    # fmt: off
+    views = (
+        View("Staircase", (
+            Curves("Which changes of a class are passed on?", ["spectrum"], theory="levels"),
+            Dots("How much scatter within classes is left?", "left"),
+        ), height=3.2),
+    )
+    # fmt: on
+    scaled = "nothing: this is the paper's own model and the size of its first figure"
+    headline = "left"
+    smoke = {"beta": 10}
+    epsilons = (1e-3, 1e-2, 0.1, 0.5)
+
+    def axes(self) -> dict[str, Axis]:
+        """Singular values from the largest on, and sizes of the change of H₀."""
+        return {
+            "index": Axis(range(1, 101), label="number of the singular value"),
+            "epsilon": Axis(self.epsilons, label="size ε of the change of H₀", log=True),
+        }
+
+    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
+        """For each arm one frame for each seed with its F, then one with the measured answers."""
+        R = frames_of(seeds)
+        for done, (arm, (times_H, times_W)) in enumerate(zip(self.arms, self.multiples, strict=True)):
+            yield from self._arm(arm, done / len(self.arms), seeds, R, times_W * self.lambda_W, times_H * self.lambda_H)
+
+    def _arm(
+        self, arm: str, fraction: float, seeds: Seeds, R: Tensor, lambda_W: float, lambda_H: float
+    ) -> Iterator[Frame | Tick]:
+        """Compute the answers at the strengths of one arm."""
+
+        def moved(n: int, size: float | Tensor) -> Generator[Tick, None, tuple[Tensor, ...]]:
+            W, H = method.collapsed(R, n, lambda_W, lambda_H)
+            change, Y = small_change(seeds, H, size), class_targets(method.CLASSES, n)
+            after = yield from settle(method.alternate(H + change, Y, n, lambda_W, lambda_H, self.beta), fraction)
+            return W, H, change, after
+
+        _, H, change, after = yield from moved(25, 0.01)
+        yield Frame({"arm": arm}, {"left": scatter_within(after) / scatter_within(H + change)})
+        sizes = torch.tensor(self.epsilons, dtype=torch.float64).reshape(-1, 1, 1, 1)
+        (W, H, change, after), Y = (yield from moved(10, sizes)), class_targets(method.CLASSES, 10)
+        levels = method.staircase(self.beta, lambda_W, lambda_H, method.CLASSES, method.DIMENSIONS, 10)
+        predicted, block = torch.zeros_like(change), len(levels)
+        for s in range(len(seeds)):
+            answer = method.response(W[s], H[s], Y, lambda_W, lambda_H, self.beta)
+            spectrum = torch.linalg.svdvals(answer[:block, :block])
+            between = torch.linalg.matrix_norm(answer[:block, block : 2 * block], 2)
+            yield Frame({"arm": arm, "seed": s}, {"spectrum": spectrum, "dominance": between / spectrum[-1]})
+            yield Tick(fraction)
+            # vec stacks columns: vec X = (Xᵀ).flatten()
+            predicted[:, s] = (change[:, s].mT.flatten(1) @ answer.T).unflatten(1, (Y.shape[1], -1)).mT
+        error = torch.linalg.matrix_norm(after - H - predicted) / torch.linalg.matrix_norm(after - H)
+        yield Frame({"arm": arm}, {"levels": levels, "error": error.T})
+
+
+EXPERIMENTS = (WeightDecay, Flow, TiedFeatures, Response, LayerWise)

@@ -63,36 +63,19 @@ def runge_kutta(slope: Callable[[Tensor], Tensor], x: Tensor, dt: float) -> Tens
 
 
 def alternate(
-    H0: Tensor,
-    Y: Tensor,
-    n: int,
-    lambda_W: float | Tensor,
-    lambda_H: float | Tensor,
-    beta: float | Tensor,
-    most: int = 20_000,
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Minimize Eq. 2 from H₀ by turns, best W then best H; yield W, H and the relative change of H [...].
+    H0: Tensor, Y: Tensor, n: int, lambda_W: float, lambda_H: float, beta: float
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Minimize Eq. 2 from H₀ by turns, best W then best H; yield W and H.
 
-    Both turns are exact, so f never rises. Stops at a relative change of 1e-12, or after `most` turns.
+    Both turns are exact, so f never rises. Stops at a relative change of H of 1e-12, or after 20,000 turns.
     """
     H = H0
-    for _ in range(most):
+    for _ in range(20_000):
         W, before = best_weights(H, Y, n, lambda_W), H
         H = best_features(W, H0, Y, lambda_H, beta)
-        change = torch.linalg.matrix_norm(H - before) / torch.linalg.matrix_norm(H)
-        yield W, H, change
-        if (change < 1e-12).all():
+        yield W, H
+        if (torch.linalg.matrix_norm(H - before) < 1e-12 * torch.linalg.matrix_norm(H)).all():
             break
-
-
-def compressed(H0: Tensor, Y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return H₀ and Y turned into few columns: [..., d, N] and [..., K, N] -> d + K columns each.
-
-    Eq. 2 does not change when all columns are mixed by one orthogonal matrix, and the rest of the columns is zero.
-    """
-    d, K = H0.shape[-2], Y.shape[-2]
-    _, triangle = torch.linalg.qr(torch.cat([H0, Y.expand(*H0.shape[:-2], -1, -1)], -2).mT)
-    return triangle.mT[..., :d, : d + K], triangle.mT[..., d:, : d + K]
 
 
 def collapsed(R: Tensor, n: int, lambda_W: float, lambda_H: float) -> tuple[Tensor, Tensor]:

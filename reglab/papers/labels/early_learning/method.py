@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -100,15 +99,6 @@ def linear_gradient(inputs: Tensor, coefficients: Tensor) -> Tensor:
 def linear_accuracy(theta: Tensor, spread: float) -> Tensor:
     """Return the exact test accuracy Φ(θᵀv/(σ‖θ‖)) of linear weights, v the first axis: [..., p] -> [...]."""
     return torch.special.ndtr(theta[..., 0] / (spread * theta.norm(dim=-1)))
-
-
-def separable(inputs: np.ndarray, labels: np.ndarray) -> bool:
-    """Tell whether some θ has ε_i θᵀx_i ≥ 1 for all i (no bias): a linear program, [n, p] and [n]."""
-    from scipy.optimize import linprog
-
-    n, p = inputs.shape
-    found = linprog(np.zeros(p), A_ub=-labels[:, None] * inputs, b_ub=-np.ones(n), bounds=(None, None), method="highs")
-    return bool(found.status == 0)
 
 
 def stopping_time(problem: Gaussians, learning_rate: float, most: int = 1000) -> tuple[Tensor, Tensor]:

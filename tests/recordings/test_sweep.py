@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +21,8 @@ import xarray as xr
 from reglab import catalogue, digests, experiment
 from reglab.experiment import Experiment
 from reglab.knobs import knob
-from reglab.recordings import recorded, sweep
+from reglab.recordings import store, sweep
+from reglab.recordings.thin import thin
 from reglab.results import Axis, Frame, Tick, Var
 from reglab.seeds import Seeds
 
@@ -39,26 +39,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         return sweep.record(PAPER, jobs=1).read_bytes()
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> sweep.Sweep:
-    """Return the small plan, with this process's recordings in a folder of the test."""
-    small_recording.plan(monkeypatch.setattr, tmp_path)
-    return sweep.planned(PAPER)[0]
-
-
-Inside = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def inside(inside: Callable[..., subprocess.CompletedProcess[str]], monkeypatch: pytest.MonkeyPatch) -> Inside:
-    """Return a function that runs the command inside this process: exit status, output, messages."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        done = inside(*arguments)
-        return done.returncode, done.stdout, done.stderr
-
-    return run
+Command = Callable[..., tuple[int, str, str]]
 
 
 def kept(folder: Path) -> list[Path]:
@@ -79,7 +60,7 @@ def finish(process: Any, folder: Path) -> bytes:
 
 
 @pytest.mark.parametrize("jobs", [2, 3])
-def test_the_number_of_processes_changes_no_byte(small: sweep.Sweep, whole: bytes, jobs: int) -> None:
+def test_the_number_of_processes_changes_no_byte(planned: sweep.Sweep, whole: bytes, jobs: int) -> None:
     threads, seen = torch.get_num_threads(), []
     path = sweep.record(PAPER, jobs, progress=lambda done, total: seen.append((done, total)))
     assert path.read_bytes() == whole
@@ -87,7 +68,7 @@ def test_the_number_of_processes_changes_no_byte(small: sweep.Sweep, whole: byte
     assert torch.get_num_threads() == threads
 
 
-def test_one_thread_computes_whatever_this_process_has(small: sweep.Sweep, whole: bytes) -> None:
+def test_one_thread_computes_whatever_this_process_has(planned: sweep.Sweep, whole: bytes) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -144,8 +125,8 @@ def test_stopped_it_ends_at_once_and_keeps_what_is_finished(tmp_path: Path, numb
     assert kept(tmp_path) and not psutil.wait_procs(members, timeout=processes.GUARD)[1]
 
 
-def test_finished_points_are_not_computed_again(small: sweep.Sweep, whole: bytes, tmp_path: Path) -> None:
-    tasks = [(small, place) for place in small.places]
+def test_finished_points_are_not_computed_again(planned: sweep.Sweep, whole: bytes, tmp_path: Path) -> None:
+    tasks = [(planned, place) for place in planned.places]
     sweep.compute(tasks[:4], jobs=1)
     times = {path: path.stat().st_mtime_ns for path in kept(tmp_path)}
     assert len(times) == 4
@@ -158,14 +139,16 @@ def test_finished_points_are_not_computed_again(small: sweep.Sweep, whole: bytes
     assert sweep.record(PAPER, jobs=1).read_bytes() == whole, "what is cut short is computed again"
 
 
-def test_points_of_other_code_or_settings_are_not_taken(small: sweep.Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_points_of_other_code_or_settings_are_not_taken(planned: sweep.Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     def other(**changes: Any) -> Path:
-        return sweep.Sweep(**{"kind": small.kind, "settings": small.settings, "seeds": small.seeds, **changes}).folder
+        return sweep.Sweep(
+            **{"kind": planned.kind, "settings": planned.settings, "seeds": planned.seeds, **changes}
+        ).folder
 
-    assert other() == small.folder
-    folders = {small.folder, other(seeds=4), other(settings={"steps": 550})}
+    assert other() == planned.folder
+    folders = {planned.folder, other(seeds=4), other(settings={"steps": 550})}
     with monkeypatch.context() as patch:
-        patch.setattr(small.kind, "grid", {"spread": (0.1, 0.3), "ratio": (0.3, 0.9)})
+        patch.setattr(planned.kind, "grid", {"spread": (0.1, 0.3), "ratio": (0.3, 0.9)})
         folders.add(other())
     with monkeypatch.context() as patch:
         patch.setattr(digests, "of_experiment", lambda kind: "0" * 16)
@@ -211,7 +194,7 @@ def test_a_killed_dask_worker_loses_nothing(tmp_path: Path, whole: bytes) -> Non
         assert finish(process, tmp_path) == whole
 
 
-def test_a_dask_worker_with_several_threads_gives_the_same(small: sweep.Sweep, whole: bytes) -> None:
+def test_a_dask_worker_with_several_threads_gives_the_same(planned: sweep.Sweep, whole: bytes) -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
         assert sweep.record(PAPER, cluster=cluster.scheduler_address).read_bytes() == whole
@@ -293,12 +276,12 @@ def test_an_error_names_its_point_and_loses_nothing_finished(monkeypatch: pytest
     np.testing.assert_array_equal(grid.score.mean("seed"), [[11, 12, 13], [21, 22, 23]])
 
 
-def test_a_worker_with_other_code_is_found_out(small: sweep.Sweep, tmp_path: Path) -> None:
-    data = small.point((0, 0)).run(1)
+def test_a_worker_with_other_code_is_found_out(planned: sweep.Sweep, tmp_path: Path) -> None:
+    data = planned.point((0, 0)).run(1)
     with pytest.raises(RuntimeError, match="other code or versions"):
-        sweep._keep(small, (0, 0), data.assign_attrs(digest="0" * 16))
+        sweep._keep(planned, (0, 0), data.assign_attrs(digest="0" * 16))
     with pytest.raises(RuntimeError, match="other code or versions"):
-        sweep._keep(small, (0, 0), data.assign_attrs(versions='{"torch": "1.0"}'))
+        sweep._keep(planned, (0, 0), data.assign_attrs(versions='{"torch": "1.0"}'))
     assert not kept(tmp_path)
 
 
@@ -318,7 +301,7 @@ def test_arms_that_do_not_depend_on_a_knob_are_computed_once(monkeypatch: pytest
     grid_of_all = sweep.gather(one)
     for place in one.places:
         settings_there = {"strength": grid["strength"][place[0]], "rate_ratio": grid["rate_ratio"][place[1]]}
-        run = recorded.thin(cls.make({**settings, **settings_there}).run(small_recording.SEEDS), cls)
+        run = thin(cls.make({**settings, **settings_there}).run(small_recording.SEEDS), cls)
         there = grid_of_all.isel(strength=place[0], rate_ratio=place[1])
         for name, values in run.data_vars.items():
             # forty steps amplify the rounding of another batch a little
@@ -328,89 +311,28 @@ def test_arms_that_do_not_depend_on_a_knob_are_computed_once(monkeypatch: pytest
 # -------------------------------------------------------------------------------------------------------- the command
 
 
-def test_check_tells_what_is_stale(small: sweep.Sweep, inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
-    status, table, message = inside("record", PAPER, "--check")
+def test_check_tells_what_is_stale(planned: sweep.Sweep, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, table, message = command("record", PAPER, "--check")
     assert status == 1 and "not recorded" in table and f"`reglab record {PAPER}`" in message
-    assert inside("record", PAPER, "--jobs", "1")[0] == 0
-    status, table, message = inside("record", PAPER, "--check")
+    assert command("record", PAPER, "--jobs", "1")[0] == 0
+    status, table, message = command("record", PAPER, "--check")
     assert status == 0 and "current" in table and not message
     with monkeypatch.context() as patch:
         patch.setattr(digests, "of_code", lambda text: "0" * 16)  # of the core: no grid is stale by that
-        assert inside("record", PAPER, "--check")[0] == 0
+        assert command("record", PAPER, "--check")[0] == 0
     with monkeypatch.context() as patch:
         patch.setattr(digests, "of_experiment", lambda kind: "0" * 16)
-        status, table, _ = inside("record", PAPER, "--check")
+        status, table, _ = command("record", PAPER, "--check")
         assert status == 1 and "the code of the paper has changed" in table
-    monkeypatch.setattr(small.kind, "grid", {"spread": (0.1, 0.3), "ratio": (0.3, 0.9)})
-    status, table, _ = inside("record", PAPER, "--check")
+    monkeypatch.setattr(planned.kind, "grid", {"spread": (0.1, 0.3), "ratio": (0.3, 0.9)})
+    status, table, _ = command("record", PAPER, "--check")
     assert status == 1 and "its grid has changed" in table
-    recorded.path(PAPER).write_bytes(b"nothing")
-    status, table, _ = inside("record", PAPER, "--check")
+    store.path(PAPER).write_bytes(b"nothing")
+    status, table, _ = command("record", PAPER, "--check")
     assert status == 1 and "cut short or damaged" in table
 
 
-def test_spot_computes_one_point_anew(small: sweep.Sweep, inside: Inside) -> None:
-    assert inside("record", PAPER, "--jobs", "1")[0] == 0
-    chosen = set()
-    for text in "abcd":
-        status, _, message = inside("record", PAPER, "--spot", text)
-        assert status == 0 and "LinearTheory at spread 0." in message and "largest difference" in message
-        assert inside("record", PAPER, "--spot", text)[2] == message
-        chosen.add(message.split(":")[1])
-    assert len(chosen) > 1, "another text chooses another point"
-
-
-def test_spot_finds_what_has_changed(small: sweep.Sweep, inside: Inside) -> None:
-    sweep.compute([(small, place) for place in small.places], jobs=1)
-    grid = sweep.gather(small)
-    span = float(grid.test_accuracy.mean("seed").max() - grid.test_accuracy.mean("seed").min())
-    for change, status in ((0.6 * small.kind.leeway, 0), (5 * small.kind.leeway, 1)):
-        recorded.write(PAPER, {small.kind: grid.assign(test_accuracy=grid.test_accuracy - change * span)})
-        found, _, message = inside("record", PAPER, "--spot", "a b")
-        assert found == status and "test_accuracy of" in message
-        assert ("0.5 % are allowed" in message) == ("is higher by" in message) == bool(status)
-        assert ("`reglab record early_learning --spot 'a b'`" in message) == bool(status)
-    recorded.write(PAPER, {small.kind: grid.assign(cosine=grid.cosine.where(grid.time > 3))})
-    status, _, message = inside("record", PAPER, "--spot", "a")
-    assert status == 1 and "cosine has results elsewhere" in message
-    recorded.path(PAPER).unlink()
-    status, _, message = inside("record", PAPER, "--spot", "a")
-    assert status == 1 and "not recorded" in message
-
-
-def test_a_difference_at_one_point_only_is_told_and_counts_as_luck(small: sweep.Sweep, inside: Inside) -> None:
-    sweep.compute([(small, place) for place in small.places], jobs=1)
-    grid = sweep.gather(small)
-    recorded.write(PAPER, {small.kind: grid})
-    label = inside("record", PAPER, "--spot", "a")[2].split(" at ")[1].split(":")[0]
-    (place,) = [place for place in small.places if small.label(place) == label]
-    moved = grid.copy(deep=True)
-    moved.test_accuracy[dict(zip(small.kind.grid, place, strict=True))] -= 0.1
-    recorded.write(PAPER, {small.kind: moved})
-    status, _, message = inside("record", PAPER, "--spot", "a")
-    assert status == 0 and "does not differ in this way, so it counts as luck" in message
-    # elsewhere the other way: luck goes to either side, a change to one
-    moved = grid.copy(deep=True)
-    moved["test_accuracy"] = grid.test_accuracy + 0.1
-    moved.test_accuracy[dict(zip(small.kind.grid, place, strict=True))] -= 0.2
-    recorded.write(PAPER, {small.kind: moved})
-    status, _, message = inside("record", PAPER, "--spot", "a")
-    assert status == 0 and "counts as luck" in message
-
-
-def test_what_has_no_seeds_must_agree_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, inside: Inside) -> None:
-    kind = catalogue.experiment("neural_collapse", "TiedFeatures")
-    small_recording.plan(monkeypatch.setattr, tmp_path, kind, {"beta": (0.1, 1), "lambda_H": (0.05, 0.2)}, kind.smoke)
-    (plan,) = sweep.planned("neural_collapse")
-    sweep.compute([(plan, place) for place in plan.places], jobs=1)
-    grid = sweep.gather(plan)
-    for change, status in ((0, 0), (1e-3, 1)):
-        recorded.write("neural_collapse", {kind: grid.assign(bound=grid.bound + change)})
-        found, _, message = inside("record", "neural_collapse", "--spot", "a")
-        assert found == status and ("bound, which has no seeds" in message) == bool(status)
-
-
-def test_wrong_words_are_one_line(small: sweep.Sweep, inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_words_are_one_line(planned: sweep.Sweep, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments, words in (
         (("nosuch",), "no paper named 'nosuch'"),
         ((PAPER, "--check", "--spot", "a"), "exclude each other"),
@@ -418,20 +340,20 @@ def test_wrong_words_are_one_line(small: sweep.Sweep, inside: Inside, monkeypatc
         ((PAPER, "--jobs", "2", "--cluster", "tcp://127.0.0.1:1"), "--jobs is for processes on this computer"),
         ((PAPER, "--jobs", "0"), "greater than or equal to 1"),
     ):
-        status, _, message = inside("record", *arguments)
+        status, _, message = command("record", *arguments)
         assert status == 2 and words in message and message.strip().count("\n") == 0, message
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "distributed", None)
-        status, _, message = inside("record", PAPER, "--cluster", "tcp://127.0.0.1:1")
+        status, _, message = command("record", PAPER, "--cluster", "tcp://127.0.0.1:1")
         assert status == 1 and "pip install 'reglab[cluster]'" in message and message.count("\n") == 1
     monkeypatch.setattr(sweep, "planned", lambda name: [])
-    status, _, message = inside("record", PAPER)
+    status, _, message = command("record", PAPER)
     assert status == 1 and "declares no grid" in message
 
 
-def test_a_cluster_that_does_not_answer_is_said(small: sweep.Sweep, inside: Inside) -> None:
+def test_a_cluster_that_does_not_answer_is_said(planned: sweep.Sweep, command: Command) -> None:
     pytest.importorskip("distributed")
-    status, _, message = inside("record", PAPER, "--cluster", "tcp://127.0.0.1:1")
+    status, _, message = command("record", PAPER, "--cluster", "tcp://127.0.0.1:1")
     assert status == 1 and "no Dask scheduler answers at tcp://127.0.0.1:1" in message
 
 
@@ -441,8 +363,8 @@ def test_positions_along_a_knob_may_be_words(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(cls, "unaffected", {})
     small_recording.plan(monkeypatch.setattr, tmp_path, cls, grid, settings)
     sweep.record("mode_collapse", jobs=1)
-    data = recorded.read(cls)
+    data = store.read(cls)
     assert data is not None and data.target.values.tolist() == ["ring", "one"]
-    found = recorded.at(cls.make({**settings, "target": "one"}))
+    found = store.at(cls.make({**settings, "target": "one"}))
     assert found is not None
     xr.testing.assert_equal(found.covered, data.covered.sel(target="one", strength=0.02, drop=True))

@@ -1,0 +1,98 @@
+"""Thinning: what is kept of a run, chosen once."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reglab import catalogue
+from reglab.pictures import Points
+from reglab.pictures.panel import Use, uses
+from reglab.recordings import thin
+
+
+def axis(values: Any, log: bool = False) -> xr.DataArray:
+    return xr.DataArray(np.asarray(values), dims="time", attrs={"log": int(log)})
+
+
+def test_positions_are_evenly_chosen() -> None:
+    np.testing.assert_array_equal(thin.evenly(axis(range(24)), 24), range(24))
+    chosen = thin.evenly(axis(range(0, 1001, 10)), 24)
+    assert len(chosen) == 24 and chosen[0] == 0 and chosen[-1] == 100
+    assert set(np.diff(chosen)) == {4, 5}
+    uneven = np.concatenate([np.arange(100), np.arange(100, 1000, 50)])
+    assert np.diff(uneven[thin.evenly(axis(uneven), 12)]).max() <= 1.6 * 950 / 11
+
+
+@given(count=st.integers(2, 300), most=st.integers(2, 40), log=st.booleans(), zero=st.booleans())
+def test_first_and_last_are_always_kept(count: int, most: int, log: bool, zero: bool) -> None:
+    values = np.unique(np.concatenate([[0] if zero else [1], np.geomspace(1, 5000, count).round()]))
+    chosen = thin.evenly(axis(values, log), max(most, 3))
+    assert chosen[0] == 0 and chosen[-1] == len(values) - 1 and len(chosen) <= max(most, 3)
+    assert (np.diff(chosen) > 0).all()
+
+
+def test_on_a_logarithmic_axis_positions_are_in_equal_ratios() -> None:
+    times = np.concatenate([[0], np.geomspace(1, 1e4, 400)])
+    chosen = times[thin.evenly(axis(times, log=True), 24)]
+    assert chosen[0] == 0 and chosen[1] == 1 and chosen[-1] == pytest.approx(1e4)
+    ratios = chosen[2:] / chosen[1:-1]
+    assert ratios.max() / ratios.min() < 1.1
+
+
+def test_only_what_pictures_show_is_kept() -> None:
+    collapse = catalogue.experiment("mode_collapse", "ModeCollapse")
+    run = collapse(steps=650).run(1)
+    data = thin.thin(run, collapse)
+    assert "true_entropy" in run and "true_entropy" not in data
+    assert data.sizes["step"] == 24 and data.sizes["point"] == 200 and data.sizes["seed"] == 1
+    frames = data.samples.notnull().all(["point", "plane"])
+    shown = {panel.arm for view in collapse.views for panel in view.panels if isinstance(panel, Points)}
+    for arm in collapse.arms:
+        steps = data.step.values[frames.sel(arm=arm).values]
+        assert steps.tolist() == ([650] if arm in shown else []), "a picture shows the last cloud only"
+    assert data.fake_entropy.notnull().any(["step", "seed"]).sel(arm=["GAN", "MEE"]).all()
+    assert data.fake_entropy.isnull().sel(arm="GAN, balanced").all(), "no picture shows its codes"
+    weight = catalogue.experiment("neural_collapse", "WeightDecay")
+    data = thin.thin(weight(epochs=2).run(2), weight)
+    there = data.train_error.notnull().all(["arm", "seed"]).values
+    assert there.tolist() == [False, False, True], "of what is shown as dots the end is kept"
+    assert data.variability.notnull().all()
+
+
+def test_where_numbers_are_too_many_curves_get_fewer_positions() -> None:
+    collapse = catalogue.experiment("mode_collapse", "ModeCollapse")
+    run = collapse(steps=650).run(1)
+    for copies, positions in ((1, 24), (2, 12), (8, 8)):
+        data = thin.thin(run.isel(seed=[0] * copies), collapse)
+        assert data.sizes["step"] == positions and data.step.values[[0, -1]].tolist() == [0, 650]
+        grid = math.prod(len(values) for values in collapse.grid.values())
+        shown = [data[name] for name, use in uses(collapse).items() if use.shown]
+        assert positions == thin.LEAST or grid * sum(int(one.notnull().sum()) for one in shown) <= thin.NUMBERS
+        some = thin.thin(run.isel(seed=[0] * copies).sel(arm=["MEE", "official buffer"]), collapse)
+        xr.testing.assert_identical(some, data.sel(arm=["MEE", "official buffer"]))  # whichever arms a point has
+
+
+@given(reached=st.integers(0, 6), seeds=st.integers(1, 3))
+def test_of_what_is_shown_as_dots_the_last_position_with_results_is_kept(reached: int, seeds: int) -> None:
+    kind = catalogue.experiment("early_learning", "LinearTheory")
+    values = np.arange(7.0 * seeds).reshape(seeds, 7)
+    values[:, reached + 1 :] = np.nan
+    values[0, reached + 1 - seeds :] = np.nan  # one seed may stop earlier
+    time = ("time", np.arange(7.0), {"long_name": "time"})
+    data = xr.Dataset({"x": (("seed", "time"), values), "y": (("seed", "time"), values)}, {"time": time})
+    with pytest.MonkeyPatch.context() as patch:
+        wanted = {"x": Use(set(), shown=True, cloud=False), "y": Use(set(), shown=True, whole=True, cloud=False)}
+        patch.setattr(thin, "uses", lambda cls: wanted)
+        found = thin.thin(data, kind)
+    there = np.isfinite(values).any(0)
+    last = np.flatnonzero(there)[-1] if there.any() else 0
+    np.testing.assert_array_equal(found.x[:, last], values[:, last])
+    assert found.x.isnull().sum() == values.size - np.isfinite(values[:, last]).sum()
+    np.testing.assert_array_equal(found.y, values)

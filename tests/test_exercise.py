@@ -1,0 +1,43 @@
+"""The comparison of an answer with the right one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from reglab.exercise import Mistake, WrongAnswerError, compare
+
+RIGHT = torch.tensor([1.0, 2.0])
+HINTS: list[tuple[Mistake, str]] = [(-RIGHT, "sign"), (lambda found: bool(found.sum() > 9), "too much")]
+
+
+@pytest.mark.parametrize(
+    ("found", "hint"),
+    [(-RIGHT, "sign"), (9 * RIGHT, "too much"), (RIGHT + 0.1, "think"), (RIGHT[:1], r"shape \(2,\), one a row"),
+     (3.0, "shape"), ([1.0, 2.0], "shape")],
+)  # fmt: skip
+def test_a_wrong_tensor_gets_the_hint_that_fits(found: Any, hint: str) -> None:
+    with pytest.raises(WrongAnswerError, match=hint):
+        compare(found, RIGHT, HINTS, "think", each="one a row")
+
+
+@pytest.mark.parametrize("found", [2, 2.0, np.float32(2), torch.tensor(2.0), torch.tensor([2.0])])
+def test_a_right_number_of_any_kind_is_accepted(found: Any) -> None:
+    compare(found, 2.0, [(2.0, "never reached")], "wrong")
+    with pytest.raises(WrongAnswerError, match="twice"):
+        compare(found, 1.0, [(2.0, "twice")], "wrong")
+
+
+@pytest.mark.parametrize("found", ["2", RIGHT, (2, 2)])
+def test_what_is_no_number_is_refused(found: Any) -> None:
+    with pytest.raises(WrongAnswerError, match="one number"):
+        compare(found, 2.0, [], "wrong")
+
+
+def test_no_answer_is_not_a_wrong_one() -> None:
+    with pytest.raises(NotImplementedError):
+        compare(None, 2.0, [], "wrong")
+    compare(RIGHT.double(), RIGHT, HINTS, "think")
