@@ -18,8 +18,7 @@ from torch import Tensor, nn
 
 from reglab import metrics
 from reglab.exercise import WrongAnswerError
-from reglab.papers.generation.mode_collapse import claims, exercises, experiments, method, pictures
-from reglab.pictures import page
+from reglab.papers.generation.mode_collapse import claims, exercises, experiments, method
 from reglab.pictures.chart import Chart
 from reglab.seeds import generator
 
@@ -129,7 +128,7 @@ def test_the_oldest_codes_leave_the_memory(size: int, kept: list[int]) -> None:
 
 def test_a_memory_compares_some_models_with_the_batch_before_and_some_with_the_nearest() -> None:
     memory, first, second = normal(1, 3, 9, 2), normal(2, 4, 4, 2), normal(3, 4, 4, 2)
-    term = experiments.Entropy(slice(1, 4), 0.3, before=1, queue=7, memory=memory)
+    term = experiments.Entropy(slice(1, 4), torch.full((3,), 0.3), before=1, queue=7, memory=memory)
     term.loss(first, 1.0)
     found = term.partners(second[1:])
     assert torch.equal(found[0], first[1])
@@ -428,22 +427,15 @@ def test_known_distributions_have_the_entropy_that_is_said(name: str) -> None:
 @pytest.mark.parametrize(("settings_", "places"), [({"target": "grid"}, 25), ({"target": "one"}, 1), ({"modes": 3}, 3)])
 def test_pictures_know_how_many_modes_there_are(settings_: dict[str, int | str], places: int) -> None:
     results = experiments.ModeCollapse(steps=25, **settings_).run(2)  # type: ignore[arg-type]
-    film = page.picture(pictures.draw_film, results)
-    assert f"crosses are the {places} true centers" in film.alt
-    for arm in ("GAN", "MEE, balanced"):
-        covered = results.covered.sel(arm=arm).isel(step=-1, seed=0)
-        assert f"{arm} covers {float(covered):g}" in film.alt
     said = Chart(results, experiments.ModeCollapse.views[0], experiments.ModeCollapse.arms).describe()
     assert f"of {places} crosses" in said
 
 
-def test_gaps_and_distances_are_taken_after_the_last_step() -> None:
+def test_distances_to_the_truth_are_taken_after_the_last_step() -> None:
     values = xr.DataArray(
         [[[1.0, 5.0]], [[2.0, 9.0]]], dims=("arm", "seed", "step"), coords={"arm": ["GAN", "MEE"], "step": [0, 25]}
     )
-    results = xr.Dataset({"covered": values, "distance": values / 50, "entropy": values[..., 0], "true_entropy": 3.5})
-    assert claims.advantage("covered", "MEE", "GAN")(results).values.tolist() == [4]
-    assert [claims.off_entropy(results, arm).item() for arm in ("GAN", "MEE")] == [2.5, 1.5]
+    results = xr.Dataset({"distance": values / 50})
     assert claims.off_distance(results, "GAN").item() == pytest.approx(0.1253314 - 0.1)
     assert claims.off_distance(results, "MEE").item() == pytest.approx(0.18 - 0.1253314)
 

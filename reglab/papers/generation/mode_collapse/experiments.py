@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from reglab import metrics
 from reglab.experiment import Experiment
-from reglab.knobs import knob
+from reglab.knobs import Arm, knob
 from reglab.models import replicas
 from reglab.papers.generation.mode_collapse import method
 from reglab.pictures import Curves, Dots, Line, Points, View
 from reglab.results import Axis, Frame, Tick, Var
 from reglab.seeds import Seeds, generator
+from reglab.training import Lanes
 
 BATCH, CODE, WIDTH, RATE = 64, 8, 64, 4e-3
 """Samples of a batch N, numbers of a code K, hidden units, step size of the generator."""
@@ -28,30 +30,9 @@ LATENT, FILM, PROBES, TWIN = 2000, 500, 192, 1e-7
 """Samples measured, points shown, codes measured; nearer samples are equal in single precision and count as this."""
 
 
-class Terms(NamedTuple):
-    """What an arm trains with: DLLE and DIsoMap; the entropy of real codes; that of fake ones; equal step sizes.
-
-    `partners` of fake codes: "" (no entropy), "before" (code i of the batch before), "nearest" (of Q codes), or
-    "samples" (nearest again, of raw samples instead of codes).
-    """
-
-    embedding: bool = False
-    real: bool = False
-    partners: str = ""
-    balanced: bool = False
-
-
-ARMS = {
-    "GAN": Terms(),
-    "GAN, balanced": Terms(balanced=True),
-    "GAN + embedding": Terms(embedding=True),
-    "official buffer": Terms(embedding=True, real=True, partners="before"),
-    "MEE": Terms(embedding=True, real=True, partners="nearest"),
-    "MEE, balanced": Terms(embedding=True, real=True, partners="nearest", balanced=True),
-    "entropy only": Terms(partners="nearest"),
-    "entropy of samples": Terms(partners="samples"),
-}
-"""All arms in the order in which they are trained: arms that share a term stand together, so that slices are views."""
+ORDER = ("GAN", "GAN, balanced", "GAN + embedding", "official buffer", "MEE", "MEE, balanced", "entropy only",
+         "entropy of samples")  # fmt: skip
+"""How arms are trained side by side: those that share a term stand together, so that slices of models are views."""
 
 
 class Draws(NamedTuple):
@@ -74,8 +55,7 @@ class Modes(NamedTuple):
     def of(cls, target: str, modes: int = 8) -> Modes:
         """Return the modes of a data set: a ring of radius 2, a 5 x 5 grid or one Gaussian at (2, 0)."""
         if target == "grid":
-            line = torch.arange(-2.0, 3)
-            return cls(torch.cartesian_prod(line, line), 0.05)
+            return cls(torch.cartesian_prod(*2 * [torch.arange(-2.0, 3)]), 0.05)
         angles = 2 * math.pi * torch.arange(modes if target == "ring" else 1) / modes
         return cls(2 * torch.stack([angles.cos(), angles.sin()], -1), 0.1)
 
@@ -92,23 +72,25 @@ class Modes(NamedTuple):
 
 def draw(seed: int, steps: int, modes: Modes) -> Draws:
     """Draw the noise of all steps for one seed, one generator for each purpose: [steps, N, ...]."""
-    names = ("real points", "latent", "alpha", "code noise", "shift")
-    points, latent, alpha, noise, shift = (generator(seed, name) for name in names)
+
+    def normal(purpose: str, *shape: int) -> Tensor:
+        return torch.randn(steps, *shape, generator=generator(seed, purpose))
+
     return Draws(
-        modes.sample((steps, BATCH), points),
-        torch.randn(steps, BATCH, 2, generator=latent),
-        torch.randn(steps, BATCH, 1, generator=alpha),
-        0.05 * torch.randn(steps, BATCH, CODE, generator=noise),
-        0.02 * torch.randn(steps, 2 * BATCH, 2, generator=shift),
+        modes.sample((steps, BATCH), generator(seed, "real points")),
+        normal("latent", BATCH, 2),
+        normal("alpha", BATCH, 1),
+        0.05 * normal("code noise", BATCH, CODE),
+        0.02 * normal("shift", 2 * BATCH, 2),
     )
 
 
-def perceptron(widths: Sequence[int], seeds: Seeds, purpose: str, copies: int) -> list[Tensor]:
+def perceptron(widths: Sequence[int], lanes: Lanes, purpose: str) -> list[Tensor]:
     """Return weights and biases in turn, all uniform in ±1/√inputs: [M, in, out], [M, 1, out]."""
-    sources, layers = [generator(seed, purpose) for seed in seeds], list[Tensor]()
+    sources, layers = lanes.generators(purpose), list[Tensor]()
     for inputs, outputs in itertools.pairwise(widths):
         bound = inputs**-0.5
-        layers += replicas.linear(inputs, outputs, sources, copies, weights=bound, biases=bound).parameters()
+        layers += replicas.linear(inputs, outputs, sources, len(lanes.arms), weights=bound, biases=bound).parameters()
     return layers
 
 
@@ -130,7 +112,7 @@ class Entropy:
     """The entropy term of some models: the first `before` compare with the batch before, the rest with the last Q."""
 
     models: slice
-    strength: float
+    strength: Tensor
     before: int
     queue: int
     memory: Tensor
@@ -144,7 +126,7 @@ class Entropy:
     def loss(self, codes: Tensor, warm: float) -> Tensor:
         """Return R of the models that have the term, from the codes of all models [M, N, K], and remember these."""
         codes = codes[self.models]
-        found = method.entropy_loss(codes, self.partners(codes), warm * self.strength)
+        found = method.entropy_loss(codes, self.partners(codes), (warm * self.strength).to(codes.dtype))
         self.memory = method.remember(self.memory, codes)
         return found
 
@@ -153,49 +135,40 @@ class Training:
     """Generators and discriminators of all arms and seeds, trained side by side; model m = arm · S + seed."""
 
     def __init__(self, setting: ModeCollapse, seeds: Seeds, draws: Draws) -> None:
-        self.setting, self.draws, self.seeds = setting, draws, seeds
-        self.arms = [name for name in ARMS if name in setting.arms]
-        self.kinds = [ARMS[name] for name in self.arms]
-        self.embedded, _ = self._chosen([kind.embedding for kind in self.kinds])
-        self.generator = perceptron((2, WIDTH, WIDTH, 2), seeds, "generator", len(self.arms))
-        self.discriminator = perceptron((2, WIDTH, WIDTH, CODE), seeds, "discriminator", len(self.arms))
+        arms = {arm: setting.arms[arm] for arm in ORDER if arm in setting.arms}
+        self.lanes, self.draws = Lanes(arms, seeds, setting.settings()), draws
+        self.arms, self.embedded = list(self.lanes.arms), self._models("isometry")
+        self.generator = perceptron((2, WIDTH, WIDTH, 2), self.lanes, "generator")
+        self.discriminator = perceptron((2, WIDTH, WIDTH, CODE), self.lanes, "discriminator")
         # the learning rate is 1 because discriminators have their own, given at each step; not fused, because that
         # kernel rounds the last few numbers of a tensor otherwise than the rest, and models that are equal would part
-        self.optimizers = [
-            torch.optim.Adam(layers, lr=1, betas=(0.5, 0.9), foreach=True)
-            for layers in (self.generator, self.discriminator)
-        ]
-        ratios = torch.tensor([1.0 if kind.balanced else setting.rate_ratio for kind in self.kinds])
-        self.ratios = ratios.repeat_interleave(len(seeds))
-        real, codes, samples = zip(
-            *((k.real, k.partners in ("before", "nearest"), k.partners == "samples") for k in self.kinds), strict=True
-        )
-        self.real_codes = self._entropy(real, setting.strength_real, "real memory")
-        self.fake_codes = self._entropy(codes, setting.strength, "fake memory")
-        self.fake_samples = self._entropy(samples, getattr(setting, "strength_samples", 0), "sample memory", 2)
+        players = self.generator, self.discriminator
+        self.optimizers = [torch.optim.Adam(layers, lr=1, betas=(0.5, 0.9), foreach=True) for layers in players]
+        self.real_codes, self.fake_codes = (self._entropy(term, setting.memory) for term in ("real", "fake"))
+        self.fake_samples = self._entropy("sample", setting.memory, 2)
 
-    def _chosen(self, chosen: Sequence[bool]) -> tuple[slice, list[Terms]]:
-        """Return the models of the chosen arms, which stand together, and what these arms train with."""
-        first, count = chosen.index(True) if any(chosen) else 0, sum(chosen)
-        assert all(chosen[first : first + count])
-        return slice(first * len(self.seeds), (first + count) * len(self.seeds)), self.kinds[first : first + count]
+    def _models(self, term: str) -> slice:
+        """Return the models of the arms that have a term."""
+        chosen = [term in arm.settings for arm in self.lanes.arms.values()]
+        first, seeds = chosen.index(True) if any(chosen) else 0, len(self.lanes.seeds)
+        assert all(chosen[first : first + sum(chosen)])
+        return slice(first * seeds, (first + sum(chosen)) * seeds)
 
-    def _entropy(self, chosen: Sequence[bool], strength: float, purpose: str, size: int = CODE) -> Entropy:
-        """Return the term of the chosen arms; it remembers codes uniform in ±1, the same for all arms of a seed."""
-        (models, kinds), queue = self._chosen(chosen), self.setting.memory
-        before = sum(kind.partners == "before" or not queue for kind in kinds)
-        sources = [generator(seed, purpose) for seed in self.seeds]
+    def _entropy(self, term: str, queue: int, size: int = CODE) -> Entropy:
+        """Return an entropy term; it remembers codes uniform in ±1, the same for all arms of a seed."""
+        models, sources = self._models(term), self.lanes.generators(f"{term} memory")
         drawn = [torch.empty(max(queue, BATCH), size).uniform_(-1, 1, generator=source) for source in sources]
-        memory = torch.stack(drawn).repeat(len(kinds), 1, 1)
-        return Entropy(models, strength, before * len(self.seeds), queue, memory)
+        memory = self.lanes.repeat(torch.stack(drawn))[models]
+        before = int(self.lanes.each("before", 0)[models].sum()) if queue else len(memory)
+        return Entropy(models, self.lanes.each(term, 0, torch.float64)[models], before, queue, memory)
 
     def step(self, time: int) -> None:
         """Take one step of all discriminators and one of all generators."""
         steps, draws = len(self.draws.real), Draws(*(part[time] for part in self.draws))
         warm, rate = min(1.0, 10 * time / steps), RATE * min(1.0, 2 - 2 * time / steps)
-        fake = network(draws.latent.repeat(len(self.arms), 1, 1), self.generator, 0.0)
+        fake = network(self.lanes.repeat(draws.latent), self.generator, 0.0)
         _slopes(self.discriminator, self._discriminator_losses(draws, fake.detach(), warm))
-        replicas.step(self.optimizers[1], rate * self.ratios)
+        replicas.step(self.optimizers[1], rate * self.lanes.each("ratio", 0))
         codes = network(fake, [parameter.detach() for parameter in self.discriminator], 0.2)
         spread = (self.fake_codes.loss(codes, warm), self.fake_samples.loss(fake, warm))
         _slopes(self.generator, [method.generator_loss(codes), *spread])
@@ -204,26 +177,26 @@ class Training:
 
     def _discriminator_losses(self, draws: Draws, fake: Tensor, warm: float) -> list[Tensor]:
         """Return the terms of the discriminators' loss, each for the models that have it."""
-        inputs, models = torch.cat([draws.real.repeat(len(self.arms), 1, 1), fake], 1), self.embedded
+        inputs, models = torch.cat([self.lanes.repeat(draws.real), fake], 1), self.embedded
         codes = network(inputs, self.discriminator, 0.2)
         losses = [method.discriminator_loss(*codes.split(BATCH, 1))]
-        if copies := (models.stop - models.start) // len(self.seeds):
+        if len(codes[models]):
             layers = [parameter[models] for parameter in self.discriminator]
-            alpha, noise, shift = (part.repeat(copies, 1, 1) for part in draws[2:])
+            alpha, noise, shift = (self.lanes.repeat(part)[models] for part in draws[2:])
             (x, x_fake), (c, c_fake) = inputs[models].split(BATCH, 1), codes[models].split(BATCH, 1)
             with torch.no_grad():
                 near, near_fake = network(inputs[models] + shift, layers, 0.2).split(BATCH, 1)
             mixed = network(alpha * x + (1 - alpha) * x_fake, layers, 0.2)
             local = method.locality_loss(c, near) + method.locality_loss(c_fake, near_fake)
-            losses.append(self.setting.locality * local)
-            losses.append(self.setting.isometry * method.isometry_loss(mixed, c, c_fake, alpha, noise))
+            losses.append(self.lanes.each("locality", 0)[models] * local)
+            losses.append(self.lanes.each("isometry", 0)[models] * method.isometry_loss(mixed, c, c_fake, alpha, noise))
         return [*losses, self.real_codes.loss(codes[:, :BATCH], warm)]
 
     @torch.no_grad()
     def measure(self, arms: Sequence[str], modes: Modes, latent: Tensor, real: Tensor) -> dict[str, Tensor]:
         """Measure some arms that stand together, each with the same latent and real points [S, ...]: [A, S, ...]."""
-        first, seeds = self.arms.index(arms[0]) * len(self.seeds), len(self.seeds)
-        models = slice(first, first + len(arms) * seeds)
+        first, seeds = self.arms.index(arms[0]), len(self.lanes.seeds)
+        models = slice(first * seeds, (first + len(arms)) * seeds)
         samples = network(latent.repeat(len(arms), 1, 1), [p[models] for p in self.generator], 0.0)
         inputs = torch.cat([real.repeat(len(arms), 1, 1), samples[:, :PROBES]], 1)
         codes, fake = network(inputs, [p[models] for p in self.discriminator], 0.2).split(PROBES, 1)
@@ -241,24 +214,21 @@ def _slopes(layers: Sequence[Tensor], losses: Sequence[Tensor]) -> None:
         layer.grad = gradient
 
 
-# ------------------------------------------------------------------------------------------------------ the experiments
-
 LINE = "arm seed step"
+
+EMBEDDING = {"locality": "locality", "isometry": "isometry"}
+ENTROPY = {"real": "strength_real", "fake": "strength"}
+"""Settings of arms: the weights of DLLE and DIsoMap; of the entropies of real and of generated codes."""
 
 OFF = {"strength": 0, "strength_real": 0, "locality": 0, "isometry": 0}
 """Without these weights every arm is a GAN."""
 
 
-def clouds(*arms: str) -> tuple[Points, ...]:
-    """Return panels that show the generated points of some arms."""
-    return tuple(Points(f"{arm}: all modes?", "samples", arm, crosses="centers", limits=(-3, 3)) for arm in arms)
-
-
 def coverage(*arms: str) -> tuple[Curves, ...]:
     """Return panels that show over the steps how well some arms cover the modes."""
     return (
-        Curves("How many modes are covered?", ["covered"], arms),
-        Curves("How many samples lie near a center?", ["quality"], arms, "share, HQ"),
+        Curves("How many modes?", ["covered"], arms),
+        Curves("How many lie near one?", ["quality"], arms, "share, HQ"),
     )
 
 
@@ -286,9 +256,14 @@ class ModeCollapse(Experiment):
     locality: float = knob(1.0, stops=(0, 0.1, 1, 10), symbol="λ_LLE", help="weight of DLLE: neighbors stay neighbors")
     steps: int = knob(800, low=20, high=2000, step=20, help="steps of the discriminator and of the generator")
 
-    arms = {
-        "GAN": "baseline", "MEE": "method", "GAN + embedding": "ablation", "entropy only": "ablation",
-        "official buffer": "ablation", "GAN, balanced": "further", "MEE, balanced": "further",
+    arms = {  # settings are the weights of terms; all but "before" name knobs or are given
+        "GAN": Arm("baseline", ratio="rate_ratio"),
+        "MEE": Arm("method", ratio="rate_ratio", **EMBEDDING, **ENTROPY),
+        "GAN + embedding": Arm("ablation", ratio="rate_ratio", **EMBEDDING),
+        "entropy only": Arm("ablation", ratio="rate_ratio", fake="strength"),
+        "official buffer": Arm("ablation", ratio="rate_ratio", **EMBEDDING, **ENTROPY, before=1),
+        "GAN, balanced": Arm("further", ratio=1),
+        "MEE, balanced": Arm("further", ratio=1, **EMBEDDING, **ENTROPY),
     }
     outputs = {
         "covered": Var(LINE, "modes covered", "centers with at least 2 % of their fair share of samples near them",
@@ -306,7 +281,10 @@ class ModeCollapse(Experiment):
         "centers": Var("place plane", "centers", "centers of the true modes"),
     }
     views: ClassVar[tuple[View, ...]] = (
-        View("Samples", clouds("GAN", "MEE", "GAN, balanced", "MEE, balanced"), columns=4, height=2.3),
+        View("Samples", tuple(
+            Points(f"{arm}: all?", "samples", arm, crosses="centers", limits=(-3, 3))
+            for arm in ("GAN", "GAN + embedding", "MEE", "GAN, balanced", "MEE, balanced", "entropy only")
+        ), columns=3),
         View("Coverage", coverage("GAN", "MEE", "GAN + embedding", "entropy only", "official buffer")),
         View("When nothing collapses", coverage("GAN", "MEE", "GAN, balanced", "MEE, balanced")),
         View("After the last step", (
@@ -329,10 +307,6 @@ class ModeCollapse(Experiment):
     scaled = "images became points in the plane, deep networks became small perceptrons"
     headline = "covered"
     grid = {"strength": (0, 0.002, 0.005, 0.02, 0.05, 0.2, 0.5), "rate_ratio": (0.125, 0.25, 0.5, 1, 2)}
-    unaffected = {
-        "strength": ("GAN", "GAN + embedding", "GAN, balanced"),
-        "rate_ratio": ("GAN, balanced", "MEE, balanced"),
-    }
     smoke = {"steps": 20}
     equals_baseline = (
         *((OFF, arm) for arm in ("MEE", "GAN + embedding", "entropy only", "official buffer")),
@@ -342,13 +316,11 @@ class ModeCollapse(Experiment):
 
     def axes(self) -> dict[str, Axis]:
         """Every 25th step and the last, and the points of the pictures."""
-        found = {
-            "step": Axis([*range(0, self.steps, 25), self.steps], label="step"),
-            "point": Axis(range(FILM)),
-            "plane": Axis(["x", "y"]),
-            "place": Axis(range(len(Modes.of(self.target, self.modes).centers))),
-        }
-        return {name: axis for name, axis in found.items() if any(name in var.dims for var in self.outputs.values())}
+        step, places = Axis([*range(0, self.steps, 25), self.steps], label="step"), Modes.of(self.target, self.modes)
+        if "samples" not in self.outputs:
+            return {"step": step}
+        points = {"point": Axis(range(FILM)), "plane": Axis(["x", "y"]), "place": Axis(range(len(places.centers)))}
+        return {"step": step, **points}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds side by side; two frames at every 25th step, of half the arms each."""
@@ -359,37 +331,39 @@ class ModeCollapse(Experiment):
         training = Training(self, seeds, Draws(*(torch.stack(parts, 1) for parts in zip(*draws, strict=True))))
         latent = torch.stack([torch.randn(LATENT, 2, generator=generator(seed, "probe latent")) for seed in seeds])
         real = torch.stack([modes.sample((PROBES,), generator(seed, "probe")) for seed in seeds])
-        yield self._frame({}, {"centers": modes.centers, "true_entropy": [modes.entropy] * len(seeds)})
         half = -(-len(training.arms) // 2)
         for step in range(self.steps + 1):
             for arms in (training.arms[:half], training.arms[half:]) if step in shown else ():
                 found = training.measure(arms, modes, latent, real)
                 if step == self.steps and "entropy" in self.outputs:
                     found["entropy"] = metrics.knn_entropy(found["samples"], smallest=TWIN)
-                found["samples"] = found["samples"][:, 0, :FILM]
-                yield self._frame({"step": shown.index(step), "arm": arms}, found)
+                found |= {"samples": found["samples"][:, 0, :FILM], "centers": modes.centers}
+                found["true_entropy"] = torch.tensor(modes.entropy).expand(len(seeds))
+                kept = {name: values for name, values in found.items() if name in self.outputs}
+                yield Frame({"step": shown.index(step), "arm": arms}, kept)
             if step < self.steps:
                 training.step(step)
                 if step % 2:
                     yield Tick((step + 1) / self.steps)
-
-    def _frame(self, at: Mapping[str, Any], found: Mapping[str, Any]) -> Frame:
-        """Return a frame of what is among the outputs."""
-        return Frame(at, {name: values for name, values in found.items() if name in self.outputs})
 
 
 @dataclass(frozen=True)
 class RawSamples(ModeCollapse):
     """Spread the raw samples instead of their codes: in the plane, distances between samples mean something already."""
 
-    strength_samples: float = knob(
-        0.05, stops=(0, 0.005, 0.02, 0.05, 0.2), symbol="λ_x", help="weight of the entropy of raw samples"
-    )
+    # fmt: off
+    strength_samples: float = knob(0.05, stops=(0, 0.005, 0.02, 0.05, 0.2), symbol="λ_x",
+                                   help="weight of the entropy of raw samples")
+    # fmt: on
 
-    arms = {"GAN": "baseline", "MEE": "method", "entropy of samples": "ablation"}
+    arms = {
+        "GAN": ModeCollapse.arms["GAN"],
+        "MEE": ModeCollapse.arms["MEE"],
+        "entropy of samples": Arm("ablation", ratio="rate_ratio", sample="strength_samples"),
+    }
     outputs = {name: ModeCollapse.outputs[name] for name in ("covered", "quality")}
     views = (View("Codes or samples", coverage()),)
-    grid, unaffected = {}, {}
+    grid = {}
     equals_baseline = (({"strength_samples": 0}, "entropy of samples"),)
 
 
@@ -401,21 +375,15 @@ class Estimators(Experiment):
 
     arms = {"nearest neighbor": "baseline", "log of mean": "method", "4th neighbor": "ablation"}
     outputs = {"error": Var("arm seed distribution examples", "estimate − exact", "error of the estimate", "nats")}
-    distributions = {
-        "plane": "A Gaussian in the plane",
-        "8 dimensions": "A Gaussian in 8 dimensions",
-        "square": "A square",
-        "ring": "The ring",
-    }
-    views = (
-        View(
-            "Errors of the estimates",
-            [
-                Curves(f"{text}: how wrong?", ["error"], lines=[Line("y", 0, "")], at={"distribution": name})
-                for name, text in distributions.items()
-            ],
-        ),
-    )
+    # fmt: off
+    distributions = {"plane": "A Gaussian in the plane", "8 dimensions": "A Gaussian in 8 dimensions",
+                     "square": "A square", "ring": "The ring"}
+    counts = (64, 256, 1000, 4000)
+    views = (View("Errors of the estimates", tuple(
+        Curves(f"{text}: how wrong?", ["error"], lines=[Line("y", 0, "")], at={"distribution": name})
+        for name, text in distributions.items()
+    )),)
+    # fmt: on
     headline = "error"
     scaled = "known distributions stand for the codes of images"
     smoke = {"modes": 4}
@@ -424,26 +392,17 @@ class Estimators(Experiment):
         """Four distributions and four numbers of points."""
         return {
             "distribution": Axis(list(self.distributions), label="four distributions"),
-            "examples": Axis([64, 256, 1000, 4000], label="number of points N", log=True),
+            "examples": Axis(self.counts, label="number of points N", log=True),
         }
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """One frame for each distribution, number of points and seed."""
-        ring, axes = Modes.of("ring", self.modes), self.axes()
-        places = list(
-            itertools.product(
-                enumerate(axes["distribution"].values), enumerate(axes["examples"].values), enumerate(seeds)
-            )
-        )
-        for done, ((d, name), (n, count), (s, seed)) in enumerate(places, 1):
-            points, exact = known(name, count, generator(seed, f"{name} {count}"), ring)
-            estimates = (
-                metrics.knn_entropy(points),
-                method.log_of_mean_entropy(points),
-                metrics.knn_entropy(points, 4),
-            )
-            values = {"error": [float(estimate) - exact for estimate in estimates]}
-            yield Frame({"distribution": d, "examples": n, "seed": s}, values)
+        ring, places = Modes.of("ring", self.modes), list(np.ndindex(len(self.distributions), 4, len(seeds)))
+        for done, (d, n, s) in enumerate(places, 1):
+            name, count = list(self.distributions)[d], self.counts[n]
+            points, exact = known(name, count, generator(seeds[s], f"{name} {count}"), ring)
+            found = metrics.knn_entropy(points), method.log_of_mean_entropy(points), metrics.knn_entropy(points, 4)
+            yield Frame({"distribution": d, "examples": n, "seed": s}, {"error": [float(one) - exact for one in found]})
             yield Tick(done / len(places))
 
 

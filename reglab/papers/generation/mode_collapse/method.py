@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -74,7 +76,4 @@ def official_rows(rows: int, batch: int, calls: int) -> list[int]:
 
     Each call drops as many rows as a batch has samples and adds a single one.
     """
-    counts = [rows]
-    for _ in range(calls):
-        counts.append(max(counts[-1] - batch, 0) + 1)
-    return counts
+    return list(itertools.accumulate(range(calls), lambda kept, _: max(kept - batch, 0) + 1, initial=rows))
