@@ -42,4 +42,5 @@ PAPER = Paper(
     ),
     minutes=50,
     prerequisites=("generative adversarial networks", "entropy", "nearest neighbors"),
+    flagship=True,
 )
