@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def test_it_has_the_other_knobs_and_can_be_sent_to_another_process() -> None:
 
 def test_arms_and_axes_of_the_sibling_are_kept() -> None:
     sibling, settings, outputs = experiments.LinearTheory, {"steps": 50, "ratio": 0.3}, ("cosine", "stopping_time")
-    cls = type("Wide", (Across,), {}, sibling=sibling, knob="spread", values=Axis((0.1, 0.3)), outputs=outputs)
+    cls: Any = type("Wide", (Across,), {}, sibling=sibling, knob="spread", values=Axis((0.1, 0.3)), outputs=outputs)
     found = cls.make(settings).run(2)
     assert found["cosine"].dims == ("arm", "seed", "time", "spread") and list(cls.arms) == list(sibling.arms)
     some = cls.make(settings).only(["ELR"]).run(2)

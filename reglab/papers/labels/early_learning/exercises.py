@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from reglab.exercise import compare
+from reglab.exercise import Mistake, compare
 from reglab.papers.labels.early_learning import method
 from reglab.seeds import generator
 
@@ -20,7 +20,7 @@ def check_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     assert logits.grad is not None
     right, zero = logits.grad, torch.zeros(5)
     average = "do not average over the batch: each row is the gradient of its own example."
-    hints = [
+    hints: list[tuple[Mistake, str]] = [
         (-right, "the size is right, the sign is not: this is the way down, the gradient points up."),
         (right * len(right), average),
         (right / len(right), average),
