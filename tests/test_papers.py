@@ -523,7 +523,9 @@ def test_verdicts_follow_from_the_measured_numbers(name: str) -> None:
 def test_essential_claims_hold_and_failures_are_explained(name: str) -> None:
     for claim, record in _records(name):
         assert record["verdict"] == "holds" or not claim.essential, f"{claim.key}: {record['verdict']}"
-        assert record["verdict"] == "holds" or record["why"], f"{claim.key}: say why it {record['verdict']}"
+        assert record["verdict"] == "holds" or record["why"], (
+            f"{claim.key}: {record['verdict']}; say in its `why` what the reason may be"
+        )
 
 
 # --------------------------------------------------------------------------------------------------- notebooks
