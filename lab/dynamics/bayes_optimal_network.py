@@ -95,15 +95,16 @@ notebook.source(method.optimal_error, method.message_passing)
 #
 # ### The cleaning
 #
-# **Look for** the shape on the right: which eigenvalues are moved most?
+# **Look for** the shape on the left: which eigenvalues are moved most, away from the dashed line?
 
 # %%
 denoising = notebook.run(experiments.Denoising(), seeds)
-notebook.picture(pictures.draw_spectrum, denoising)
+notebook.draw(denoising, "Cleaning")
 
 # %% [markdown]
 # The teacher has only $d/2$ units, so half of its eigenvalues are zero. In the noisy matrix they spread around zero.
-# The cleaning pulls them together again and hardly touches the large ones. No shrinking by one factor can do both.
+# RIE pulls them together again and hardly touches the large ones. The best shrinking by one factor (linear) cannot do
+# both. On the right both errors lie on their theory, at all strengths of noise.
 #
 # ### Gradient descent
 #
@@ -122,10 +123,11 @@ notebook.draw(averaging, "Averaging")
 # lie a little above the line, since here $d=20$.
 #
 # ### How much data is enough?
+#
+# The limit is a formula, so it needs no run: here it is for all widths of the teacher.
 
 # %%
-widths = notebook.run(experiments.Widths(), seeds)
-notebook.picture(pictures.draw_phase, widths)
+notebook.picture(pictures.draw_phase, results)
 
 # %% [markdown]
 # Narrow teachers have few free numbers and need few examples. From $\kappa=1$ on, $S$ has full rank and a wider teacher

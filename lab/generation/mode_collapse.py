@@ -19,7 +19,7 @@
 # %%
 from reglab import notebook
 from reglab.explore import explore
-from reglab.papers.generation.mode_collapse import exercises, experiments, method, pictures
+from reglab.papers.generation.mode_collapse import exercises, experiments, method
 
 notebook.card("mode_collapse")
 
@@ -35,9 +35,9 @@ notebook.card("mode_collapse")
 # numbers. MEE remembers earlier codes, looks up the nearest one for each new code, and rewards the generator for a
 # large distance. Repetition earns nothing.
 #
-# The picture is a film of generated points: time runs to the right, crosses are the true modes. In the two lowest
-# rows, **balanced**, the discriminator learns as fast as the generator; above it is four times slower. **Before you
-# look:** in which rows will all eight crosses be reached?
+# The picture shows generated points after the last step; crosses are the true modes. In two panels, **balanced**, the
+# discriminator learns as fast as the generator; in the others it is four times slower. **Before you look:** in which
+# panels will all eight crosses be reached?
 
 # %% tags=["parameters"]
 seeds = 8
@@ -51,13 +51,13 @@ modes = 8
 # %%
 collapse = experiments.ModeCollapse(strength, rate_ratio, isometry, memory, target, modes)
 results = notebook.run(collapse, seeds)
-notebook.picture(pictures.draw_film, results)
+notebook.draw(results, "Samples")
 
 # %% [markdown]
-# In the first row the points stay together and hop from mode to mode. The second row shapes the codes, without a
-# reward; it hops too. In the third row, MEE, the points first spread out and then settle on the ring.
+# The plain GAN's points stay together. **GAN + embedding** shapes the codes, without a reward, and is no better. With
+# MEE the points are all over the ring, and around it.
 #
-# Now be fair and look at the last two rows. We *chose* a slow discriminator so that the plain GAN collapses. With a
+# Now be fair and look at the balanced panels. We *chose* a slow discriminator so that the plain GAN collapses. With a
 # quick one it does not. So we ask: *when it collapses, does MEE help? And when it does not, what does MEE cost?*
 #
 # ## The method

@@ -9,44 +9,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reglab import data
 from reglab.exercise import WrongAnswerError
 from reglab.papers.dynamics.bayes_optimal_network import method
-from reglab.seeds import generator
 
 
 def check_cleaning(answer: Callable[[Tensor, float], Tensor]) -> str:
     """Check a student's cleaned eigenvalues, from the noisy ones and t alone, on a matrix of 400 rows."""
     d, kappa, t = 400, 0.5, 0.3
-    W = torch.randn(round(kappa * d), d, generator=generator(0, "exercise"), dtype=torch.float64)
-    A = torch.randn(d, d, generator=generator(0, "exercise noise"), dtype=torch.float64)
-    S = method.matrix(W)
+    S = method.matrix(data.normal((0,), "exercise", round(kappa * d), d)[0])
+    A = data.normal((0,), "exercise noise", d, d)[0]
     values, vectors = torch.linalg.eigh(S + t**0.5 * (A + A.T) / (2 * d) ** 0.5)
     found = answer(values, t)
     if found is None:
         raise NotImplementedError
     if not isinstance(found, Tensor) or found.shape != values.shape:
-        raise WrongAnswerError(
-            f"return a tensor of shape {tuple(values.shape)}, one cleaned number for each eigenvalue."
-        )
+        raise WrongAnswerError(f"return a tensor of shape ({d},), one cleaned number for each eigenvalue.")
     if not found.isfinite().all():
-        raise WrongAnswerError(
-            "some numbers are not finite: leave λ_i itself out of its sum, or use a small imaginary part."
-        )
+        raise WrongAnswerError("not all numbers are finite: leave λ_i out of its sum, or use a small imaginary part.")
 
-    def error(eigenvalues: Tensor) -> float:
-        return float(method.distance((vectors * eigenvalues) @ vectors.T, S))
-
-    right, mine = float(method.denoising_error(t, kappa)), error(found)
+    right = float(method.denoising_error(t, kappa))
+    mine, raw = (float(method.distance((vectors * one) @ vectors.T, S)) for one in (found, values))
     if mine <= 1.1 * right:
-        return f"Your error is {mine:.3f}; the theory says {right:.3f}, and without cleaning it is {error(values):.3f}."
+        return f"Your error is {mine:.3f}; the theory says {right:.3f}, and without cleaning it is {raw:.3f}."
     correction = torch.from_numpy(2 * t * method.resolvent(values.numpy(), np.full(d, t), kappa).real)
     size = float(((values - found) * correction).sum() / correction.square().sum())
-    if abs(size + 1) < 0.15:
-        raise WrongAnswerError("the size is right, the sign is not: subtract 2t Re g.")
-    if abs(size - 0.5) < 0.1:
-        raise WrongAnswerError("a factor 2 is missing: λ − 2t Re g, because the matrix is symmetric.")
-    if size > 10:
-        raise WrongAnswerError("divide the sum by the number of eigenvalues: g is a mean.")
+    for wrong, hint in (
+        (abs(size + 1) < 0.15, "the size is right, the sign is not: subtract 2t Re g."),
+        (abs(size - 0.5) < 0.1, "a factor 2 is missing: λ − 2t Re g, because the matrix is symmetric."),
+        (size > 10, "divide the sum by the number of eigenvalues: g is a mean."),
+    ):
+        if wrong:
+            raise WrongAnswerError(hint)
     raise WrongAnswerError(
         f"your error is {mine:.3f}; the theory says {right:.3f}. Take g(λ_i) as the mean of 1/(λ_i − λ_j)."
     )
@@ -60,16 +54,13 @@ def check_samples(answer: Callable[[int], float]) -> str:
             raise NotImplementedError
         if math.isclose(found, 1 + 1 / count, rel_tol=1e-6):
             continue
-        if math.isclose(found, 1 / count, rel_tol=1e-6) and count > 1:
-            raise WrongAnswerError(
-                "this is the error of the samples' mean around the posterior mean; the teacher differs, too."
-            )
-        if math.isclose(found, 2 / count, rel_tol=1e-6) and count > 1:
-            raise WrongAnswerError(
-                "averaging does not reach the teacher: for large K the error is that of the posterior mean, 1."
-            )
+        for share, hint in (
+            (1, "this is the error of the samples' mean around the posterior mean; the teacher differs, too."),
+            (2, "averaging does not reach the teacher: for large K the error is that of the posterior mean, 1."),
+        ):
+            if count > 1 and math.isclose(found, share / count, rel_tol=1e-6):
+                raise WrongAnswerError(hint)
         raise WrongAnswerError(
-            f"at K = {count} it is not {found:g}. The teacher is a sample, too: one variance for it, one over K for "
-            "the mean."
+            f"at K = {count} it is not {found:g}: one variance for the teacher, one over K for the mean."
         )
     return "Right: 2 for one run, and 1 for very many."

@@ -16,11 +16,10 @@ BELOW = 1e-9
 """How far below the real axis the resolvent is taken."""
 
 
-# ----------------------------------------------------------------------------------------- the theory: one noisy matrix
+# One noisy matrix: S = WᵀW/m has eigenvalues of order 1 (Marchenko-Pastur, mean 1, variance 1/κ); Y = S + √t Z, Z
+# symmetric Gaussian with its eigenvalues in [-2, 2].
 
 
-# S = WᵀW/m has eigenvalues of order 1 (Marchenko-Pastur, mean 1, variance 1/κ); Y = S + √t Z, Z symmetric Gaussian
-# with its eigenvalues in [-2, 2].
 def resolvent(x: np.ndarray, t: np.ndarray | float, kappa: float) -> np.ndarray:
     """Return g(z), z = x - i·1e-9, the mean of 1/(z - λ) over the spectrum of Y: x and t of one shape -> complex.
 
@@ -39,7 +38,7 @@ def resolvent(x: np.ndarray, t: np.ndarray | float, kappa: float) -> np.ndarray:
     return np.take_along_axis(g, g.imag.argmax(0)[None], 0)[0]
 
 
-def density(x: np.ndarray, t: float, kappa: float) -> np.ndarray:
+def density(x: np.ndarray, t: np.ndarray | float, kappa: float) -> np.ndarray:
     """Return ρ_t(x), the limiting density of the eigenvalues of Y."""
     return resolvent(x, t, kappa).imag / np.pi
 
@@ -63,7 +62,7 @@ def denoising_error(t: np.ndarray | float, kappa: float) -> np.ndarray:
     """
     t = np.asarray(t, dtype=float)
     x = positions(t, kappa)
-    rho = np.maximum(resolvent(x, t[..., None], kappa).imag, 0) / np.pi
+    rho = np.maximum(density(x, t[..., None], kappa), 0)
     return np.maximum(t - 4 * np.pi**2 / 3 * t**2 * np.trapezoid(rho**3, x), 1e-12)
 
 
@@ -106,16 +105,7 @@ def optimal_error(alpha: np.ndarray | float, kappa: float, sigma: float = 0.0) -
     return error if delta else np.where(alpha < recovery_threshold(kappa), error, 0.0)
 
 
-def state_evolution(alpha: float, kappa: float, sigma: float, iterations: int) -> np.ndarray:
-    """Return the error that message passing has after 0, 1, … iterations in the limit of large d: [iterations + 1]."""
-    errors = [1 / kappa]
-    for _ in range(iterations):
-        t = (2 * errors[-1] + noise_level(sigma, kappa)) / (4 * alpha)
-        errors.append(float(quick_error(max(t, 1e-6), kappa)))
-    return np.array(errors)
-
-
-# ------------------------------------------------------------------------------------------------------- the algorithms
+# The algorithms
 
 
 def shrink(eigenvalues: Tensor, t: Tensor, kappa: float) -> Tensor:
@@ -197,20 +187,18 @@ def smallest_fit(x: Tensor, y: Tensor) -> Tensor:
 
     It is linear regression on all products of two inputs, and it does not know that S has few directions.
     """
-    d, n = x.shape[-1], x.shape[-2]
-    missing = y - measure(x, torch.eye(d, dtype=x.dtype))
+    d, n, identity = x.shape[-1], x.shape[-2], torch.eye(x.shape[-1], dtype=x.dtype)
+    missing = y - measure(x, identity)
     if n <= d * (d + 1) // 2:
         squares = x.square().sum(-1)
         gram = ((x @ x.mT).square() - squares.unsqueeze(-1) - squares.unsqueeze(-2) + d) / d
-        weights = torch.linalg.solve(gram + 1e-9 * torch.eye(n, dtype=x.dtype), missing)
-        return torch.eye(d, dtype=x.dtype) + back(x, weights)
+        return identity + back(x, torch.linalg.solve(gram + 1e-9 * torch.eye(n, dtype=x.dtype), missing))
     i, j = torch.triu_indices(d, d)
     twice = torch.where(i == j, 1.0, 2.0).to(x.dtype)
     features = (x[..., i] * x[..., j] - (i == j).to(x.dtype)) * twice / d**0.5
-    found = torch.linalg.lstsq(features, missing.unsqueeze(-1)).solution.squeeze(-1)
     S = torch.zeros(*x.shape[:-2], d, d, dtype=x.dtype)
-    S[..., i, j] = found
-    return torch.eye(d, dtype=x.dtype) + S.triu(1).mT + S
+    S[..., i, j] = torch.linalg.lstsq(features, missing.unsqueeze(-1)).solution.squeeze(-1)
+    return identity + S.triu(1).mT + S
 
 
 def outputs(x: Tensor, W: Tensor) -> Tensor:
@@ -220,10 +208,9 @@ def outputs(x: Tensor, W: Tensor) -> Tensor:
 
 def gradient(x: Tensor, W: Tensor, truth: Tensor) -> Tensor:
     """Return the gradient of ¼Σ_μ(f_W(x_μ) - f*_μ)² in W: Σ_μ (f_W - f*)(w_k·x_μ) x_μ/(d√m), [..., m, d]."""
-    d, m = x.shape[-1], W.shape[-2]
-    hidden = x @ W.mT
-    misfit = hidden.square().sum(-1) / (d * m**0.5) - truth
-    return (misfit.unsqueeze(-1) * hidden).mT @ x / (d * m**0.5)
+    hidden, size = x @ W.mT, x.shape[-1] * W.shape[-2] ** 0.5
+    misfit = hidden.square().sum(-1) / size - truth
+    return (misfit.unsqueeze(-1) * hidden).mT @ x / size
 
 
 def matrix(W: Tensor) -> Tensor:

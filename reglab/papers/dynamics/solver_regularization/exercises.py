@@ -19,11 +19,12 @@ def check_richardson(answer: Callable[[Callable[[Tensor, float], Tensor], Tensor
     def swing(z: Tensor, t: Tensor) -> Tensor:
         return torch.stack([z[..., 1], -torch.sin(z[..., 0])], -1)
 
-    zero = torch.zeros(1, dtype=torch.float64)
+    def taken(z: Tensor, h: float) -> method.Step:
+        state, zero = z.reshape(1, 1, 2), torch.zeros(1, dtype=torch.float64)
+        return method.runge_kutta(swing, state, zero, zero + h, swing(state, zero))
 
     def step(z: Tensor, h: float) -> Tensor:
-        state = z.reshape(1, 1, 2)
-        return method.runge_kutta(swing, state, zero, zero + h, swing(state, zero)).z.flatten()
+        return taken(z, h).z.flatten()
 
     z, mine, theirs = torch.tensor([2.0, 0.0], dtype=torch.float64), [], []
     for i in range(40):
@@ -34,18 +35,14 @@ def check_richardson(answer: Callable[[Callable[[Tensor, float], Tensor], Tensor
         found = torch.as_tensor(found, dtype=torch.float64)
         if found.shape != ():
             raise WrongAnswerError("return one number: the length of the difference, for example `(a - b).norm()`.")
-        whole, halves = step(z, h), step(step(z, h / 2), h / 2)
-        right = float((whole - halves).norm())
-        if math.isclose(float(found), float((whole - step(z, h / 2)).norm()), rel_tol=1e-9):
+        whole, half = step(z, h), step(z, h / 2)
+        right = float((whole - step(half, h / 2)).norm())
+        if math.isclose(float(found), float((whole - half).norm()), rel_tol=1e-9):
             raise WrongAnswerError("one half step ends at another time: take two of them.")
         if not math.isclose(float(found), right, rel_tol=0.2, abs_tol=1e-15):
-            raise WrongAnswerError(
-                f"at h = {h:.2f} the two results differ by {right:.2e}, yours is {float(found):.2e}."
-            )
-        state = z.reshape(1, 1, 2)
-        taken = method.runge_kutta(swing, state, zero, zero + h, swing(state, zero))
+            raise WrongAnswerError(f"at h = {h:.2f} the results differ by {right:.2e}, yours is {float(found):.2e}.")
         mine.append(float(found))
-        theirs.append(float(method.error_estimate(taken.delta, state, taken.z, 1e-7)))
+        theirs.append(float(method.error_estimate(taken(z, h).delta, z.reshape(1, 1, 2), whole.reshape(1, 1, 2), 1e-7)))
         z = whole
     rank = float(spearmanr(mine, theirs).statistic)
     return f"Its rank correlation with the solver's own E over 40 steps is {rank:.2f}: two ways to see the same error."

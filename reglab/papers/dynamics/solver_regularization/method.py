@@ -19,9 +19,6 @@ Field = Callable[[Tensor, Tensor], Tensor]
 """f(z, t): states [R, B, d] of R runs and a time for each run [R] -> [R, B, d]."""
 
 
-# ----------------------------------------------------------------------------------------------------------- the method
-
-
 class Tableau(NamedTuple):
     """An embedded Runge-Kutta pair of order 5(4) whose last stage is the first of the next step."""
 
@@ -51,20 +48,6 @@ TSIT5 = Tableau(
         0.5823571654525552, -0.45808210592918697, 1 / 66,
     ),
 )  # fmt: skip
-
-DOPRI5 = Tableau(
-    c=(0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1, 1),
-    a=(
-        (),
-        (1 / 5,),
-        (3 / 40, 9 / 40),
-        (44 / 45, -56 / 15, 32 / 9),
-        (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
-        (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
-        (35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
-    ),
-    e=(71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40),
-)
 
 
 class Step(NamedTuple):
@@ -186,16 +169,15 @@ def solve(
     )  # fmt: skip
 
 
-def fixed_steps(f: Field, z: Tensor, count: int, tolerance: float) -> tuple[Tensor, Tensor]:
-    """Integrate to t = 1 in equal steps; return all states [count + 1, R, B, d] and the mean of E, times h: [R]."""
-    h = torch.full((len(z),), 1 / count, dtype=z.dtype)
-    slope, states, errors = f(z, torch.zeros_like(h)), [z], []
+def error_in_equal_steps(f: Field, z: Tensor, count: int, tolerance: float) -> Tensor:
+    """Integrate to t = 1 in equal steps; return the mean of E, times h: [R]. No controller hides the errors."""
+    h, errors = torch.full((len(z),), 1 / count, dtype=z.dtype), []
+    slope = f(z, torch.zeros_like(h))
     for i in range(count):
         step = runge_kutta(f, z, i * h, h, slope)
         errors.append(error_estimate(step.delta, z, step.z, tolerance))
         z, slope = step.z, step.slope
-        states.append(z)
-    return torch.stack(states), torch.stack(errors).mean(0) / count
+    return torch.stack(errors).mean(0) / count
 
 
 def annealed(first: float, iteration: int, iterations: int) -> float:
@@ -210,6 +192,10 @@ CELLS, SAVES, LARGEST = 1024, 8, 128
 """Cells of the finest grid on [0, 1], times at which means and variances are compared, the longest step in cells."""
 
 
+Term = Callable[[Tensor], Tensor]
+"""Drift or diffusion of a stochastic equation: states [R, P, d] -> [R, P, d]."""
+
+
 class NoisyStep(NamedTuple):
     """One attempted step of a stochastic equation and its error estimate: z [R, P, d], E [R]."""
 
@@ -217,10 +203,7 @@ class NoisyStep(NamedTuple):
     error: Tensor
 
 
-def heun_step(
-    drift: Callable[[Tensor], Tensor], diffusion: Callable[[Tensor], Tensor], z: Tensor, h: Tensor, dW: Tensor,
-    tolerance: float,
-) -> NoisyStep:  # fmt: skip
+def heun_step(drift: Term, diffusion: Term, z: Tensor, h: Tensor, dW: Tensor, tolerance: float) -> NoisyStep:
     """Take an adaptive Lamba-Euler-Heun step of dz = f dt + g ∘ dW with diagonal noise: z, dW [R, P, d], h [R].
 
     z̃ = z + hf + gΔW and z⁺ = z + h/2 (f(z) + f(z̃)) + ½(g(z) + g(z̃))ΔW. The estimate is that of the drift, h/2 (f(z +
@@ -246,19 +229,16 @@ class NoisySolution(NamedTuple):
     sum_Eh: Tensor
 
 
-def solve_noisy(
-    drift: Callable[[Tensor], Tensor], diffusion: Callable[[Tensor], Tensor], z: Tensor, W: Tensor, tolerance: float
-) -> NoisySolution:
+def solve_noisy(drift: Term, diffusion: Term, z: Tensor, W: Tensor, tolerance: float) -> NoisySolution:
     """Solve to t = 1 along given Brownian paths W [R, 1025, P, d], on a dyadic grid that a rejection does not change.
 
     A step doubles after E < 0.3 where the grid allows it, to 128 cells at most, and halves after E > 1. A step of one
     cell always counts.
     """
     runs, every = len(z), torch.arange(len(z))
-    place, cells = torch.zeros(runs, dtype=torch.long), torch.full((runs,), 16)
+    place = accepted = attempts = torch.zeros(runs, dtype=torch.long)
+    cells, total = torch.full((runs,), 16), torch.zeros(runs, dtype=z.dtype)
     saved = torch.zeros(runs, SAVES, *z.shape[1:], dtype=z.dtype)
-    accepted, attempts = torch.zeros(runs, dtype=torch.long), torch.zeros(runs, dtype=torch.long)
-    total = torch.zeros(runs, dtype=z.dtype)
     while (active := place < CELLS).any():
         ahead = (place + cells).clamp(max=CELLS)
         h = torch.where(active, cells, 1).to(z.dtype) / CELLS

@@ -18,16 +18,8 @@ PAPER = Paper(
     slug="mode_collapse",
     title="Combating Mode Collapse in GANs via Manifold Entropy Estimation",
     short="MEE",
-    authors=(
-        "Haozhe Liu",
-        "Bing Li",
-        "Haoqian Wu",
-        "Hanbang Liang",
-        "Yawen Huang",
-        "Yuexiang Li",
-        "Bernard Ghanem",
-        "Yefeng Zheng",
-    ),
+    authors=("Haozhe Liu", "Bing Li", "Haoqian Wu", "Hanbang Liang", "Yawen Huang", "Yuexiang Li", "Bernard Ghanem",
+             "Yefeng Zheng"),
     venue="AAAI",
     year=2023,
     arxiv="2208.12055",
@@ -42,4 +34,5 @@ PAPER = Paper(
     ),
     minutes=50,
     prerequisites=("generative adversarial networks", "entropy", "nearest neighbors"),
-)
+    flagship=True,
+)  # fmt: skip

@@ -4,68 +4,39 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from reglab import metrics
 from reglab.experiment import Experiment
-from reglab.knobs import Knob, knob
+from reglab.knobs import Arm, knob
 from reglab.models import replicas
 from reglab.papers.generation.mode_collapse import method
 from reglab.pictures import Curves, Dots, Line, Points, View
 from reglab.results import Axis, Frame, Tick, Var
 from reglab.seeds import Seeds, generator
-
-
-class Arm(NamedTuple):
-    """What an arm trains with: DLLE and DIsoMap; entropies of real and of fake codes; equal step sizes.
-
-    `partners` of the fake codes: "" (no entropy), "before" (code i of the batch before), "nearest" (of Q codes), or
-    "samples" (nearest again, of raw samples instead of codes).
-    """
-
-    embedding: bool = False
-    real: bool = False
-    partners: str = ""
-    balanced: bool = False
-
-
-ARMS = {
-    "GAN": Arm(),
-    "GAN, balanced": Arm(balanced=True),
-    "GAN + embedding": Arm(embedding=True),
-    "official buffer": Arm(embedding=True, real=True, partners="before"),
-    "MEE": Arm(embedding=True, real=True, partners="nearest"),
-    "MEE, balanced": Arm(embedding=True, real=True, partners="nearest", balanced=True),
-    "entropy only": Arm(partners="nearest"),
-    "entropy of samples": Arm(partners="samples"),
-}
-"""All arms in the order in which they are trained: arms that share a term stand together, so that slices are views."""
+from reglab.training import Lanes
 
 BATCH, CODE, WIDTH, RATE = 64, 8, 64, 4e-3
 """Samples of a batch N, numbers of a code K, hidden units, step size of the generator."""
 
+LATENT, FILM, PROBES, TWIN = 2000, 500, 192, 1e-7
+"""Samples measured, points shown, codes measured; nearer samples are equal in single precision and count as this."""
 
-@dataclass(frozen=True)
-class Weights:
-    """The weights of all terms and the number of remembered codes Q (0: partners are those of the batch before)."""
 
-    strength: float
-    strength_real: float
-    locality: float
-    isometry: float
-    memory: int
-    rate_ratio: float
-    strength_samples: float = 0.0
+ORDER = ("GAN", "GAN, balanced", "GAN + embedding", "official buffer", "MEE", "MEE, balanced", "entropy only",
+         "entropy of samples")  # fmt: skip
+"""How arms are trained side by side: those that share a term stand together, so that slices of models are views."""
 
 
 class Draws(NamedTuple):
-    """All chance of a training, drawn ahead: real points, latent z, α, noise of codes and points [steps, S, ...]."""
+    """All noise of a training, drawn ahead: real points, latent z, α, noise of codes and points [steps, S, ...]."""
 
     real: Tensor
     latent: Tensor
@@ -74,19 +45,17 @@ class Draws(NamedTuple):
     shift: Tensor
 
 
-@dataclass(frozen=True)
-class Modes:
+class Modes(NamedTuple):
     """A mixture of round Gaussians with equal weights: centers [M, 2] and their standard deviation."""
 
     centers: Tensor
     deviation: float
 
     @classmethod
-    def of(cls, target: str, modes: int) -> Modes:
+    def of(cls, target: str, modes: int = 8) -> Modes:
         """Return the modes of a data set: a ring of radius 2, a 5 x 5 grid or one Gaussian at (2, 0)."""
         if target == "grid":
-            line = torch.arange(-2.0, 3)
-            return cls(torch.cartesian_prod(line, line), 0.05)
+            return cls(torch.cartesian_prod(*2 * [torch.arange(-2.0, 3)]), 0.05)
         angles = 2 * math.pi * torch.arange(modes if target == "ring" else 1) / modes
         return cls(2 * torch.stack([angles.cos(), angles.sin()], -1), 0.1)
 
@@ -102,25 +71,26 @@ class Modes:
 
 
 def draw(seed: int, steps: int, modes: Modes) -> Draws:
-    """Draw the chance of all steps for one seed, one generator for each purpose: [steps, N, ...]."""
-    names = ("real points", "latent", "alpha", "code noise", "shift")
-    points, latent, alpha, noise, shift = (generator(seed, name) for name in names)
+    """Draw the noise of all steps for one seed, one generator for each purpose: [steps, N, ...]."""
+
+    def normal(purpose: str, *shape: int) -> Tensor:
+        return torch.randn(steps, *shape, generator=generator(seed, purpose))
+
     return Draws(
-        modes.sample((steps, BATCH), points),
-        torch.randn(steps, BATCH, 2, generator=latent),
-        torch.randn(steps, BATCH, 1, generator=alpha),
-        0.05 * torch.randn(steps, BATCH, CODE, generator=noise),
-        0.02 * torch.randn(steps, 2 * BATCH, 2, generator=shift),
+        modes.sample((steps, BATCH), generator(seed, "real points")),
+        normal("latent", BATCH, 2),
+        normal("alpha", BATCH, 1),
+        0.05 * normal("code noise", BATCH, CODE),
+        0.02 * normal("shift", 2 * BATCH, 2),
     )
 
 
-def perceptron(widths: Sequence[int], seeds: Seeds, purpose: str, copies: int) -> list[Tensor]:
+def perceptron(widths: Sequence[int], lanes: Lanes, purpose: str) -> list[Tensor]:
     """Return weights and biases in turn, all uniform in ±1/√inputs: [M, in, out], [M, 1, out]."""
-    sources = [generator(seed, purpose) for seed in seeds]
-    layers: list[Tensor] = []
+    sources, layers = lanes.generators(purpose), list[Tensor]()
     for inputs, outputs in itertools.pairwise(widths):
         bound = inputs**-0.5
-        layers += replicas.linear(inputs, outputs, sources, copies, weights=bound, biases=bound).parameters()
+        layers += replicas.linear(inputs, outputs, sources, len(lanes.arms), weights=bound, biases=bound).parameters()
     return layers
 
 
@@ -131,227 +101,135 @@ def network(inputs: Tensor, layers: Sequence[Tensor], slope: float) -> Tensor:
     return torch.baddbmm(layers[-1], inputs, layers[-2])
 
 
-class Memory:
-    """Earlier codes of some models; the first of them remember one batch only, the rest the last Q codes."""
+def log_entropy(codes: Tensor) -> Tensor:
+    """Return log(Ê + 1e-8) of the first 64 codes among the others: [..., N, K] -> [...]."""
+    batch, others = codes[..., :BATCH, :], codes[..., BATCH:, :]
+    return -method.entropy_loss(batch, method.nearest(batch, others), 1.0)
 
-    def __init__(self, before: Tensor, earlier: Tensor) -> None:
-        self.before, self.earlier = before, earlier
+
+@dataclass
+class Entropy:
+    """The entropy term of some models: the first `before` compare with the batch before, the rest with the last Q."""
+
+    models: slice
+    strength: Tensor
+    before: int
+    queue: int
+    memory: Tensor
 
     def partners(self, codes: Tensor) -> Tensor:
         """Return the partner of each code, a constant: [M, N, K]."""
-        return torch.cat([self.before, method.nearest(codes[len(self.before) :], self.earlier)])
+        first, batch = self.before, codes.shape[-2]
+        nearest = method.nearest(codes[first:], self.memory[first:, -max(self.queue, 1) :])
+        return torch.cat([self.memory[:first, -batch:], nearest])
 
-    def add(self, codes: Tensor) -> None:
-        """Remember a batch of codes [M, N, K]."""
-        first = len(self.before)
-        self.before, self.earlier = codes[:first].detach(), method.remember(self.earlier, codes[first:])
+    def loss(self, codes: Tensor, warm: float) -> Tensor:
+        """Return R of the models that have the term, from the codes of all models [M, N, K], and remember these."""
+        codes = codes[self.models]
+        found = method.entropy_loss(codes, self.partners(codes), (warm * self.strength).to(codes.dtype))
+        self.memory = method.remember(self.memory, codes)
+        return found
 
 
 class Training:
     """Generators and discriminators of all arms and seeds, trained side by side; model m = arm · S + seed."""
 
-    def __init__(self, arms: Sequence[str], seeds: Seeds, weights: Weights, draws: Draws) -> None:
-        self.arms = [name for name in ARMS if name in arms]
-        self.weights, self.draws, self.seeds = weights, draws, len(seeds)
-        kinds = [ARMS[name] for name in self.arms]
-        self.embedded = self._models([kind.embedding for kind in kinds])
-        self.scattered = self._models([kind.real for kind in kinds])
-        self.spread = self._models([kind.partners in ("before", "nearest") for kind in kinds])
-        self.samples = self._models([kind.partners == "samples" for kind in kinds])
-        self.generator = perceptron((2, WIDTH, WIDTH, 2), seeds, "generator", len(kinds))
-        self.discriminator = perceptron((2, WIDTH, WIDTH, CODE), seeds, "discriminator", len(kinds))
+    def __init__(self, setting: ModeCollapse, seeds: Seeds, draws: Draws) -> None:
+        arms = {arm: setting.arms[arm] for arm in ORDER if arm in setting.arms}
+        self.lanes, self.draws = Lanes(arms, seeds, setting.settings()), draws
+        self.arms, self.embedded = list(self.lanes.arms), self._models("isometry")
+        self.generator = perceptron((2, WIDTH, WIDTH, 2), self.lanes, "generator")
+        self.discriminator = perceptron((2, WIDTH, WIDTH, CODE), self.lanes, "discriminator")
         # the learning rate is 1 because discriminators have their own, given at each step; not fused, because that
         # kernel rounds the last few numbers of a tensor otherwise than the rest, and models that are equal would part
-        self.optimizers = [
-            torch.optim.Adam(layers, lr=1, betas=(0.5, 0.9), foreach=True)
-            for layers in (self.generator, self.discriminator)
-        ]
-        ratios = torch.tensor([1.0 if kind.balanced else weights.rate_ratio for kind in kinds])
-        self.ratios = ratios.repeat_interleave(self.seeds)
-        self.real_codes = self._memory(kinds, self.scattered, seeds, "real memory", CODE)
-        self.fake_codes = self._memory(kinds, self.spread, seeds, "fake memory", CODE)
-        self.fake_samples = self._memory(kinds, self.samples, seeds, "sample memory", 2)
+        players = self.generator, self.discriminator
+        self.optimizers = [torch.optim.Adam(layers, lr=1, betas=(0.5, 0.9), foreach=True) for layers in players]
+        self.real_codes, self.fake_codes = (self._entropy(term, setting.memory) for term in ("real", "fake"))
+        self.fake_samples = self._entropy("sample", setting.memory, 2)
 
-    def _models(self, chosen: Sequence[bool]) -> slice:
-        """Return the models of the chosen arms, which stand together."""
-        first = chosen.index(True) if any(chosen) else 0
+    def _models(self, term: str) -> slice:
+        """Return the models of the arms that have a term."""
+        chosen = [term in arm.settings for arm in self.lanes.arms.values()]
+        first, seeds = chosen.index(True) if any(chosen) else 0, len(self.lanes.seeds)
         assert all(chosen[first : first + sum(chosen)])
-        return slice(first * self.seeds, (first + sum(chosen)) * self.seeds)
+        return slice(first * seeds, (first + sum(chosen)) * seeds)
 
-    def _memory(self, kinds: Sequence[Arm], models: slice, seeds: Seeds, purpose: str, size: int) -> Memory:
-        """Return a memory filled with codes uniform in ±1, the same for all arms of a seed."""
-        chosen = kinds[models.start // self.seeds : models.stop // self.seeds]
-        queue = self.weights.memory
-        before = sum(kind.partners == "before" or not queue for kind in chosen)
-
-        def filled(rows: int, copies: int) -> Tensor:
-            drawn = [torch.empty(rows, size).uniform_(-1, 1, generator=generator(seed, purpose)) for seed in seeds]
-            return torch.stack(drawn).repeat(copies, 1, 1)
-
-        return Memory(filled(BATCH, before), filled(max(queue, 1), len(chosen) - before))
+    def _entropy(self, term: str, queue: int, size: int = CODE) -> Entropy:
+        """Return an entropy term; it remembers codes uniform in ±1, the same for all arms of a seed."""
+        models, sources = self._models(term), self.lanes.generators(f"{term} memory")
+        drawn = [torch.empty(max(queue, BATCH), size).uniform_(-1, 1, generator=source) for source in sources]
+        memory = self.lanes.repeat(torch.stack(drawn))[models]
+        before = int(self.lanes.each("before", 0)[models].sum()) if queue else len(memory)
+        return Entropy(models, self.lanes.each(term, 0, torch.float64)[models], before, queue, memory)
 
     def step(self, time: int) -> None:
         """Take one step of all discriminators and one of all generators."""
-        steps, copies = len(self.draws.real), len(self.arms)
-        draws = Draws(*(part[time] for part in self.draws))
-        fake = network(draws.latent.repeat(copies, 1, 1), self.generator, 0.0)
+        steps, draws = len(self.draws.real), Draws(*(part[time] for part in self.draws))
         warm, rate = min(1.0, 10 * time / steps), RATE * min(1.0, 2 - 2 * time / steps)
-        losses = self._discriminator_losses(draws, fake.detach(), warm)
-        self._slopes(self.discriminator, losses)
-        replicas.step(self.optimizers[1], rate * self.ratios)
-        losses = self._generator_losses(fake, warm)
-        self._slopes(self.generator, losses)
+        fake = network(self.lanes.repeat(draws.latent), self.generator, 0.0)
+        _slopes(self.discriminator, self._discriminator_losses(draws, fake.detach(), warm))
+        replicas.step(self.optimizers[1], rate * self.lanes.each("ratio", 0))
+        codes = network(fake, [parameter.detach() for parameter in self.discriminator], 0.2)
+        spread = (self.fake_codes.loss(codes, warm), self.fake_samples.loss(fake, warm))
+        _slopes(self.generator, [method.generator_loss(codes), *spread])
         self.optimizers[0].param_groups[0]["lr"] = rate
         self.optimizers[0].step()
 
     def _discriminator_losses(self, draws: Draws, fake: Tensor, warm: float) -> list[Tensor]:
         """Return the terms of the discriminators' loss, each for the models that have it."""
-        weights, inputs = self.weights, torch.cat([draws.real.repeat(len(self.arms), 1, 1), fake], 1)
+        inputs, models = torch.cat([self.lanes.repeat(draws.real), fake], 1), self.embedded
         codes = network(inputs, self.discriminator, 0.2)
         losses = [method.discriminator_loss(*codes.split(BATCH, 1))]
-        models = self.embedded
-        if copies := (models.stop - models.start) // self.seeds:
+        if len(codes[models]):
             layers = [parameter[models] for parameter in self.discriminator]
-            with torch.no_grad():
-                near = network(inputs[models] + draws.shift.repeat(copies, 1, 1), layers, 0.2)
+            alpha, noise, shift = (self.lanes.repeat(part)[models] for part in draws[2:])
             (x, x_fake), (c, c_fake) = inputs[models].split(BATCH, 1), codes[models].split(BATCH, 1)
-            alpha, noise = draws.alpha.repeat(copies, 1, 1), draws.noise.repeat(copies, 1, 1)
+            with torch.no_grad():
+                near, near_fake = network(inputs[models] + shift, layers, 0.2).split(BATCH, 1)
             mixed = network(alpha * x + (1 - alpha) * x_fake, layers, 0.2)
-            local = method.locality_loss(c, near[:, :BATCH]) + method.locality_loss(c_fake, near[:, BATCH:])
-            losses.append(weights.locality * local)
-            losses.append(weights.isometry * method.isometry_loss(mixed, c, c_fake, alpha, noise))
-        real = codes[self.scattered, :BATCH]
-        losses.append(method.entropy_loss(real, self.real_codes.partners(real), warm * weights.strength_real))
-        self.real_codes.add(real)
-        return losses
+            local = method.locality_loss(c, near) + method.locality_loss(c_fake, near_fake)
+            losses.append(self.lanes.each("locality", 0)[models] * local)
+            losses.append(self.lanes.each("isometry", 0)[models] * method.isometry_loss(mixed, c, c_fake, alpha, noise))
+        return [*losses, self.real_codes.loss(codes[:, :BATCH], warm)]
 
-    def _generator_losses(self, fake: Tensor, warm: float) -> list[Tensor]:
-        """Return the terms of the generators' loss; the discriminators are constants here."""
-        codes = network(fake, [parameter.detach() for parameter in self.discriminator], 0.2)
-        chosen, samples = codes[self.spread], fake[self.samples]
-        losses = [
-            method.generator_loss(codes),
-            method.entropy_loss(chosen, self.fake_codes.partners(chosen), warm * self.weights.strength),
-            method.entropy_loss(samples, self.fake_samples.partners(samples), warm * self.weights.strength_samples),
-        ]
-        self.fake_codes.add(chosen)
-        self.fake_samples.add(samples)
-        return losses
-
-    @staticmethod
-    def _slopes(layers: Sequence[Tensor], losses: Sequence[Tensor]) -> None:
-        """Give the layers the gradients of the sum of some losses."""
-        total = torch.cat(list(losses)).sum()
-        for parameter, gradient in zip(layers, torch.autograd.grad(total, layers), strict=True):
-            parameter.grad = gradient
+    @torch.no_grad()
+    def measure(self, arms: Sequence[str], modes: Modes, latent: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """Measure some arms that stand together, each with the same latent and real points [S, ...]: [A, S, ...]."""
+        first, seeds = self.arms.index(arms[0]), len(self.lanes.seeds)
+        models = slice(first * seeds, (first + len(arms)) * seeds)
+        samples = network(latent.repeat(len(arms), 1, 1), [p[models] for p in self.generator], 0.0)
+        inputs = torch.cat([real.repeat(len(arms), 1, 1), samples[:, :PROBES]], 1)
+        codes, fake = network(inputs, [p[models] for p in self.discriminator], 0.2).split(PROBES, 1)
+        coverage = metrics.mode_coverage(samples, modes.centers, 3 * modes.deviation)
+        found = dict(zip(("covered", "quality", "divergence", "distance"), coverage, strict=True))
+        found |= {"fake_entropy": log_entropy(fake), "real_entropy": log_entropy(codes), "samples": samples}
+        found["discriminator_loss"] = method.discriminator_loss(codes, fake)
+        found["generator_loss"] = method.generator_loss(fake)
+        return {name: values.unflatten(0, (len(arms), seeds)) for name, values in found.items()}
 
 
-# ------------------------------------------------------------------------------------------------------ the experiments
+def _slopes(layers: Sequence[Tensor], losses: Sequence[Tensor]) -> None:
+    """Give the layers the gradients of the sum of some losses."""
+    for layer, gradient in zip(layers, torch.autograd.grad(torch.cat(list(losses)).sum(), layers), strict=True):
+        layer.grad = gradient
 
-
-STEPS = Knob(800, 20, 2000, 20, help="steps of the discriminator and of the generator")
-
-STRENGTH = Knob(
-    0.02, stops=(0, 0.002, 0.005, 0.02, 0.05, 0.2, 0.5), low=0, high=0.5, symbol="λ", help="weight of the entropy"
-)
-
-RATIO = Knob(
-    0.25, 0.125, 2, stops=(0.125, 0.25, 0.5, 1, 2), help="step size of the discriminator, for 1 of the generator"
-)
-
-TARGET = Knob("ring", choices=("ring", "grid", "one"), help="where the true samples lie")
 
 LINE = "arm seed step"
 
-LATENT, FILM, PROBES = 2000, 500, 192
-"""Samples that are measured, points that are shown, codes whose entropy is measured."""
+EMBEDDING = {"locality": "locality", "isometry": "isometry"}
+ENTROPY = {"real": "strength_real", "fake": "strength"}
+"""Settings of arms: the weights of DLLE and DIsoMap; of the entropies of real and of generated codes."""
 
-TWIN = 1e-7
-"""Samples nearer than this are equal in single precision; their distance counts as this."""
-
-
-def steps_shown(steps: int) -> list[int]:
-    """Return every 25th step and the last."""
-    return [*range(0, steps, 25), steps]
+OFF = {"strength": 0, "strength_real": 0, "locality": 0, "isometry": 0}
+"""Without these weights every arm is a GAN."""
 
 
-class Probe:
-    """What all models are measured with: the same latent and real points for all arms of a seed."""
-
-    def __init__(self, training: Training, seeds: Seeds, modes: Modes) -> None:
-        self.training, self.modes = training, modes
-        self.latent = torch.stack([torch.randn(LATENT, 2, generator=generator(seed, "probe latent")) for seed in seeds])
-        self.real = torch.stack([modes.sample((PROBES,), generator(seed, "probe")) for seed in seeds])
-
-    @torch.no_grad()
-    def measure(self, at: Mapping[str, int], outputs: Sequence[str]) -> Iterator[Frame]:
-        """Measure all models as they are now; one frame for each half of the arms."""
-        training, seeds = self.training, self.training.seeds
-        half = -(-len(training.arms) // 2)
-        for arms in (training.arms[:half], training.arms[half:]):
-            first = training.arms.index(arms[0]) * seeds
-            models = slice(first, first + len(arms) * seeds)
-            samples = network(self.latent.repeat(len(arms), 1, 1), [p[models] for p in training.generator], 0.0)
-            inputs = torch.cat([self.real.repeat(len(arms), 1, 1), samples[:, :PROBES]], 1)
-            real, fake = network(inputs, [p[models] for p in training.discriminator], 0.2).split(PROBES, 1)
-            coverage = metrics.mode_coverage(samples, self.modes.centers, 3 * self.modes.deviation)
-            values = {
-                "covered": coverage.modes,
-                "quality": coverage.quality,
-                "divergence": coverage.divergence,
-                "distance": coverage.distance,
-                "fake_entropy": log_entropy(fake),
-                "real_entropy": log_entropy(real),
-                "discriminator_loss": method.discriminator_loss(real, fake),
-                "generator_loss": method.generator_loss(fake),
-            }
-            values = {name: value.unflatten(0, (len(arms), seeds)) for name, value in values.items()}
-            values["samples"] = samples[::seeds, :FILM]
-            yield Frame({**at, "arm": arms}, {name: values[name] for name in outputs if name in values})
-
-    @torch.no_grad()
-    def entropies(self) -> Iterator[Frame]:
-        """Estimate the entropy of the samples of each model; one frame for each arm."""
-        for i, arm in enumerate(self.training.arms):
-            models = slice(i * self.training.seeds, (i + 1) * self.training.seeds)
-            samples = network(self.latent, [p[models] for p in self.training.generator], 0.0)
-            yield Frame({"arm": arm}, {"entropy": metrics.knn_entropy(samples, smallest=TWIN)})
-
-
-def log_entropy(codes: Tensor) -> Tensor:
-    """Return log(Ê + 1e-8) of the first 64 codes among the others: [..., N, K] -> [...]."""
-    batch, others = codes[..., :BATCH, :], codes[..., BATCH:, :]
-    return torch.log(method.spread(batch, method.nearest(batch, others)) + method.SMALLEST)
-
-
-def film(
-    arms: Sequence[str], seeds: Seeds, weights: Weights, modes: Modes, steps: int, outputs: Sequence[str]
-) -> Iterator[Frame | Tick]:
-    """Train arms and seeds side by side, and measure all that is among the outputs at each step that is shown."""
-    draws = []
-    for seed in seeds:
-        draws.append(draw(seed, steps, modes))
-        yield Tick(0)
-    training = Training(arms, seeds, weights, Draws(*(torch.stack(parts, 1) for parts in zip(*draws, strict=True))))
-    probe, shown = Probe(training, seeds, modes), steps_shown(steps)
-    for step in range(steps + 1):
-        if step in shown:
-            yield from probe.measure({"step": shown.index(step)}, outputs)
-        if step < steps:
-            training.step(step)
-            if step % 2:
-                yield Tick((step + 1) / steps)
-    if "entropy" in outputs:
-        yield from probe.entropies()
-
-
-COVERED = Var(LINE, "modes covered", "centers with at least 2 % of their fair share of samples near them", "modes", 0)
-
-FAST = ("GAN", "MEE", "GAN + embedding", "entropy only", "official buffer")
-
-FAIR = ("GAN", "MEE", "GAN, balanced", "MEE, balanced")
-
-QUALITY = Var(LINE, "HQ", "share of samples within three standard deviations of a center", low=0)
+def coverage(*arms: str) -> tuple[Curves, ...]:
+    """Return panels that show over the steps how well some arms cover the modes."""
+    return (
+        Curves("How many modes?", ["covered"], arms),
+        Curves("How many lie near one?", ["quality"], arms, "share, HQ"),
+    )
 
 
 @dataclass(frozen=True)
@@ -362,69 +240,53 @@ class ModeCollapse(Experiment):
     balanced arms both are equally fast. All arms of a seed share first weights, real points and all noise.
     """
 
-    strength: float = knob(STRENGTH)
-    rate_ratio: float = knob(RATIO)
-    isometry: float = knob(
-        0.003, stops=(0, 0.001, 0.003, 0.01, 0.1, 1), symbol="λ_Iso", help="weight of DIsoMap: mixtures stay mixtures"
-    )
-    memory: int = knob(
-        128, stops=(0, 16, 64, 128, 512), symbol="Q", help="remembered codes; 0 is the batch before only"
-    )
-    target: str = knob(TARGET)
+    # fmt: off
+    strength: float = knob(0.02, stops=(0, 0.002, 0.005, 0.02, 0.05, 0.2, 0.5), symbol="λ",
+                           help="weight of the entropy")
+    rate_ratio: float = knob(0.25, stops=(0.125, 0.25, 0.5, 1, 2),
+                             help="step size of the discriminator, for 1 of the generator")
+    isometry: float = knob(0.003, stops=(0, 0.001, 0.003, 0.01, 0.1, 1), symbol="λ_Iso",
+                           help="weight of DIsoMap: mixtures stay mixtures")
+    memory: int = knob(128, stops=(0, 16, 64, 128, 512), symbol="Q",
+                       help="remembered codes; 0 is the batch before only")
+    target: str = knob("ring", choices=("ring", "grid", "one"), help="where the true samples lie")
     modes: int = knob(8, low=1, high=16, step=1, help="number of modes on the ring")
-    strength_real: float = knob(
-        0.001, stops=(0, 0.001, 0.005, 0.05), symbol="λ_real", help="weight of the entropy of real codes"
-    )
+    strength_real: float = knob(0.001, stops=(0, 0.001, 0.005, 0.05), symbol="λ_real",
+                                help="weight of the entropy of real codes")
     locality: float = knob(1.0, stops=(0, 0.1, 1, 10), symbol="λ_LLE", help="weight of DLLE: neighbors stay neighbors")
-    steps: int = knob(STEPS)
+    steps: int = knob(800, low=20, high=2000, step=20, help="steps of the discriminator and of the generator")
 
-    arms = {
-        "GAN": "baseline",
-        "MEE": "method",
-        "GAN + embedding": "ablation",
-        "entropy only": "ablation",
-        "official buffer": "ablation",
-        "GAN, balanced": "further",
-        "MEE, balanced": "further",
+    arms = {  # settings are the weights of terms; all but "before" name knobs or are given
+        "GAN": Arm("baseline", ratio="rate_ratio"),
+        "MEE": Arm("method", ratio="rate_ratio", **EMBEDDING, **ENTROPY),
+        "GAN + embedding": Arm("ablation", ratio="rate_ratio", **EMBEDDING),
+        "entropy only": Arm("ablation", ratio="rate_ratio", fake="strength"),
+        "official buffer": Arm("ablation", ratio="rate_ratio", **EMBEDDING, **ENTROPY, before=1),
+        "GAN, balanced": Arm("further", ratio=1),
+        "MEE, balanced": Arm("further", ratio=1, **EMBEDDING, **ENTROPY),
     }
     outputs = {
-        "covered": COVERED,
-        "quality": QUALITY,
+        "covered": Var(LINE, "modes covered", "centers with at least 2 % of their fair share of samples near them",
+                       "modes", 0),
+        "quality": Var(LINE, "HQ", "share of samples within three standard deviations of a center", low=0),
         "divergence": Var(LINE, "KL of shares", "divergence of the modes' shares from equal shares", "nats", low=0),
         "distance": Var(LINE, "distance", "mean distance of samples to the nearest center", low=0),
         "fake_entropy": Var(LINE, "generated", "log Ê of 64 codes of generated samples among 128 others"),
         "real_entropy": Var(LINE, "real", "log Ê of 64 codes of real samples among 128 others"),
         "discriminator_loss": Var(LINE, "discriminator", "logistic loss of the discriminator, no regularizer", low=0),
         "generator_loss": Var(LINE, "generator", "logistic loss of the generator, no regularizer", low=0),
-        "entropy": Var(
-            "arm seed", "entropy", "nearest-neighbor estimate from 2000 samples after the last step", "nats"
-        ),
+        "entropy": Var("arm seed", "entropy", "nearest-neighbor estimate of 2000 samples after the last step", "nats"),
         "true_entropy": Var("seed", "exact", "entropy of the true distribution", "nats"),
         "samples": Var("arm step point plane", "samples", "generated points of the first seed"),
         "centers": Var("place plane", "centers", "centers of the true modes"),
     }
-    # fmt: off
-    views = (
+    views: ClassVar[tuple[View, ...]] = (
         View("Samples", tuple(
-            Points(f"{arm}: all modes?", "samples", arm, crosses="centers", limits=(-3, 3))
-            for arm in ("GAN", "MEE", "GAN, balanced", "MEE, balanced")
-        ), columns=4, height=2.3),
-        View("What the embedding does alone", tuple(
-            Points(f"{arm}: all modes?", "samples", arm, crosses="centers", limits=(-3, 3))
-            for arm in ("GAN", "GAN + embedding", "MEE")
-        ), columns=3, height=2.9),
-        View("Coverage", (
-            Curves("How many modes are covered?", ["covered"], FAST),
-            Curves("How many samples lie near a center?", ["quality"], FAST, "share, HQ"),
-        )),
-        View("Shares and distances", (
-            Curves("Do all modes get equal shares?", ["divergence"], FAST),
-            Curves("How far from the nearest center?", ["distance"], FAST),
-        )),
-        View("When nothing collapses", (
-            Curves("How many modes are covered?", ["covered"], FAIR),
-            Curves("How many samples lie near a center?", ["quality"], FAIR, "share, HQ"),
-        )),
+            Points(f"{arm}: all?", "samples", arm, crosses="centers", limits=(-3, 3))
+            for arm in ("GAN", "GAN + embedding", "MEE", "GAN, balanced", "MEE, balanced")
+        ), columns=3),
+        View("Coverage", coverage("GAN", "MEE", "GAN + embedding", "entropy only", "official buffer")),
+        View("When nothing collapses", coverage("GAN", "MEE", "GAN, balanced", "MEE, balanced")),
         View("After the last step", (
             Dots("How many modes are covered?", "covered"),
             Dots("Which share is near a center?", "quality"),
@@ -445,78 +307,64 @@ class ModeCollapse(Experiment):
     scaled = "images became points in the plane, deep networks became small perceptrons"
     headline = "covered"
     grid = {"strength": (0, 0.002, 0.005, 0.02, 0.05, 0.2, 0.5), "rate_ratio": (0.125, 0.25, 0.5, 1, 2)}
-    unaffected = {
-        "strength": ("GAN", "GAN + embedding", "GAN, balanced"),
-        "rate_ratio": ("GAN, balanced", "MEE, balanced"),
-    }
     smoke = {"steps": 20}
-    off = {"strength": 0, "strength_real": 0, "locality": 0, "isometry": 0}
     equals_baseline = (
-        (off, "MEE"),
-        (off, "GAN + embedding"),
-        (off, "entropy only"),
-        (off, "official buffer"),
+        *((OFF, arm) for arm in ("MEE", "GAN + embedding", "entropy only", "official buffer")),
         ({"rate_ratio": 1}, "GAN, balanced"),
-        ({**off, "rate_ratio": 1}, "MEE, balanced"),
+        ({**OFF, "rate_ratio": 1}, "MEE, balanced"),
     )
 
     def axes(self) -> dict[str, Axis]:
-        """Every 25th step, and the points of the pictures."""
-        mode = Modes.of(self.target, self.modes)
-        return {
-            "step": Axis(steps_shown(self.steps), label="step"),
-            "point": Axis(range(FILM)),
-            "plane": Axis(["x", "y"]),
-            "place": Axis(range(len(mode.centers))),
-        }
+        """Every 25th step and the last, and the points of the pictures."""
+        step, places = Axis([*range(0, self.steps, 25), self.steps], label="step"), Modes.of(self.target, self.modes)
+        if "samples" not in self.outputs:
+            return {"step": step}
+        points = {"point": Axis(range(FILM)), "plane": Axis(["x", "y"]), "place": Axis(range(len(places.centers)))}
+        return {"step": step, **points}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train all arms and seeds as one; frames at every 25th step."""
-        mode = Modes.of(self.target, self.modes)
-        yield Frame({}, {"centers": mode.centers, "true_entropy": [mode.entropy] * len(seeds)})
-        weights = Weights(self.strength, self.strength_real, self.locality, self.isometry, self.memory, self.rate_ratio)
-        yield from film(list(self.arms), seeds, weights, mode, self.steps, list(self.outputs))
+        """Train all arms and seeds side by side; two frames at every 25th step, of half the arms each."""
+        modes, shown, draws = Modes.of(self.target, self.modes), list(self.axes()["step"].values), []
+        for seed in seeds:
+            draws.append(draw(seed, self.steps, modes))
+            yield Tick(0)
+        training = Training(self, seeds, Draws(*(torch.stack(parts, 1) for parts in zip(*draws, strict=True))))
+        latent = torch.stack([torch.randn(LATENT, 2, generator=generator(seed, "probe latent")) for seed in seeds])
+        real = torch.stack([modes.sample((PROBES,), generator(seed, "probe")) for seed in seeds])
+        half = -(-len(training.arms) // 2)
+        for step in range(self.steps + 1):
+            for arms in (training.arms[:half], training.arms[half:]) if step in shown else ():
+                found = training.measure(arms, modes, latent, real)
+                if step == self.steps and "entropy" in self.outputs:
+                    found["entropy"] = metrics.knn_entropy(found["samples"], smallest=TWIN)
+                found |= {"samples": found["samples"][:, 0, :FILM], "centers": modes.centers}
+                found["true_entropy"] = torch.tensor(modes.entropy).expand(len(seeds))
+                kept = {name: values for name, values in found.items() if name in self.outputs}
+                yield Frame({"step": shown.index(step), "arm": arms}, kept)
+            if step < self.steps:
+                training.step(step)
+                if step % 2:
+                    yield Tick((step + 1) / self.steps)
 
 
 @dataclass(frozen=True)
-class RawSamples(Experiment):
+class RawSamples(ModeCollapse):
     """Spread the raw samples instead of their codes: in the plane, distances between samples mean something already."""
 
-    strength: float = knob(STRENGTH)
-    strength_samples: float = knob(
-        0.05, stops=(0, 0.005, 0.02, 0.05, 0.2), symbol="λ_x", help="weight of the entropy of raw samples"
-    )
-    rate_ratio: float = knob(RATIO)
-    target: str = knob(TARGET)
-    steps: int = knob(STEPS)
+    # fmt: off
+    strength_samples: float = knob(0.05, stops=(0, 0.005, 0.02, 0.05, 0.2), symbol="λ_x",
+                                   help="weight of the entropy of raw samples")
+    # fmt: on
 
-    arms = {"GAN": "baseline", "MEE": "method", "entropy of samples": "ablation"}
-    outputs = {"covered": COVERED, "quality": QUALITY}
-    views = (
-        View(
-            "Codes or samples",
-            (
-                Curves("How many modes are covered?", ["covered"]),
-                Curves("How many samples lie near a center?", ["quality"], y="share, HQ"),
-            ),
-        ),
-    )
-    scaled = ModeCollapse.scaled
-    headline = "covered"
-    smoke = {"steps": 20}
+    arms = {
+        "GAN": ModeCollapse.arms["GAN"],
+        "MEE": ModeCollapse.arms["MEE"],
+        "entropy of samples": Arm("ablation", ratio="rate_ratio", sample="strength_samples"),
+    }
+    outputs = {name: ModeCollapse.outputs[name] for name in ("covered", "quality")}
+    views = (View("Codes or samples", coverage()),)
+    grid = {}
     equals_baseline = (({"strength_samples": 0}, "entropy of samples"),)
-
-    def axes(self) -> dict[str, Axis]:
-        """Every 25th step."""
-        return {"step": Axis(steps_shown(self.steps), label="step")}
-
-    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train all arms and seeds as one; frames at every 25th step."""
-        weights = Weights(self.strength, 0.001, 1.0, 0.003, 128, self.rate_ratio, self.strength_samples)
-        yield from film(list(self.arms), seeds, weights, Modes.of(self.target, 8), self.steps, list(self.outputs))
-
-
-# ------------------------------------------------------------------------------------------------------- the estimators
 
 
 @dataclass(frozen=True)
@@ -527,50 +375,35 @@ class Estimators(Experiment):
 
     arms = {"nearest neighbor": "baseline", "log of mean": "method", "4th neighbor": "ablation"}
     outputs = {"error": Var("arm seed distribution examples", "estimate − exact", "error of the estimate", "nats")}
-    views = (
-        View(
-            "Errors of the estimates",
-            tuple(
-                Curves(question, ["error"], lines=[Line("y", 0, "")], at={"distribution": name})
-                for name, question in (
-                    ("plane", "A Gaussian in the plane: how wrong?"),
-                    ("8 dimensions", "A Gaussian in 8 dimensions: how wrong?"),
-                    ("square", "A square: how wrong?"),
-                    ("ring", "The ring: how wrong?"),
-                )
-            ),
-        ),
-    )
+    # fmt: off
+    distributions = {"plane": "A Gaussian in the plane", "8 dimensions": "A Gaussian in 8 dimensions",
+                     "square": "A square", "ring": "The ring"}
+    counts = (64, 256, 1000, 4000)
+    views = (View("Errors of the estimates", tuple(
+        Curves(f"{text}: how wrong?", ["error"], lines=[Line("y", 0, "")], at={"distribution": name})
+        for name, text in distributions.items()
+    )),)
+    # fmt: on
     headline = "error"
     scaled = "known distributions stand for the codes of images"
     smoke = {"modes": 4}
-    distributions = ("plane", "8 dimensions", "square", "ring")
-    counts = (64, 256, 1000, 4000)
 
     def axes(self) -> dict[str, Axis]:
         """Four distributions and four numbers of points."""
         return {
-            "distribution": Axis(self.distributions, label="four distributions"),
+            "distribution": Axis(list(self.distributions), label="four distributions"),
             "examples": Axis(self.counts, label="number of points N", log=True),
         }
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """One frame for each distribution, number of points and seed."""
-        ring, total = Modes.of("ring", self.modes), len(self.distributions) * len(self.counts) * len(seeds)
-        done = 0
-        for d, name in enumerate(self.distributions):
-            for n, count in enumerate(self.counts):
-                for s, seed in enumerate(seeds):
-                    points, exact = known(name, count, generator(seed, f"{name} {count}"), ring)
-                    estimates = (
-                        metrics.knn_entropy(points),
-                        method.log_of_mean_entropy(points),
-                        metrics.knn_entropy(points, 4),
-                    )
-                    values = {"error": [float(estimate) - exact for estimate in estimates]}
-                    yield Frame({"distribution": d, "examples": n, "seed": s}, values)
-                    done += 1
-                    yield Tick(done / total)
+        ring, places = Modes.of("ring", self.modes), list(np.ndindex(len(self.distributions), 4, len(seeds)))
+        for done, (d, n, s) in enumerate(places, 1):
+            name, count = list(self.distributions)[d], self.counts[n]
+            points, exact = known(name, count, generator(seeds[s], f"{name} {count}"), ring)
+            found = metrics.knn_entropy(points), method.log_of_mean_entropy(points), metrics.knn_entropy(points, 4)
+            yield Frame({"distribution": d, "examples": n, "seed": s}, {"error": [float(one) - exact for one in found]})
+            yield Tick(done / len(places))
 
 
 def known(name: str, count: int, draws: torch.Generator, ring: Modes) -> tuple[Tensor, float]:
@@ -582,9 +415,6 @@ def known(name: str, count: int, draws: torch.Generator, ring: Modes) -> tuple[T
     dimensions = 8 if name == "8 dimensions" else 2
     points = torch.randn(count, dimensions, generator=draws)
     return points, dimensions / 2 * math.log(2 * math.pi * math.e)
-
-
-# --------------------------------------------------------------------------------------------------------------- claims
 
 
 EXPERIMENTS = (ModeCollapse, RawSamples, Estimators)

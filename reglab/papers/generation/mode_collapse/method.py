@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,9 +12,6 @@ from reglab import metrics
 
 SMALLEST = 1e-8
 """What is added inside the logarithm in training."""
-
-
-# ----------------------------------------------------------------------------------------------------------- the method
 
 
 def nearest(codes: Tensor, memory: Tensor) -> Tensor:
@@ -62,9 +61,6 @@ def generator_loss(fake: Tensor) -> Tensor:
     return F.softplus(-fake.mean(-1)).mean(-1)
 
 
-# ------------------------------------------------------------------------------------------------------- the estimators
-
-
 def log_of_mean_entropy(points: Tensor) -> Tensor:
     """Return ψ(N) - ψ(1) + log V_D + (D/2) log (1/N) Σ_i ρ(i)²: the nearest-neighbor estimate as MEE takes it.
 
@@ -80,7 +76,4 @@ def official_rows(rows: int, batch: int, calls: int) -> list[int]:
 
     Each call drops as many rows as a batch has samples and adds a single one.
     """
-    counts = [rows]
-    for _ in range(calls):
-        counts.append(max(counts[-1] - batch, 0) + 1)
-    return counts
+    return list(itertools.accumulate(range(calls), lambda kept, _: max(kept - batch, 0) + 1, initial=rows))
