@@ -19,7 +19,7 @@
 # %%
 from reglab import notebook
 from reglab.explore import explore
-from reglab.papers.finetuning.mask_tuning import exercises, experiments, method, pictures
+from reglab.papers.finetuning.mask_tuning import exercises, experiments, method
 
 notebook.card("mask_tuning")
 
@@ -51,7 +51,8 @@ shots = 16
 threshold = 0.005
 
 # %% tags=["thumbnail"]
-masks = experiments.Masks(learning_rate, strength, shots, threshold)
+tuning = {"strength": strength, "shots": shots, "threshold": threshold}
+masks = experiments.Masks(learning_rate=learning_rate, **tuning)
 results = notebook.run(masks, seeds)
 notebook.draw(results, "Gain and loss")
 
@@ -89,11 +90,13 @@ notebook.draw(results, "Gain and loss")
 notebook.source(method.binary_mask, method.teacher_loss, method.keep_probability, method.gradient_dropout)
 
 # %%
-notebook.picture(pictures.draw_phase, results, height=3.4)
+inside = notebook.run(experiments.QueryMatrix(learning_rate=learning_rate, **tuning), 1)
+notebook.draw(inside, "Kept or dropped")
 
 # %% [markdown]
-# Left you see $P$: all is kept in two quadrants, and in the other two a small $a$ against a large $b$ is lost. Right
-# are real gradients of one matrix in the last step. The dropped ones lie where the picture on the left is dark.
+# On the left is $P$: all is kept in two quadrants, and in the other two a small $a$ against a large $b$ is lost. On the
+# right are real gradients of one matrix in the last step, with R-AMT. All dropped ones lie in the two quadrants where
+# $a$ and $b$ have opposite signs.
 #
 # ## The experiment
 #
@@ -135,7 +138,7 @@ notebook.draw(results, "Same choice")
 # some columns, which are outputs of the matrix, lose many weights:
 
 # %%
-notebook.picture(pictures.draw_masks, results, height=2.6)
+notebook.draw(inside, "One matrix")
 
 # %% [markdown]
 # ### How many switches are enough?
@@ -144,7 +147,7 @@ notebook.picture(pictures.draw_masks, results, height=2.6)
 # gain stop growing?
 
 # %%
-rates = notebook.run(experiments.LearningRates(strength, shots, threshold), seeds // 2)
+rates = notebook.run(experiments.LearningRates(**tuning), seeds // 2)
 notebook.draw(rates, "How many switches")
 
 # %% [markdown]

@@ -15,12 +15,31 @@ from torch import Tensor
 
 from reglab import data
 from reglab.exercise import WrongAnswerError
+from reglab.knobs import Arm
 from reglab.models import pretrained, tiny_clip
-from reglab.papers.finetuning.mask_tuning import exercises, experiments, method, pictures
-from reglab.pictures import page
+from reglab.papers.finetuning.mask_tuning import exercises, experiments, method
 from reglab.seeds import generator
+from reglab.training import Lanes
 
 SMALL = experiments.Masks.make(experiments.Masks.smoke)
+
+
+def tuned(
+    seeds: tuple[int, ...],
+    arms: list[Arm],
+    rates: list[float],
+    shots: int = 2,
+    matrices: tuple[str, ...] = experiments.ATTENTION,
+    **settings: float,
+) -> tuple[experiments.Task, Lanes, experiments.Tensors]:
+    """Tune masks of some arms, each with a rate of its own; return task, lanes and scores."""
+    experiment = experiments.Masks.make({**experiments.Masks.smoke, "shots": shots, **settings})
+    task = experiments.new_task(seeds, 0, shots, 10)
+    lanes = Lanes({str(i): arm for i, arm in enumerate(arms)}, seeds, {})
+    scores = experiments.fresh_scores(task.weights, matrices, len(lanes))
+    for _ in experiment.tune(task, lanes, scores, torch.tensor(rates).repeat_interleave(len(seeds))):
+        pass
+    return task, lanes, scores
 
 
 # --------------------------------------------------------------------------------------------------------- masks
@@ -53,7 +72,7 @@ def test_at_the_start_the_model_is_the_zero_shot_model() -> None:
     scores = experiments.fresh_scores(task.weights, experiments.ATTENTION + experiments.MLP, 2)
     logits = experiments.logits_of(method.masked(task.weights, scores, 0.005), task.classes, task.images)
     torch.testing.assert_close(logits, task.teacher, atol=1e-5, rtol=1e-6)
-    assert (experiments.off_share(scores, 0.005) == 0).all()
+    assert not experiments.switched_off(scores, 0.005).any()
 
 
 def test_the_masked_matrices_are_those_of_the_attention() -> None:
@@ -215,55 +234,40 @@ def plain(seed: int, arm: str, steps: int) -> dict[str, Tensor]:
 @pytest.mark.parametrize("arm", ["R-AMT", "MT", "KL-sum"])
 @pytest.mark.usefixtures("double_precision")
 def test_batched_training_equals_a_plain_loop(arm: str) -> None:
-    steps = 5
-    task = experiments.new_task((3, 5), 0, SMALL.shots, 10)
-    scores = experiments.fresh_scores(task.weights, experiments.ATTENTION, 6)
-    rules = [experiments.Rule(), experiments.Rule(1.0), experiments.Rule(adds=True)]
-    rules[0] = experiments.Rule(norm_weight=0.0)
-    for _ in experiments.tune(task, (3, 5), scores, rules, [SMALL.learning_rate] * 3, SMALL.threshold, steps):
-        pass
-    place = ["MT", "R-AMT", "KL-sum"].index(arm)
-    for name, expected in plain(5, arm, steps).items():
-        found = experiments.of_copy(scores, place, 2)[name][1]
+    arms = {"MT": Arm("ablation"), "R-AMT": Arm("method", drops=1, norms=1), "KL-sum": Arm("ablation", adds=1, norms=1)}
+    _, lanes, scores = tuned((3, 5), list(arms.values()), [SMALL.learning_rate] * 3, SMALL.shots)
+    place = list(arms).index(arm)
+    for name, expected in plain(5, arm, SMALL.steps).items():
+        found = experiments.of_arm(scores, lanes, place)[name][1]
         torch.testing.assert_close(found, expected[0], atol=1e-9, rtol=0, msg=name)
 
 
 @pytest.mark.usefixtures("double_precision")
 def test_a_seed_is_the_same_alone() -> None:
     both, alone = SMALL.run([2, 7]), SMALL.run([7])
-    for name in ("rotated", "plain", "masked", "cross_entropy"):
+    for name in ("rotated", "plain", "masked", "dropped"):
         np.testing.assert_allclose(both[name].sel(seed=7), alone[name].sel(seed=7), atol=1e-6, err_msg=name)
 
 
 @pytest.mark.usefixtures("double_precision")
 def test_a_rate_of_its_own_for_each_rule_is_that_rate() -> None:
-    task = experiments.new_task((0,), 0, 2, 10)
-    together, apart = (experiments.fresh_scores(task.weights, experiments.ATTENTION, count) for count in (2, 1))
-    for scores, rates in ((together, [1e-4, 4e-4]), (apart, [4e-4])):
-        for _ in experiments.tune(task, (0,), scores, [experiments.Rule(1.0)] * len(rates), rates, 0.009, 4):
-            pass
+    arm = Arm("method", drops=1, norms=1)
+    together, apart = tuned((0,), [arm, arm], [1e-4, 4e-4])[2], tuned((0,), [arm], [4e-4])[2]
     for name, score in apart.items():
         torch.testing.assert_close(together[name][1:], score, atol=1e-9, rtol=0)
 
 
 @pytest.mark.usefixtures("double_precision")
 def test_frozen_tensors_stay_and_all_scores_move() -> None:
-    task = experiments.new_task((0,), 0, 2, 10)
-    before = {name: value.clone() for name, value in task.weights.items()}
-    scores = experiments.fresh_scores(task.weights, experiments.ATTENTION, 1)
-    for _ in experiments.tune(task, (0,), scores, [experiments.Rule()], [1e-3], 0.009, 3):
-        pass
+    before = {name: value.clone() for name, value in pretrained.load("tiny_clip").items()}
+    task, _, scores = tuned((0,), [Arm("ablation", norms=1)], [1e-3])
     assert all(torch.equal(task.weights[name], value) for name, value in before.items())
     assert all(float((score != method.START).float().mean()) > 0.95 for score in scores.values())
 
 
 @pytest.mark.usefixtures("double_precision")
 def test_without_strength_and_norms_r_amt_is_mask_tuning() -> None:
-    task = experiments.new_task((0,), 0, 2, 10)
-    scores = experiments.fresh_scores(task.weights, experiments.ATTENTION, 2)
-    rules = [experiments.Rule(0.0, norm_weight=0.0), experiments.Rule(norm_weight=0.0)]
-    for _ in experiments.tune(task, (0,), scores, rules, [4e-4] * 2, 0.009, 5):
-        pass
+    _, _, scores = tuned((0,), [Arm("method", drops=1), Arm("ablation")], [4e-4] * 2, strength=0)
     for name, score in scores.items():
         torch.testing.assert_close(score[0], score[1], atol=0, rtol=0, msg=name)
 
@@ -291,8 +295,6 @@ def test_base_and_novel_are_told_apart_among_five() -> None:
         logits = tiny_clip.zero_shot(task.weights, images[mine][None], [tiny_clip.DIGITS[i] for i in digits])
         right = logits[0].argmax(-1) + digits[0] == labels[mine]
         assert float(found[name]) == pytest.approx(float(right.float().mean()))
-    base, novel = float(found["base"]), float(found["novel"])
-    assert float(found["harmonic"]) == pytest.approx(2 / (1 / base + 1 / novel))
 
 
 def test_the_tests_are_the_digits_that_the_model_has_not_seen_turned_by_scipy() -> None:
@@ -313,37 +315,49 @@ def test_with_five_classes_only_they_are_learned() -> None:
 def test_every_moment_is_measured_also_when_steps_are_odd() -> None:
     results = experiments.Masks.make({**experiments.Masks.smoke, "steps": 11}).run(1)
     assert list(results.moment.values) == [0, 2, 5, 8, 11]
-    assert results.rotated.notnull().all() and results.query_mask.notnull().all()
+    assert results.rotated.notnull().all()
 
 
 @pytest.mark.usefixtures("double_precision")
 def test_the_mlp_is_masked_on_demand() -> None:
+    matrices = experiments.ATTENTION + experiments.MLP
     results = experiments.Masks.make({**experiments.Masks.smoke, "mask_mlp": True}).run(1)
-    assert list(results.matrix.values) == [*experiments.ATTENTION, *experiments.MLP]
-    assert (results.by_matrix.sel(matrix=list(experiments.MLP)) > 0).all()
+    _, _, scores = tuned((0,), [Arm("method", drops=1, norms=1)], [SMALL.learning_rate], SMALL.shots, matrices)
+    assert all((score <= SMALL.threshold).any() for score in scores.values())
+    off = experiments.switched_off(scores, SMALL.threshold)
+    assert off.shape[1] == 19_200 + sum(pretrained.load("tiny_clip")[f"{name}.weight"].numel() for name in matrices[9:])
+    assert float(results.masked.sel(arm="R-AMT", seed=0).isel(moment=-1)) == pytest.approx(float(off.double().mean()))
 
 
 @pytest.mark.usefixtures("double_precision")
-def test_the_shares_by_matrix_add_up() -> None:
+def test_masks_are_compared_with_that_of_r_amt() -> None:
     results = SMALL.run(2)
-    sizes = np.array([16 * 48] + [48 * 48] * 8)
-    total = (results.by_matrix.values * sizes).sum(1) / sizes.sum()
-    np.testing.assert_allclose(total, results.masked.sel(arm="R-AMT").isel(moment=-1), atol=1e-6)
     np.testing.assert_allclose(results.masked.sel(arm="random mask"), results.masked.sel(arm="R-AMT"), atol=1e-7)
     assert (results.overlap.sel(arm="R-AMT") == 1).all() and (results.overlap.sel(arm="zero-shot") == 0).all()
     assert float(results.overlap.sel(arm="MT").min()) > float(results.overlap.sel(arm="random mask").max())
-    query = results.by_matrix.sel(matrix="image.0.q").isel(seed=0)
-    assert float(1 - results.query_mask.isel(moment=-1).mean()) == pytest.approx(float(query))
 
 
-def test_the_pictures_say_what_they_show() -> None:
-    results = SMALL.run(2)
-    for plot, said in (
-        (pictures.draw_phase, ("in conflict", "dropped")),
-        (pictures.draw_masks, ("at step 8", "image.1.o")),
-    ):
-        drawn = page.picture(plot, results)
-        assert all(words in drawn.alt for words in said)
+@pytest.mark.usefixtures("double_precision")
+def test_the_matrix_looked_into_is_that_of_a_plain_loop() -> None:
+    results = experiments.QueryMatrix.make(experiments.QueryMatrix.smoke).run([5])
+    last = results["mask"].sel(seed=5).isel(moment=-1)
+    np.testing.assert_array_equal(last, plain(5, "R-AMT", SMALL.steps)[experiments.QUERY][0] > SMALL.threshold)
+    assert (results["mask"].isel(moment=0) == 1).all()
+
+    one = results.sel(seed=5)
+    kept = one.wanted.sel(arm="kept").notnull()
+    assert (kept != one.wanted.sel(arm="dropped").notnull()).all()
+    np.testing.assert_allclose(one.part, [kept.mean(), 1 - kept.mean()])
+    a, b = (torch.from_numpy(part.max("arm").values) for part in (one.wanted, one.opposed))
+    assert float(a.square().mean()) == pytest.approx(1)
+    agree, conflict = (a * b > 0).numpy(), ((a * b < 0) & (b.abs() > 1e-3 * a.abs())).numpy()
+    assert kept.values[agree].all()
+    p = method.keep_probability(a, b).numpy()[conflict]
+    assert abs(kept.values[conflict].sum() - p.sum()) < 4 * math.sqrt((p * (1 - p)).sum())
+
+    assert float(results.chance.sel(seed=5, a=2, b=-1)) == pytest.approx(2 / 3)
+    assert float(results.chance.sel(seed=5, a=1, b=3)) == pytest.approx(1)
+    assert float(results.chance.sel(seed=5, a=-1, b=3)) == pytest.approx(0.25)
 
 
 # ---------------------------------------------------------------------------------------------------- exercises
