@@ -283,8 +283,8 @@ class ModeCollapse(Experiment):
     views: ClassVar[tuple[View, ...]] = (
         View("Samples", tuple(
             Points(f"{arm}: all?", "samples", arm, crosses="centers", limits=(-3, 3))
-            for arm in ("GAN", "GAN + embedding", "MEE", "GAN, balanced", "MEE, balanced")
-        ), columns=3),
+            for arm in ("GAN", "MEE", "GAN, balanced", "MEE, balanced")
+        ), columns=4, height=2.3),
         View("Coverage", coverage("GAN", "MEE", "GAN + embedding", "entropy only", "official buffer")),
         View("When nothing collapses", coverage("GAN", "MEE", "GAN, balanced", "MEE, balanced")),
         View("After the last step", (
