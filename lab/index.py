@@ -43,9 +43,9 @@ notebook.map_of_lab()
 # %% [markdown]
 # ## How to read a result
 #
-# Every experiment is run with several *seeds*: other first weights, other data, other chance. Thin lines are single
+# Every experiment is run with several *seeds*: other first weights, other data, other noise. Thin lines are single
 # seeds, a thick line is their mean, the band is the 95 % interval of the mean. Methods are compared seed by seed, with
-# the same data and the same first weights. If an interval of a difference contains zero, the difference may be chance.
+# the same data and the same first weights. If an interval of a difference contains zero, the difference may be random.
 #
 # On your computer the numbers may differ a little from those on the website. Processors round differently, and long
 # training can amplify that.

@@ -74,6 +74,7 @@ class Paper:
 
     `idea` is one sentence for the map of the lab; `sources` says what was read to build the page; `minutes` is the
     time a student needs; `prerequisites` is what to know first; `code` is the address of the official code or "".
+    A `flagship` may be longer than the other papers; at most eight are.
     """
 
     part: str
@@ -89,6 +90,7 @@ class Paper:
     idea: str
     minutes: int
     prerequisites: tuple[str, ...]
+    flagship: bool = False
 
     @property
     def name(self) -> str:

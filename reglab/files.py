@@ -1,11 +1,11 @@
-"""Files are written at once or not at all."""
+"""Files are written at once or not at all, also several."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
@@ -50,3 +50,29 @@ def write(path: Path, content: str | bytes) -> bool:
     with at_once(path) as temporary:
         temporary.write_bytes(raw)
     return True
+
+
+def write_all(contents: Mapping[Path, str]) -> None:
+    """Write several files, all or none: what was written is undone when one cannot be, or when the command is stopped.
+
+    Raises `ValueError` that names the file which cannot be written.
+    """
+    before = {path: path.read_bytes() if path.is_file() else None for path in contents}
+    folders = {folder for path in contents for folder in path.parents if not folder.exists()}
+    try:
+        for path, content in contents.items():
+            try:
+                write(path, content)
+            except OSError as error:
+                raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
+    except BaseException:
+        for path, former in before.items():
+            if former is not None:
+                write(path, former)
+            else:
+                with contextlib.suppress(OSError):  # where it could not be written, nothing is to be removed
+                    path.unlink()
+        for folder in sorted(folders, reverse=True):
+            if folder.is_dir():
+                folder.rmdir()
+        raise

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import xarray as xr
 
 from reglab import digests
-from reglab.effects import advantage, end, fall, late, peak
+from reglab.effects import Effect, advantage, end, fall, late, peak
 
 VALUES = np.array([[[1.0, 5, 3, 2], [0, 4, 8, 6]], [[2.0, 2, 2, 4], [1, 1, 1, 1]]])
 RESULTS = xr.Dataset(
@@ -20,7 +18,7 @@ RESULTS = xr.Dataset(
 
 
 def test_effects_are_one_number_for_each_seed() -> None:
-    found: dict[Any, Any] = {
+    found: dict[Effect, list[float]] = {
         end("score", "plain"): [2, 6],
         peak("score", "plain"): [5, 8],
         late("score", "plain"): [10 / 3, 6],
@@ -32,7 +30,7 @@ def test_effects_are_one_number_for_each_seed() -> None:
         end("size") - 1: [2, 3],
     }
     for effect, expected in found.items():
-        np.testing.assert_allclose(effect(RESULTS), expected)
+        np.testing.assert_allclose(effect(RESULTS).values, expected)
 
 
 def test_an_effect_along_two_axes_is_refused() -> None:

@@ -13,6 +13,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import processes
@@ -21,6 +22,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import reglab
 from reglab.catalogue import ROOT
 from reglab.site import execute
 
@@ -89,6 +91,37 @@ def test_the_pins_are_what_is_installed() -> None:
     versions = {canonicalize_name(name): version.split("+")[0] for name, version in installed.items()}
     different = {name: version for name, version in versions.items() if PINS.get(name, version) != version}
     assert different == {}, "make setup installs what is pinned; make pins writes the pins again"
+
+
+def test_the_version_stands_in_one_place_and_is_the_newest_of_the_changes() -> None:
+    assert "version" not in PROJECT and PROJECT["dynamic"] == ["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = re.findall(r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert changes[0] == citation["version"] == reglab.__version__
+    order = [tuple(map(int, version.split("."))) for version in changes]
+    assert order == sorted(set(order), reverse=True)
+
+
+def test_a_built_package_holds_every_file_and_the_version(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools", minversion="77", reason="nothing here builds a package")
+    unwanted = shutil.ignore_patterns("__pycache__", "*.tmp")
+    shutil.copytree(ROOT / "reglab", tmp_path / "reglab", ignore=unwanted)
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, tmp_path)
+    build = "from setuptools import build_meta; build_meta.build_wheel('.')"
+    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.startswith(f"reglab-{reglab.__version__}-")
+    files = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "reglab").rglob("*") if path.is_file()}
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("reglab/")}
+    assert packed == files
+    assert {"reglab/py.typed", "reglab/pictures/curves.js", "reglab/cli/template/card.txt"} <= packed
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"])
+def test_links_between_files_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\((?!https://)([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
+    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
 
 
 def test_no_file_names_a_machine_or_a_registry() -> None:

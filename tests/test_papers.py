@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jupytext
 import nbformat
@@ -23,9 +23,11 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from code_lines import code_lines
 
 from reglab import catalogue, claims
 from reglab.catalogue import ROOT
+from reglab.cli.new import MARK
 from reglab.experiment import Experiment
 from reglab.pictures import Curves, Dots, Line, Panel, Shares
 from reglab.pictures.chart import Chart
@@ -36,6 +38,25 @@ from reglab.recordings import store
 NAMES = catalogue.SLUGS
 EXPERIMENTS: list[type[Experiment]] = [cls for name in NAMES for cls in catalogue.experiments(name)]
 HEADINGS = ["The idea", "The method", "The experiment", "Explore", "Does it hold?", "Exercises", "What was scaled down"]
+
+FLAGSHIPS = 8
+"""So many papers at most are flagships."""
+
+HANDWRITTEN = 3
+"""So many experiments of a paper at most have `frames` of their own; others are derived from these."""
+
+
+class Budget(NamedTuple):
+    """How long a paper may be: lines of code of its folder and of its method, claims, and how many usual notebooks."""
+
+    folder: int
+    method: int
+    claims: int
+    notebook: float
+
+
+BUDGETS = {False: Budget(350, 150, 12, 1), True: Budget(500, 230, 18, 1.5)}
+"""The budget of a paper that is no flagship, and of one that is."""
 
 every_paper = pytest.mark.parametrize("name", NAMES)
 every_experiment = pytest.mark.parametrize("cls", EXPERIMENTS, ids=lambda cls: f"{cls.paper()}:{cls.__name__}")
@@ -147,6 +168,61 @@ def test_the_card_is_filled(name: str) -> None:
     assert len(card.title) > len(card.short) >= 2 and len(card.short) <= 20
     assert 10 <= words(card.idea) <= 40 and card.idea.endswith(".") and ". " not in card.idea
     assert 5 <= words(card.sources) <= 60
+
+
+@every_paper
+def test_nothing_is_left_to_write(name: str) -> None:
+    """What `reglab new` has marked is written, and its mark is gone."""
+    part, slug = name.split("/")
+    paths = [*(ROOT / "reglab" / "papers" / name).glob("*.py"), ROOT / "lab" / f"{name}.py"]
+    paths += [ROOT / "tests" / "papers" / part / f"test_{slug}.py"]
+    lines = [(path, *line) for path in paths for line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)]
+    lines += reference(slug)
+    left = [
+        f"{path.relative_to(ROOT)}:{number}: {line.partition(MARK)[2]}" for path, number, line in lines if MARK in line
+    ]
+    assert not left, f"still to write, each in place of its mark {MARK!r}:\n" + "\n".join(left)
+
+
+def reference(slug: str) -> list[tuple[Path, int, str]]:
+    """Return the lines of a paper's entry in the bibliography, with their numbers."""
+    path = ROOT / "book" / "references.bib"
+    found: list[tuple[Path, int, str]] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if found or re.match(rf"@\w+{{{slug},", line):
+            found.append((path, number, line))
+        if found and line == "}":
+            break
+    return found
+
+
+@every_paper
+def test_a_paper_keeps_to_its_budget(name: str) -> None:
+    budget, folder = BUDGETS[catalogue.paper(name).flagship], ROOT / "reglab" / "papers" / name
+    lines = {path.stem: code_lines(path.read_text(encoding="utf-8")) for path in folder.glob("*.py")}
+    tree = ast.parse((folder / "experiments.py").read_text(encoding="utf-8"))
+    written = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "frames"]
+    counted = {
+        "lines of code in its folder": (sum(lines.values()), budget.folder),
+        "lines of code in method.py": (lines["method"], budget.method),
+        "claims": (len(catalogue.claims(name)), budget.claims),
+        "experiments with frames of their own": (len(written), HANDWRITTEN),
+    }
+    over = [f"{count} {what}, at most {most}" for what, (count, most) in counted.items() if count > most]
+    assert not over, f"reglab/papers/{name} has {'; '.join(over)}"
+
+
+def test_few_papers_are_flagships() -> None:
+    flagships = [paper.name for paper in catalogue.papers() if paper.flagship]
+    assert len(flagships) <= FLAGSHIPS, f"only {FLAGSHIPS} papers may be flagships: {', '.join(flagships)}"
+
+
+@every_paper
+def test_every_experiment_is_on_the_page_or_in_a_claim(name: str) -> None:
+    shown = "\n".join(cell.source for cell in cells(name, "code"))
+    used = {claim.of for claim in catalogue.claims(name)}
+    for cls in catalogue.experiments(name):
+        assert cls in used or re.search(rf"\bexperiments\.{cls.__name__}\b", shown), f"nothing uses {cls.__name__}"
 
 
 @every_paper
@@ -458,12 +534,13 @@ def test_the_notebook_has_its_eight_headings(name: str) -> None:
 
 @every_paper
 def test_the_notebook_is_short(name: str) -> None:
-    flagship = 1.5 if len(catalogue.experiments(name)) > 1 else 1
+    room = BUDGETS[catalogue.paper(name).flagship].notebook
     code = [cell.source.splitlines() for cell in cells(name, "code")]
-    assert len(code) <= 12 * flagship
-    assert max(map(len, code)) <= 15
-    assert sum(map(len, code)) <= 120 * flagship
-    assert 400 <= sum(words(cell.source) for cell in cells(name, "markdown")) <= 900 * flagship
+    said = sum(words(cell.source) for cell in cells(name, "markdown"))
+    assert len(code) <= 12 * room, f"lab/{name}.py has {len(code)} cells of code, at most {12 * room:g}"
+    assert max(map(len, code)) <= 15, f"a cell of lab/{name}.py has {max(map(len, code))} lines, at most 15"
+    assert sum(map(len, code)) <= 120 * room, f"{sum(map(len, code))} lines of code, at most {120 * room:g}"
+    assert 400 <= said <= 900 * room, f"lab/{name}.py has {said} words, and should have 400 to {900 * room:g}"
 
 
 @every_paper

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from draws import normal
 from torch import nn
 
+from reglab.models.convolution import ConvNets, Convolution
 from reglab.models.transformer import HEADS, HIDDEN, WIDTH, Start, Weights
 
 
@@ -54,3 +55,22 @@ def encoder_layer(weights: Weights, name: str, seed: int) -> nn.TransformerEncod
         }
     )
     return layer
+
+
+def convolutional(layers: Sequence[Convolution], classes: int, drawn: ConvNets, m: int) -> nn.Sequential:
+    """Return one of some convolutional networks before any training, with its weights: [N, 1, H, W] -> [N, C]."""
+    modules: list[nn.Module] = []
+    with torch.random.fork_rng():
+        for inputs, outputs, kernel, stride in layers:
+            modules += [nn.Conv2d(inputs, outputs, kernel, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        model = nn.Sequential(*modules, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(layers[-1].outputs, classes))
+    with torch.no_grad():
+        for i, layer in enumerate(layers):
+            convolution, weights = model[3 * i], drawn.blocks[3 * i].weight
+            assert isinstance(convolution, nn.Conv2d) and isinstance(weights, torch.Tensor)
+            convolution.weight.copy_(weights.unflatten(0, (-1, layer.outputs))[m])
+        last, bias = model[-1], drawn.logits.bias
+        assert isinstance(last, nn.Linear) and bias is not None
+        last.weight.copy_(drawn.logits.weight[m].T)
+        last.bias.copy_(bias[m, 0])
+    return model

@@ -31,10 +31,10 @@ notebook.card("neural_collapse")
 # of a class draw together around their mean, and the class means move to equal distances and equal angles. This is
 # **neural collapse**.
 #
-# A first theory lets the features move freely, as if no layers had to make them. Then any weight decay, as long as it is
-# not so strong that all weights vanish, gives perfect collapse, so the theory cannot say what brings one network closer
-# to it than another. The paper ties the features to given ones, say those of an earlier layer. Now a tight tie means
-# little collapse, a loose one means much, and one can ask what else matters.
+# A first theory lets the features move freely, as if no layers had to make them. Then any weight decay, as long as it
+# is not so strong that all weights vanish, gives perfect collapse, so the theory cannot say what brings one network
+# closer to it than another. The paper ties the features to given ones, say those of an earlier layer. Now a tight tie
+# means little collapse, a loose one means much, and one can ask what else matters.
 #
 # Weight decay can act on the layers that make the features, or on the classifier. In the picture we double or remove
 # one of them and leave the other alone. **Before you look:** which of the two moves the features more?
@@ -128,8 +128,8 @@ notebook.draw(tied, "Tied features")
 #
 # Let $H_0$ be collapsed already and change it a little, $\delta H_0$. The minimum answers with
 # $\delta H\approx F\,\delta H_0$, where the matrix $F$ acts on all columns stacked. Its block $F_{kk}$ is the answer of
-# class $k$ to its own change, $F_{kl}$ that to a change of class $l$. The singular values of $F_{kk}$ say what is passed
-# on: 1 is all, 0 nothing. **Predict:** the staircase has a high step and a low one. Which strength moves which?
+# class $k$ to its own change, $F_{kl}$ that to a change of class $l$. The singular values of $F_{kk}$ say what is
+# passed on: 1 is all, 0 nothing. **Predict:** the staircase has a high step and a low one. Which strength moves which?
 
 # %%
 response = notebook.run(experiments.Response(), seeds)
@@ -137,11 +137,12 @@ notebook.draw(response, "Staircase")
 
 # %% [markdown]
 # On the left the closed form (dashed) meets the computed values. The low step belongs to deviations along the class
-# means, with the factor $a=\beta/(\beta+\sqrt{\lambda_H/\lambda_W})$. The long high one belongs to all other directions,
-# with $b=\beta/(\beta+\lambda_H)$. A larger $\lambda_H$ lowers both. A larger $\lambda_W$ *raises* the low step and
-# leaves the other.
+# means, with the factor $a=\beta/(\beta+\sqrt{\lambda_H/\lambda_W})$. The long high one belongs to all other
+# directions, with $b=\beta/(\beta+\lambda_H)$. A larger $\lambda_H$ lowers both. A larger $\lambda_W$ *raises* the low
+# step and leaves the other.
 #
-# On the right is what small noise around collapse leaves within classes. So more decay of the classifier brings features
+# On the right is what small noise around collapse leaves within classes. So more decay of the classifier brings
+# features
 # *away* from collapse, and more decay of the features brings them closer. In the network the classifier's decay helped
 # a little; there the theory is an analogy only.
 #
@@ -239,8 +240,8 @@ notebook.check(my_factors, exercises.check_factors)
 # </details>
 
 # %% [markdown]
-# **3. Run it.** How much scatter is left near collapse at $\beta=1$, $\lambda_H=0.05$, when $\lambda_W$ is 0.125 and when
-# it is 2? Ask `explore(experiments.Response())`, row $\lambda_H$. Before you do: which is larger?
+# **3. Run it.** How much scatter is left near collapse at $\beta=1$, $\lambda_H=0.05$, when $\lambda_W$ is 0.125 and
+# when it is 2? Ask `explore(experiments.Response())`, row $\lambda_H$. Before you do: which is larger?
 
 # %%
 notebook.check((None, None), exercises.check_sweep)  # left at 0.125, left at 2
@@ -248,8 +249,9 @@ notebook.check((None, None), exercises.check_sweep)  # left at 0.125, left at 2
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# `(0.69, 0.84)`: it goes *up*. A cheap classifier (small $\lambda_W$) grows large and pulls the features along the means
-# together; an expensive one lets go. With $\lambda_H$ from 0.0125 to 0.1 at $\lambda_W=0.5$ it falls from 0.88 to 0.69.
+# `(0.69, 0.84)`: it goes *up*. A cheap classifier (small $\lambda_W$) grows large and pulls the features along the
+# means together; an expensive one lets go. With $\lambda_H$ from 0.0125 to 0.1 at $\lambda_W=0.5$ it falls from 0.88 to
+# 0.69.
 #
 # </details>
 

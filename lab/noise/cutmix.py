@@ -19,7 +19,7 @@
 # %%
 from reglab import notebook
 from reglab.explore import explore
-from reglab.papers.noise.cutmix import exercises, experiments, method, pictures
+from reglab.papers.noise.cutmix import exercises, experiments, method
 
 notebook.card("cutmix")
 
@@ -35,24 +35,17 @@ notebook.card("cutmix")
 # picture. If a third of the pixels come from the other one, so does a third of the label. Every pixel tells something,
 # and the network has to say what is where.
 #
-# **Before you look:** below are two training pictures of digits. The bar shows the label. Where does the label say
-# something else than you would?
-
-# %% tags=["parameters"]
-seeds = 8
-probability = 0.5
-alpha = 1.0
-examples = 100
-steps = 400
+# **Before you look:** below, a digit is mixed with another one. Mixup and CutMix are asked to keep 60 % of it. How much
+# of the label will belong to the first digit in each of the five pictures?
 
 # %%
-digits = experiments.Digits(probability, alpha, examples, steps)
-results = notebook.run(digits, seeds)
-notebook.picture(pictures.draw_samples, results, height=3.6)
+notebook.draw(notebook.run(experiments.Mixing(lam=0.6), 1), "One picture from two")
 
 # %% [markdown]
-# The dashed square is what was cut. Cutout keeps the full label, whatever was erased. CutMix counts pixels. That is not
-# always fair: an empty corner counts as much as the stroke that makes the digit.
+# Cutout keeps the full label, whatever was erased. Mixup gives 60 % to the first digit. CutMix counts pixels: its box
+# has whole pixels, here 16 of 64, so 75 % are left. That is not always fair: an empty corner counts as much as the
+# stroke that makes the digit. **One label** pastes the same box and keeps the full label; it will show what the mixed
+# label is good for.
 #
 # ## The method
 #
@@ -64,7 +57,7 @@ notebook.picture(pictures.draw_samples, results, height=3.6)
 # First $\lambda$ is drawn from the distribution $\mathrm{Beta}(\alpha,\alpha)$; for $\alpha=1$ it is uniform on
 # $[0,1]$. The sides of the box are $H\sqrt{1-\lambda}$ and $W\sqrt{1-\lambda}$, so that its area is a share $1-\lambda$
 # of the picture. Its center is uniform over all pixels. A box that crosses the border is clipped, and then $\lambda$ is
-# computed anew, from the pixels that are left of $x_A$. The loss is cross-entropy with the mixed label, which is
+# computed again, from the pixels that are left of $x_A$. The loss is cross-entropy with the mixed label, which is
 #
 # $$L=\lambda\,\mathrm{CE}(f(\tilde x),y_A)+(1-\lambda)\,\mathrm{CE}(f(\tilde x),y_B),$$
 #
@@ -86,7 +79,16 @@ notebook.source(method.cut_box, method.cutmix, method.mixed_cross_entropy)
 #
 # **Predict:** which arms can still read a digit behind a hole of 4x4 pixels?
 
+# %% tags=["parameters"]
+seeds = 8
+probability = 0.5
+alpha = 1.0
+examples = 100
+steps = 400
+
 # %% tags=["thumbnail"]
+digits = experiments.Digits(probability, alpha, examples, steps)
+results = notebook.run(digits, seeds)
 notebook.draw(results, "Occlusion")
 
 # %%
@@ -118,17 +120,18 @@ notebook.draw(results, "Accuracy")
 # ### Where does it look?
 #
 # Now objects with a strong "head" and a weak "body", drawn into noise. The map of a class is the weighted sum of the
-# last features, $A_c=\sum_dw_{cd}F_d$: bright where the network sees class $c$. A box around its largest bright piece
-# should be the object's.
+# last features, $A_c=\sum_dw_{cd}F_d$: bright where the network sees class $c$. A box around its largest bright piece,
+# above a threshold $\tau$ of its maximum, should be the object's. The arm **every batch** is CutMix with $p=1$.
 
 # %%
 scenes = experiments.Localization(threshold=0.15)
 located = notebook.run(scenes, 4)
-notebook.picture(pictures.draw_maps, located, height=3.6)
+notebook.draw(located, "Maps")
 
 # %% [markdown]
-# The solid box is true, the dashed one is the map's; bright is above the threshold $\tau=0.15$. **Predict:** who does
-# best when the head is erased, and who finds the object most often?
+# On the right, white is in both boxes, grey in one of them only. The object counts as found where white is at least
+# half of white and grey together (IoU, intersection over union). **Predict:** who does best when the head is erased,
+# and who finds the object most often?
 
 # %%
 notebook.draw(located, "Head and body")
@@ -137,7 +140,7 @@ notebook.draw(located, "Head and body")
 notebook.draw(located, "Where is the object")
 
 # %% [markdown]
-# Without heads CutMix is better than plain, so it depends less on them. Yet its boxes are *not* better. The paper
+# Without heads CutMix is better than plain, so it depends less on them. Yet it does *not* find more objects. The paper
 # reports a large gain for birds and a small one for ImageNet; we find none.
 #
 # ## Explore
@@ -165,12 +168,12 @@ explore(scenes, located)
 notebook.verdicts("cutmix")
 
 # %% [markdown]
-# CutMix also has a price. Where the task is easy and training short it fits more slowly, and with small objects its
-# labels are mostly wrong.
+# CutMix also has a price. Where the task is easy and training short it fits more slowly, and with small objects, whose
+# label the area often misses, it is less accurate.
 #
 # ## Exercises
 #
-# **1. Why compute λ anew** after the box was clipped?
+# **1. Why compute λ again** after the box was clipped?
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>

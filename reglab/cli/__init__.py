@@ -1,4 +1,4 @@
-"""The command `reglab`: list, run, check and record papers, pretrain, execute notebooks, build the website, lab."""
+"""The command `reglab`: list, run, check, record, begin papers, pretrain, execute notebooks, build the website."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from reglab.cli import claims, models, notebooks, papers, recordings, site, verify
+from reglab.cli import claims, models, new, notebooks, papers, recordings, site, verify
 from reglab.cli.output import CommandError, say, say_error
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "pretrain": models.pretrain,
     "verify": verify.verify,
     "execute": notebooks.execute,
+    "new": new.new,
     "pair": notebooks.pair,
     "book": site.book,
     "lab": notebooks.lab,

@@ -92,11 +92,11 @@ def sentence(data: xr.Dataset, headline: str, arms: Mapping[str, str]) -> str:
     )
     both = ", ".join(ends)
     if count < 2:
-        return f"{place}: {name} {both}; one seed gives no interval, so this may be chance."
+        return f"{place}: {name} {both}; one seed gives no interval, so this may be random variation."
     if low <= 0 <= high:
-        return f"{place}: no clear difference in {name}: {both}; {number(mean)} may be chance ({how_sure})."
+        return f"{place}: no clear difference in {name}: {both}; {number(mean)} may be random variation ({how_sure})."
     direction = "higher" if mean > 0 else "lower"
     return (
         f"{place}: {name} is {number(abs(mean))} {direction} with {roles['method']} than with {roles['baseline']} "
-        f"({both}); chance alone hardly explains it ({how_sure})."
+        f"({both}); random variation alone hardly explains it ({how_sure})."
     )

@@ -99,7 +99,8 @@ def stale(preview: bool = False) -> bool:
     if not index.is_file():
         return True
     root = catalogue.ROOT
-    inputs = [root / "CONTRIBUTING.md", *(root / "reglab").rglob("*.py"), *(root / "data" / "claims").rglob("*.json")]
+    code = [path for kind in ("py", "js") for path in (root / "reglab").rglob(f"*.{kind}")]
+    inputs = [root / "CONTRIBUTING.md", *code, *(root / "data" / "claims").rglob("*.json")]
     inputs += (root / "data" / "recorded").rglob("*.nc")
     inputs += [path for path in BOOK.rglob("*") if not {"_build", "generated"} & set(path.relative_to(BOOK).parts)]
     return any(_newer(path, index) for path in inputs)

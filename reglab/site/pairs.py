@@ -15,7 +15,7 @@ def pair(folder: Path | None = None) -> list[Path]:
     """Write the .ipynb beside every notebook of the lab from its .py; returns those that changed."""
     changed = []
     for source in sources(folder):
-        target, text = source.with_suffix(".ipynb"), paired(source)
+        target, text = source.with_suffix(".ipynb"), paired(source.read_text(encoding="utf-8"))
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
             target.write_text(text, encoding="utf-8", newline="\n")
             changed.append(target)
@@ -31,12 +31,12 @@ def sources(folder: Path | None = None) -> list[Path]:
     )
 
 
-def paired(source: Path) -> str:
+def paired(text: str) -> str:
     """Return the .ipynb of a notebook written as text: no outputs, cells numbered, the same on every machine."""
     import jupytext
     import nbformat
 
-    notebook = jupytext.read(source, fmt="py:percent")
+    notebook = jupytext.reads(text, fmt="py:percent")
     header = notebook.metadata
     notebook.metadata = {"kernelspec": header.get("kernelspec", KERNEL), "language_info": {"name": "python"}}
     if "formats" in header.get("jupytext", {}):  # with it, JupyterLab writes both files

@@ -18,7 +18,7 @@ from reglab import catalogue, claims
 def test_help_is_quick_and_complete(reglab: Reglab) -> None:
     done = reglab("--help")
     assert done.returncode == 0
-    for command in ("list", "run", "check", "record", "pretrain", "execute", "pair", "book", "lab"):
+    for command in ("list", "run", "check", "record", "pretrain", "execute", "new", "pair", "book", "lab"):
         assert command in done.stdout
         assert "Usage: " in reglab(command, "--help").stdout
     heavy = {"torch", "xarray", "scipy", "papermill", "matplotlib", "IPython"}

@@ -40,7 +40,7 @@ def test_what_is_drawn_onto_a_kept_background_equals_a_fresh_drawing(final: bool
     for known in (3, 5, 9):
         chart.update(growing(data, known), final=final)
         kept = pixels(chart.png())
-        chart.png(dpi=50)  # another resolution, so that the next one is drawn anew from the ground
+        chart.png(dpi=50)  # another resolution, so that the next one is drawn again from the ground
         np.testing.assert_array_equal(kept, pixels(chart.png()))
     assert (kept != before).any()
 

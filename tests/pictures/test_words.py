@@ -32,12 +32,12 @@ def test_a_clear_difference_is_said_with_its_direction() -> None:
 
 def test_an_interval_around_zero_is_no_clear_difference() -> None:
     text = said(0.0)
-    for part in ("no clear difference", "plain", "new", "6 seeds", "may be chance"):
+    for part in ("no clear difference", "plain", "new", "6 seeds", "may be random variation"):
         assert part in text
 
 
 def test_one_seed_may_be_chance() -> None:
-    assert "one seed gives no interval, so this may be chance" in said(0.3, seeds=1)
+    assert "one seed gives no interval, so this may be random variation" in said(0.3, seeds=1)
 
 
 def test_the_sentence_says_the_numbers() -> None:

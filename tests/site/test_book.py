@@ -75,6 +75,27 @@ def test_a_failing_build_shows_the_warning(monkeypatch: pytest.MonkeyPatch, tmp_
     assert not (tmp_path / "_build" / "html" / "index.html").exists()
 
 
+@pytest.mark.parametrize(
+    "shown",
+    ["CONTRIBUTING.md", "reglab/data.py", "reglab/pictures/curves.js", "data/claims/noise/one.json", "book/about.md"],
+)
+def test_the_site_is_stale_when_what_it_shows_is_newer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shown: str
+) -> None:
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    monkeypatch.setattr(book, "BOOK", tmp_path / "book")
+    monkeypatch.setattr(book, "SITE", tmp_path / "book" / "_build" / "html")
+    assert book.stale()
+    for name, time in {"book/_build/html/index.html": 2, shown: 1, "reglab/notes.tmp": 3, "CONTRIBUTING.md": 1}.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x", encoding="utf-8")
+        os.utime(path, (time, time))
+    assert not book.stale()
+    os.utime(tmp_path / shown, (3, 3))
+    assert book.stale()
+
+
 def test_repository_buttons_only_where_there_is_a_repository() -> None:
     def options(repository: str) -> dict[str, Any]:
         return book._config(repository)["sphinx"]["config"]["html_theme_options"]

@@ -25,7 +25,7 @@ def test_pairing_is_the_same_every_time(tmp_path: Path) -> None:
     target = source.with_suffix(".ipynb")
     assert pairs.pair(tmp_path) == [target]
     text = target.read_text(encoding="utf-8")
-    assert pairs.pair(tmp_path) == [] and pairs.paired(source) == text
+    assert pairs.pair(tmp_path) == [] and pairs.paired(source.read_text(encoding="utf-8")) == text
     made: Any = nbformat.reads(text, as_version=4)
     nbformat.validate(made)
     assert [cell.id for cell in made.cells] == ["0", "1", "2"]
@@ -42,7 +42,7 @@ def test_every_notebook_is_in_step_with_its_text() -> None:
     for source in sources:
         target = source.with_suffix(".ipynb")
         assert target.is_file(), f"{target} is missing: run `make pair`"
-        text = pairs.paired(source)
+        text = pairs.paired(source.read_text(encoding="utf-8"))
         assert target.read_text(encoding="utf-8") == text, f"{target} is out of step: run `make pair`"
         metadata = json.loads(text)["metadata"]
         assert metadata["kernelspec"]["name"] == "python3"

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.integrate import quad
 from torch import Tensor, nn
+from torch_layers import convolutional
 
 from reglab import data
 from reglab.exercise import WrongAnswerError
-from reglab.papers.noise.cutmix import exercises, experiments, method, pictures
-from reglab.pictures import page
+from reglab.papers.noise.cutmix import exercises, experiments, method
 from reglab.results import Tick
 from reglab.seeds import generator
 
@@ -194,26 +194,11 @@ def test_another_probability_or_level_moves_the_same_draws() -> None:
 
 # ------------------------------------------------------------------------------------------------------ the networks
 
-DIGITS = (experiments.Layer(1, 24, 3, 1), experiments.Layer(24, 24, 3, 2), experiments.Layer(24, 48, 3, 1))
-
 
 def plain_network(seed: int) -> nn.Sequential:
     """Return the network of the digits from PyTorch's own layers, with the first weights of a seed."""
-    drawn = experiments.Networks((seed,), 1, DIGITS, 10)
-    layers: list[nn.Module] = []
-    for inputs, outputs, kernel, stride in DIGITS:
-        layers += [nn.Conv2d(inputs, outputs, kernel, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 10))
-    with torch.no_grad():
-        for i in (0, 3, 6):
-            convolution, weights = model[i], drawn.blocks[i].weight
-            assert isinstance(convolution, nn.Conv2d) and isinstance(weights, Tensor)
-            convolution.weight.copy_(weights)
-        last, bias = model[-1], drawn.logits.bias
-        assert isinstance(last, nn.Linear) and bias is not None
-        last.weight.copy_(drawn.logits.weight[0].T)
-        last.bias.copy_(bias[0, 0])
-    return model
+    digits = experiments.Digits().only(["plain"])
+    return convolutional(digits.layers, 10, digits.network((seed,)), 0)
 
 
 @pytest.mark.parametrize("arm", experiments.Digits.arms)
@@ -225,8 +210,7 @@ def test_training_all_at_once_equals_a_plain_loop(arm: str) -> None:
     digits = data.digits((seed,), 100, standardize=False)
     x, y = digits.train_inputs[0].reshape(100, 1, 8, 8), digits.train_labels[0]
     test, truth = digits.test_inputs[0, :900].reshape(900, 1, 8, 8), digits.test_labels[0, :900]
-    with torch.random.fork_rng():
-        model = plain_network(seed)
+    model = plain_network(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.005, weight_decay=1e-3)
     drawn, losses = experiments.draw((seed,), steps, 25, 1.0, (8, 8)), []
     order = [index[0] for epoch in range(1, steps // 4 + 2) for index in data.batches((seed,), 100, 25, epoch)]
@@ -279,59 +263,53 @@ def test_training_all_at_once_equals_a_plain_loop(arm: str) -> None:
     assert {name: float(found[name]) for name in expected} == pytest.approx(expected, abs=1e-6)
 
 
-def finish(work: experiments.Measured) -> Tensor:
-    """Do all of a measurement and return its result."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as done:
-            return done.value
-
-
 @pytest.mark.usefixtures("double_precision")
 def test_an_attack_moves_each_pixel_up_the_loss_of_its_own_network() -> None:
     source = generator(0, "test")
     images, labels = torch.rand(2, 6, 8, 8, generator=source), torch.randint(10, (2, 6), generator=source)
-    network = experiments.Networks((3, 4), 2, DIGITS, 10)
-    found = finish(experiments.attack(network, images, labels, 0.1, Tick(0)))
-    assert found.shape == (2, 2, 6, 10)
+    network = experiments.Digits().only(["plain", "CutMix"]).network((3, 4)).eval()
+    found = method.attack(network, images.repeat(2, 1, 1, 1), labels.repeat(2, 1), 0.1).unflatten(0, (2, 2))
+    assert not found.requires_grad and found.shape == (2, 2, 6, 8, 8)
     for s, seed in enumerate((3, 4)):
-        with torch.random.fork_rng():
-            model = plain_network(seed).eval()
+        model = plain_network(seed).eval()
         x = images[s].unsqueeze(1).requires_grad_()
         up = torch.autograd.grad(F.cross_entropy(model(x), labels[s]), x)[0].sign()
         assert up.abs().mean() > 0.99
         moved = (x + 0.1 * up).clamp(0, 1).detach()
         assert float((moved - x.detach()).abs().max()) <= 0.1 + 1e-6
         with torch.no_grad():
-            torch.testing.assert_close(found[:, s], model(moved).expand(2, -1, -1), atol=1e-9, rtol=1e-7)
+            torch.testing.assert_close(found[:, s], moved.squeeze(1).expand(2, -1, -1, -1), atol=1e-9, rtol=1e-7)
             assert F.cross_entropy(model(moved), labels[s]) > F.cross_entropy(model(x), labels[s])
 
 
 @pytest.mark.usefixtures("double_precision")
-def test_networks_side_by_side_see_their_own_pictures_only() -> None:
-    together = experiments.Networks((3, 4), 2, experiments.SCENE_LAYERS, 6)
-    alone = experiments.Networks((4,), 1, experiments.SCENE_LAYERS, 6)
-    images = torch.randn(4, 10, 16, 16, generator=generator(0, "test"))
-    torch.testing.assert_close(together(images)[3:], alone(images[3:]), atol=1e-9, rtol=1e-7)
-    changed = images.clone()
-    changed[:3] += 1
-    torch.testing.assert_close(together(changed)[3], together(images)[3], atol=1e-9, rtol=1e-7)
-
-
-@pytest.mark.usefixtures("double_precision")
 def test_the_mean_of_a_map_and_the_bias_are_the_logit() -> None:
-    network = experiments.Networks((0, 1), 2, experiments.SCENE_LAYERS, 6).eval()
-    images = torch.randn(2, 5, 16, 16, generator=generator(0, "test"))
+    network = experiments.Localization().only(["plain", "CutMix"]).network((0, 1)).eval()
+    images = torch.randn(4, 5, 16, 16, generator=generator(0, "test"))
     bias = network.logits.bias
     assert bias is not None
     with torch.no_grad():
-        logits = network(images.repeat(2, 1, 1, 1)).unflatten(0, (2, 2))
+        logits = network(images)
         for c in range(6):
-            maps = finish(experiments.class_maps(network, images, torch.full((2, 5), c), Tick(0)))
-            assert maps.shape == (2, 2, 5, 8, 8)
-            found = maps.mean((-2, -1)) + bias.reshape(2, 2, 1, 6)[..., c]
-            torch.testing.assert_close(found, logits[..., c], atol=1e-9, rtol=1e-7)
+            maps = experiments.class_maps(network, images, torch.full((4, 5), c))
+            assert maps.shape == (4, 5, 8, 8)
+            torch.testing.assert_close(maps.mean((-2, -1)) + bias[..., c], logits[..., c], atol=1e-9, rtol=1e-7)
+
+
+@pytest.mark.usefixtures("double_precision")
+def test_what_is_measured_piece_by_piece_is_that_of_all_at_once() -> None:
+    network = experiments.Localization().only(["plain", "CutMix"]).network((0, 1))
+    images = torch.randn(2, experiments.CHUNK + 7, 16, 16, generator=generator(0, "test"))
+    pieces, found = experiments.measure(network, network, Tick(0.5), images), None
+    ticks = 0
+    while found is None:
+        try:
+            assert next(pieces).fraction == 0.5
+            ticks += 1
+        except StopIteration as done:
+            found = done.value
+    assert ticks == 2 and not network.training
+    torch.testing.assert_close(found.flatten(0, 1), network(images.repeat(2, 1, 1, 1)), atol=1e-9, rtol=1e-7)
 
 
 def test_an_activation_map_by_hand() -> None:
@@ -428,35 +406,36 @@ def test_scenes_are_made_of_their_patterns(length: int, sides: set[int]) -> None
     assert len(corners) == (4 if min(sides) > 4 else 3) and set(drawn.labels.tolist()) == set(range(6))
 
 
-class AllShown(experiments.Localization):
-    """The same with three test scenes, which all are in the picture."""
+class OneScene(experiments.Localization):
+    """The same with one test scene, which is in the picture."""
 
-    tests = 3
+    tests = 1
 
 
 @pytest.mark.usefixtures("double_precision")
-def test_boxes_and_shares_are_those_of_the_maps_shown() -> None:
-    experiment = AllShown(steps=25, threshold=0.3)
-    results = experiment.run([2])
-    test = experiments.scenes_of((2,), "test scenes", 3, 12, 0.25)
-    np.testing.assert_array_equal(results.true_box, test.boxes[0])
-    np.testing.assert_allclose(results.scene, test.images[0], atol=1e-6)
-    body = (test.objects & ~test.heads)[0].numpy()
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_boxes_and_shares_are_those_of_the_map_shown(seed: int) -> None:
+    experiment = OneScene(steps=25, threshold=0.3)
+    results = experiment.run([seed])
+    test = experiments.scenes_of((seed,), "test scenes", 1, 12, 0.25)
+    true, on_object = np.zeros((16, 16)), test.objects[0, 0].numpy()
+    top, left, bottom, right = test.boxes[0, 0].tolist()
+    true[top:bottom, left:right] = 1
+    scene = test.images[0, 0].numpy()
+    np.testing.assert_allclose(results.scene, np.stack([scene, scene * true]), atol=1e-6)
     for arm in experiment.arms:
-        one, shares = results.sel(arm=arm), []
-        for i in range(3):
-            warm = one["map"].isel(example=i).values
-            groups = flood(warm >= 0.3)
+        one = results.sel(arm=arm)
+        warm, shown = one["map"].values, one.boxes.values
+        groups = flood(warm >= 0.3)
+        if [len(group) for group in groups].count(max(map(len, groups))) == 1:
             rows, columns = zip(*max(groups, key=len), strict=True)
-            expected = [min(rows), min(columns), max(rows) + 1, max(columns) + 1]
-            if [len(group) for group in groups].count(max(map(len, groups))) == 1:
-                assert one.found_box.isel(example=i).values.tolist() == expected
-            shares.append(warm[body[i]].sum() / warm[test.objects[0, i].numpy()].sum())
-        overlaps = method.overlap(one.found_box.values, results.true_box.values)
-        at = one.sel(tau=0.3).isel(seed=0)
-        assert float(at.iou) == pytest.approx(overlaps.mean())
-        assert float(at.localization) == pytest.approx((overlaps >= 0.5).mean())
-        assert float(one.body_share.isel(seed=0)) == pytest.approx(np.mean(shares), abs=1e-5)
+            found = np.zeros((16, 16))
+            found[min(rows) : max(rows) + 1, min(columns) : max(columns) + 1] = 1
+            np.testing.assert_array_equal(shown, (true + found) / 2)
+        iou = (shown == 1).sum() / (shown > 0).sum()
+        assert float(one.localization.sel(tau=0.3).isel(seed=0)) == (iou >= 0.5)
+        body = warm[on_object & ~test.heads[0, 0].numpy()].sum() / warm[on_object].sum()
+        assert float(one.body_share.isel(seed=0)) == pytest.approx(body, abs=1e-5)
 
 
 @pytest.mark.usefixtures("double_precision")
@@ -485,34 +464,28 @@ def test_each_strength_of_the_body_is_an_experiment_of_its_own() -> None:
 # -------------------------------------------------------------------------------------------- pictures and exercises
 
 
-def test_the_sample_pictures_are_made_as_their_labels_say() -> None:
-    results = experiments.Digits(steps=25).run([0])
-    given, sample = results.given, results["sample"]
-    np.testing.assert_allclose(given.sum("class"), 1)
-    own = given.sel(arm="plain").argmax("class")
-    assert (given.sel(arm="Cutout").argmax("class") == own).all()
-    for arm in ("Cutout", "CutMix", "one label"):
-        top, left, bottom, right = results.box.sel(arm=arm).values.astype(int)
-        inside = np.zeros((8, 8), dtype=bool)
-        inside[top:bottom, left:right] = True
-        assert inside.any()
-        same = (sample.sel(arm=arm) == sample.sel(arm="plain")).values
-        assert same[:, ~inside].all()
-        if arm == "Cutout":
-            assert (sample.sel(arm=arm).values[:, inside] == 0).all()
-    weights = given.sel(arm="CutMix").isel({"class": own}).values
-    np.testing.assert_allclose(weights, 1 - (bottom - top) * (right - left) / 64)
-    alt = page.picture(pictures.draw_samples, results).alt
-    assert f"CutMix, picture 1: label {int(own[0])}: {weights[0]:.2f} and" in alt
-
-
-def test_the_maps_are_drawn_and_told() -> None:
-    results = experiments.Localization(steps=25, threshold=0.25).run([0])
-    drawn = page.picture(pictures.draw_maps, results)
-    assert "at threshold 0.25" in drawn.alt and drawn.wide.content.startswith(b"<?xml") and drawn.narrow != drawn.wide
-    for arm in experiments.Localization.arms:
-        overlaps = method.overlap(results.found_box.sel(arm=arm).values, results.true_box.values)
-        assert f"{arm} {', '.join(f'{one:.2f}' for one in overlaps)}" in drawn.alt
+@pytest.mark.parametrize("center", [0, 3])
+def test_the_picture_shown_is_mixed_as_its_label_says(center: int) -> None:
+    results = experiments.Mixing(lam=0.4, center=center).run([0, 5])
+    split = data.digits((0, 5), 100, standardize=False)
+    for s in range(2):
+        sample, own = results["sample"].isel(seed=s), results.own.isel(seed=s)
+        images, labels = split.train_inputs[s].reshape(-1, 8, 8).numpy(), split.train_labels[s].tolist()
+        second = next(i for i, label in enumerate(labels) if label != labels[0])
+        side, box, hole = int(8 * math.sqrt(0.6)) // 2, np.zeros((8, 8), bool), np.zeros((8, 8), bool)
+        for mask, half in ((box, side), (hole, 2)):
+            mask[max(0, center - half) : center + half, max(0, center - half) : center + half] = True
+        pasted = np.where(box, images[second], images[0])
+        expected = {
+            "plain": (images[0], 1),
+            "Cutout": (np.where(hole, 0, images[0]), 1),
+            "Mixup": (0.4 * images[0] + 0.6 * images[second], 0.4),
+            "CutMix": (pasted, 1 - box.mean()),
+            "one label": (pasted, 1),
+        }
+        for arm, (picture, weight) in expected.items():
+            np.testing.assert_allclose(sample.sel(arm=arm), picture, atol=1e-6)
+            assert float(own.sel(arm=arm)) == pytest.approx(weight)
 
 
 def simulate(draws: int, clip: bool = True, root: bool = True) -> float:

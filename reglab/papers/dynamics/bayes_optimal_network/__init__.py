@@ -29,4 +29,5 @@ PAPER = Paper(
     ),
     minutes=60,
     prerequisites=("eigenvalues and eigenvectors", "Bayes' rule, posterior mean", "gradient descent"),
+    flagship=True,
 )

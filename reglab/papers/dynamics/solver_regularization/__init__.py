@@ -30,4 +30,5 @@ PAPER = Paper(
     ),
     minutes=50,
     prerequisites=("ordinary differential equations", "Runge-Kutta methods", "backpropagation"),
+    flagship=True,
 )

@@ -30,4 +30,5 @@ PAPER = Paper(
     ),
     minutes=50,
     prerequisites=("Markov decision processes", "Q-learning", "policy gradients with reparameterization"),
+    flagship=True,
 )

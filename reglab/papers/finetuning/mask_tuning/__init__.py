@@ -34,4 +34,5 @@ PAPER = Paper(
     ),
     minutes=40,
     prerequisites=("softmax and cross-entropy", "attention layers", "the Adam optimizer", "zero-shot classification"),
+    flagship=True,
 )  # fmt: skip

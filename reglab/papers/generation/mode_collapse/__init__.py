@@ -34,4 +34,5 @@ PAPER = Paper(
     ),
     minutes=50,
     prerequisites=("generative adversarial networks", "entropy", "nearest neighbors"),
+    flagship=True,
 )  # fmt: skip

@@ -27,4 +27,5 @@ PAPER = Paper(
     ),
     minutes=60,
     prerequisites=("linear algebra: trace, eigenvalues, least squares", "gradient descent", "weight decay"),
+    flagship=True,
 )

@@ -29,4 +29,5 @@ PAPER = Paper(
     ),
     minutes=45,
     prerequisites=("softmax and cross-entropy", "gradient descent", "overfitting"),
+    flagship=True,
 )

@@ -57,8 +57,7 @@ CLAIMS = (
           "The KL form overfits the targets (Appendix C)",
           advantage("test_accuracy", "ELR", over="KL"), above=0.05, essential=True),
     Claim("unstable without memory", Memorization,
-          "With β = 0 (the target is the present prediction) ELR is unstable: standard deviation of the final test "
-          "accuracy over seeds",
+          "With β = 0 (the target is the present prediction) ELR is unstable: sd of the final test accuracy over seeds",
           "CIFAR-10, 60 % noise, β = 0: 38 % (Appendix H)",
           lambda r: end("test_accuracy", "ELR, no memory")(r).std("seed", ddof=1), above=0.1, rule="bootstrap",
           why="Eight seeds are few to measure a spread, so its interval is wide; more seeds would narrow it."),

@@ -126,8 +126,7 @@ class Memorization(Experiment):
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds as one; a frame for each epoch."""
-        lanes = self.lanes(seeds)
-        digits = data.digits(seeds)
+        lanes, digits = self.lanes(seeds), data.digits(seeds)
         truth, observed = digits.train_labels, data.symmetric_noise(digits.train_labels, self.noise, 10, seeds)
         elr, kl, memory = lanes.each("elr"), lanes.each("kl"), lanes.each("memory")
         network = replicas.mlp((64, 128, 10), lanes.generators("weights"), len(self.arms))
@@ -150,8 +149,7 @@ class Memorization(Experiment):
                 values["target_accuracy"] = metrics.accuracy(t, truth)
             return Frame({"epoch": epoch}, values)
 
-        batches = minibatches(lanes, truth.shape[1], 50)
-        yield from fit(optimizer, losses, batches, measure, epochs=self.epochs)
+        yield from fit(optimizer, losses, minibatches(lanes, truth.shape[1], 50), measure, epochs=self.epochs)
 
 
 def _beliefs(z: Tensor, pull: Tensor, truth: Tensor, observed: Tensor) -> dict[str, Tensor]:
@@ -332,13 +330,14 @@ class EndOfEarlyLearning(Experiment):
     scaled = f"n = {EXAMPLES} examples"
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """One frame."""
+        """One frame for T and one for the accuracy at T."""
         problem = gaussians(seeds, self.ratio, self.spread, self.noise)
         time, theta = method.stopping_time(problem, self.learning_rate)
-        right = (problem.inputs @ theta.unsqueeze(-1)).squeeze(-1) * problem.truth > 0
-        measured = metrics.share_where(right, problem.wrong)
-        formula = method.linear_accuracy(theta, self.spread)
-        yield Frame({}, {"time": time, "product": time * self.learning_rate, "measured": measured, "formula": formula})
+        yield Frame({}, {"time": time, "product": time * self.learning_rate})
+        if "measured" in self.outputs:
+            right = (problem.inputs @ theta.unsqueeze(-1)).squeeze(-1) * problem.truth > 0
+            measured = metrics.share_where(right, problem.wrong)
+            yield Frame({}, {"measured": measured, "formula": method.linear_accuracy(theta, self.spread)})
 
 
 class StoppingTime(

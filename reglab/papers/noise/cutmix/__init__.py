@@ -30,4 +30,5 @@ PAPER = Paper(
     ),
     minutes=45,
     prerequisites=("convolutional networks", "softmax and cross-entropy", "data augmentation"),
+    flagship=True,
 )

@@ -12,8 +12,7 @@ CLIPPED = 0.5 - 0.2 + 1 / 48
 
 def check_clipping(answer: Callable[[int], float]) -> str:
     """Check a student's simulation of the mean share of the picture that the box covers after clipping."""
-    draws = 200_000
-    found = answer(draws)
+    found = answer(200_000)
     if found is None:
         raise NotImplementedError
     try:
@@ -22,14 +21,12 @@ def check_clipping(answer: Callable[[int], float]) -> str:
         raise WrongAnswerError("return one number, the mean over all draws.") from error
     if abs(value - CLIPPED) < 0.004:
         return f"Your simulation gives {value:.4f}; the integral is 1/2 − 1/5 + 1/48 = {CLIPPED:.4f}."
-    hints = {
-        0.5: "this is the mean area before clipping: parts of the box lie outside the picture.",
-        1 - CLIPPED: "this is the mean of λ, the share of picture A; asked for is the share of the box.",
-        1 / 3 - 1 / 8 + 1 / 80: "the side is √(1 − λ), not 1 − λ.",
-    }
-    for wrong, hint in hints.items():
+    for wrong, hint in (
+        (0.5, "this is the mean area before clipping: parts of the box lie outside the picture."),
+        (1 - CLIPPED, "this is the mean of λ, the share of picture A; asked for is the share of the box."),
+        (1 / 3 - 1 / 8 + 1 / 80, "the side is √(1 − λ), not 1 − λ."),
+    ):
         if abs(value - wrong) < 0.004:
             raise WrongAnswerError(hint)
-    raise WrongAnswerError(
-        f"{value:.4f} is not the mean area; draw λ and both centers uniformly in [0, 1], and clip each side."
-    )
+    draw = "draw λ and both centers uniformly in [0, 1], and clip each side."
+    raise WrongAnswerError(f"{value:.4f} is not the mean area; {draw}")

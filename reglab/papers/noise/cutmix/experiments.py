@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from reglab import data, metrics
 from reglab.experiment import Experiment
-from reglab.knobs import Knob, knob
-from reglab.models import replicas
+from reglab.knobs import knob
+from reglab.models.convolution import ConvNets, Convolution
 from reglab.papers.noise.cutmix import method
-from reglab.pictures import Curves, Dots, View
+from reglab.pictures import Curves, Dots, Images, View
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds, generator
 
+PLAIN, CUTOUT, MIXUP, CUTMIX, ONE_LABEL, ALWAYS = (
+    "plain", "Cutout", "Mixup", "CutMix", "one label", "every batch",
+)  # fmt: skip
+
+ARMS = {PLAIN: "baseline", CUTOUT: "further", MIXUP: "further", CUTMIX: "method", ONE_LABEL: "ablation"}
+
 
 class Draws(NamedTuple):
-    """What chance decides for one batch of each seed: everything [S], but center [S, 2] and partners' order [S, N]."""
+    """What is random in one batch of each seed: everything [S], but center [S, 2] and partners' order [S, N]."""
 
     coin: Tensor
     lam: Tensor
@@ -38,22 +45,14 @@ def draw(seeds: Seeds, steps: int, batch: int, alpha: float, size: method.Size) 
     """
     from scipy.special import betaincinv
 
-    coins, lams, centers, orders = [], [], [], []
+    drawn = []
     for seed in seeds:
         source = generator(seed, "mixing")
         uniform = torch.rand(steps, 4, generator=source, dtype=torch.float64)
-        coins.append(uniform[:, 0])
-        lams.append(torch.from_numpy(betaincinv(alpha, alpha, uniform[:, 1].numpy())))
-        centers.append((uniform[:, 2:] * torch.tensor(size)).long())
-        orders.append(torch.rand(steps, batch, generator=source).argsort(-1))
-    return [
-        Draws(*one) for one in zip(*(torch.stack(parts, 1) for parts in (coins, lams, centers, orders)), strict=True)
-    ]
-
-
-PLAIN, CUTOUT, MIXUP, CUTMIX, ONE_LABEL, ALWAYS = (
-    "plain", "Cutout", "Mixup", "CutMix", "one label", "every batch",
-)  # fmt: skip
+        lam = torch.from_numpy(betaincinv(alpha, alpha, uniform[:, 1].numpy()))
+        center = (uniform[:, 2:] * torch.tensor(size)).long()
+        drawn.append((uniform[:, 0], lam, center, torch.rand(steps, batch, generator=source).argsort(-1)))
+    return [Draws(*one) for one in zip(*(torch.stack(parts, 1) for parts in zip(*drawn, strict=True)), strict=True)]
 
 
 def augment(arm: str, images: Tensor, drawn: Draws, probability: float) -> tuple[Tensor, Tensor]:
@@ -73,288 +72,210 @@ def augment(arm: str, images: Tensor, drawn: Draws, probability: float) -> tuple
     return torch.where(chosen[:, None, None, None], changed, images), torch.where(chosen, weight, own)
 
 
-class Layer(NamedTuple):
-    """A convolution with a border of one pixel, then normalization over the batch and ReLU."""
-
-    inputs: int
-    outputs: int
-    kernel: int
-    stride: int
-
-
-class Networks(nn.Module):
-    """M convolutional networks as one: convolutions in M groups, so that each sees its own pictures only.
-
-    Batch normalization treats every channel separately, so also every network. Then the mean over all places and one
-    linear layer. Model m = copy · S + seed; copies of one seed start from the same weights.
-    """
-
-    def __init__(self, seeds: Seeds, copies: int, layers: Sequence[Layer], classes: int) -> None:
-        super().__init__()
-        self.count = copies * len(seeds)
-        sources, blocks = [generator(seed, "weights") for seed in seeds], []
-        for inputs, outputs, kernel, stride in layers:
-            bound = (inputs * kernel**2) ** -0.5
-            shape = (outputs, inputs, kernel, kernel)
-            drawn = [torch.empty(shape).uniform_(-bound, bound, generator=source) for source in sources]
-            convolution = nn.utils.skip_init(
-                nn.Conv2d, self.count * inputs, self.count * outputs, kernel, stride, 1, groups=self.count, bias=False
-            )
-            convolution.weight = nn.Parameter(torch.cat(drawn * copies))
-            blocks += [convolution, nn.BatchNorm2d(self.count * outputs), nn.ReLU(inplace=True)]
-        self.blocks = nn.Sequential(*blocks)
-        bound = layers[-1].outputs ** -0.5
-        self.logits = replicas.linear(layers[-1].outputs, classes, sources, copies, weights=bound, biases=bound)
-
-    def features(self, images: Tensor) -> Tensor:
-        """Return what the last convolution sees: [M, N, H, W] -> [M, N, D, h, w]."""
-        return self.blocks(images.transpose(0, 1)).unflatten(1, (self.count, -1)).transpose(0, 1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """[M, N, H, W] -> [M, N, C]."""
-        return self.logits(self.features(images).mean((-2, -1)))
-
-
 BATCH, EVERY, CHUNK = 25, 50, 50
 """Size of a batch, steps between two measurements, pictures that are measured at once."""
 
-
-def train(
-    network: Networks,
-    images: Tensor,
-    labels: Tensor,
-    arms: Sequence[str],
-    seeds: Seeds,
-    rate: float,
-    drawn: list[Draws],
-    probability: float,
-) -> Iterator[tuple[int, Tensor]]:
-    """Train every arm on the same batches [S, n, H, W]; yield the number of steps done and the losses [A, S].
-
-    AdamW with weight decay 1e-3; the learning rate falls from `rate` to 0 along a cosine.
-    """
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, len(drawn))
-    row = torch.arange(len(seeds)).unsqueeze(1)
-    order = itertools.chain.from_iterable(
-        data.batches(seeds, images.shape[1], BATCH, epoch) for epoch in itertools.count(1)
-    )
-    for step, (one, index) in enumerate(zip(drawn, order, strict=False), start=1):
-        network.train()
-        pictures, weights = zip(*(augment(arm, images[row, index], one, probability) for arm in arms), strict=True)
-        own = labels[row, index]
-        logits = network(torch.cat(pictures)).unflatten(0, (len(arms), -1))
-        losses = method.mixed_cross_entropy(
-            logits,
-            own.expand(len(arms), -1, -1),
-            method.partners(own, one.order).expand(len(arms), -1, -1),
-            torch.stack(weights).float(),
-        )
-        optimizer.zero_grad()
-        losses.sum().backward()
-        optimizer.step()
-        schedule.step()
-        yield step, losses.detach()
-
-
-Measured = Generator[Tick, None, Tensor]
-"""Yields a tick for each piece of the work, returns the result."""
+Events = Iterator[Frame | Tick]
 
 
 @torch.no_grad()
-def predict(network: Networks, images: Tensor, tick: Tick) -> Measured:
-    """Return the logits for pictures that all arms of a seed share: [S, N, H, W] -> [A, S, N, C]."""
+def measure(
+    network: ConvNets, work: Callable[..., Tensor], tick: Tick, *shared: Tensor
+) -> Generator[Tick, None, Tensor]:
+    """Apply `work` to what all arms of a seed share: [S, N, ...] -> [A, S, N, ...]; yield a tick for each piece."""
     network.eval()
-    copies, found = network.count // len(images), []
-    for piece in images.split(CHUNK, 1):
-        found.append(network(piece.repeat(copies, 1, 1, 1)))
+    copies, found = network.count // len(shared[0]), []
+    for piece in zip(*(one.split(CHUNK, 1) for one in shared), strict=True):
+        found.append(work(*(one.repeat(copies, *[1] * (one.dim() - 1)) for one in piece)))
         yield tick
     return torch.cat(found, 1).unflatten(0, (copies, -1))
 
 
-def attack(network: Networks, images: Tensor, labels: Tensor, size: float, tick: Tick) -> Measured:
-    """Return the logits after one step of the fast gradient sign method, for each network against itself.
-
-    Each pixel in [0, 1] moves by `size` in the direction that raises the loss: [S, N, H, W], [S, N] -> [A, S, N, C].
-    """
-    network.eval()
-    copies, found = network.count // len(images), []
-    for x, y in zip(images.split(CHUNK, 1), labels.split(CHUNK, 1), strict=True):
-        x = x.repeat(copies, 1, 1, 1).requires_grad_()
-        loss = F.cross_entropy(network(x).mT, y.repeat(copies, 1), reduction="sum")
-        gradient = torch.autograd.grad(loss, x)[0]
-        yield tick
-        with torch.no_grad():
-            found.append(network((x + size * gradient.sign()).clamp(0, 1)))
-        yield tick
-    return torch.cat(found, 1).unflatten(0, (copies, -1))
+def score(network: ConvNets, name: str, images: Tensor, labels: Tensor, tick: Tick, **at: int) -> Events:
+    """Yield the accuracy on pictures that all arms of a seed share, under a name: [S, N, H, W], [S, N]."""
+    logits = yield from measure(network, network, tick, images)
+    yield Frame(at, {name: metrics.accuracy(logits, labels)})
 
 
 def center_hole(images: Tensor, side: int) -> Tensor:
     """Set the middle of pictures to 0, a square of the given side: [..., H, W]."""
-    height, width = images.shape[-2:]
-    holed, top, left = images.clone(), (height - side) // 2, (width - side) // 2
+    top, left = ((length - side) // 2 for length in images.shape[-2:])
+    holed = images.clone()
     holed[..., top : top + side, left : left + side] = 0
     return holed
 
 
-def measured_steps(steps: int) -> list[int]:
-    """Return the steps after which the test accuracy is measured: every fiftieth and the last."""
-    return sorted({*range(EVERY, steps + 1, EVERY), steps})
-
-
-def follow(
-    network: Networks, trained: Iterator[tuple[int, Tensor]], steps: int, test: Tensor, truth: Tensor
-) -> Generator[Frame | Tick, None, None]:
-    """Train; yield a frame of accuracy and loss at every fiftieth step, then one of the NLL and the unharmed accuracy.
-
-    Takes three quarters of the ticks; test [S, N, H, W], truth [S, N].
-    """
-    losses, when = [], measured_steps(steps)
-    for step, loss in trained:
-        losses.append(loss)
-        tick = Tick(0.75 * step / steps)
-        yield tick
-        if step in when:
-            logits = yield from predict(network, test, tick)
-            values = {"accuracy": metrics.accuracy(logits, truth), "loss": torch.stack(losses).mean(0)}
-            yield Frame({"step": when.index(step)}, values)
-            losses = []
-    labels = truth.expand(len(logits), -1, -1)
-    yield Frame({}, {"nll": method.mixed_cross_entropy(logits, labels, labels, torch.ones(()))})
-    yield Frame({"hole": 0}, {"hidden": values["accuracy"]})
-
-
-# ------------------------------------------------------------------------------------------------- experiment A: digits
-
-
-PROBABILITY = Knob(0.5, 0, 1, 0.25, symbol="p", help="probability that a batch is changed")
-
-ALPHA = Knob(1.0, 0.1, 4, stops=(0.1, 0.2, 0.5, 1, 2, 4), symbol="α", help="λ is drawn from Beta(α, α); 1: uniform")
-
-EXAMPLES = Knob(100, 50, 400, 50, symbol="n", help="pictures for training")
-
-STEPS = Knob(400, 25, 1600, 25, help="training steps, batches of 25")
-
-CURVE, END, EDGES = "arm seed step", "arm seed", ("top", "left", "bottom", "right")
+def class_maps(network: ConvNets, images: Tensor, labels: Tensor) -> Tensor:
+    """Return the maps of the labels' classes: [M, N, H, W], [M, N] -> [M, N, h, w]."""
+    features = network.features(images)
+    weights = network.logits.weight.mT.gather(1, labels.unsqueeze(-1).expand(-1, -1, features.shape[2]))
+    return method.class_activation_map(features, weights)
 
 
 @dataclass(frozen=True)
-class Digits(Experiment):
-    """Train small convolutional networks on 100 digits, with boxes pasted, cut or nothing done to the pictures.
+class Mixed(Experiment):
+    """Train all arms on mixed pictures; those of a seed share pictures, first weights, batches and draws."""
 
-    900 other digits test them: whole, with a hole, attacked; and pictures of pure noise. All arms of a seed share
-    digits, first weights, batches, and the draws of boxes and partners.
-    """
+    probability: float = knob(0.5, low=0, high=1, step=0.25, symbol="p", help="probability that a batch is changed")
+    alpha: float = knob(1.0, stops=(0.1, 0.2, 0.5, 1, 2, 4), symbol="α", help="λ is drawn from Beta(α, α); 1: uniform")
+    examples: int = knob(100, low=50, high=400, step=50, symbol="n", help="pictures for training")
+    steps: int = knob(400, low=25, high=1600, step=25, help="training steps, batches of 25")
 
-    probability: float = knob(PROBABILITY)
-    alpha: float = knob(ALPHA)
-    examples: int = knob(EXAMPLES)
-    steps: int = knob(STEPS)
-
-    arms = {PLAIN: "baseline", CUTOUT: "further", MIXUP: "further", CUTMIX: "method", ONE_LABEL: "ablation"}
+    arms = ARMS
     outputs = {
-        "accuracy": Var(CURVE, "test accuracy", "share of the 900 test digits classified right", high=1),
-        "loss": Var(CURVE, "training loss", "loss on the changed batches, mean since the last measurement", low=0),
-        "nll": Var(END, "NLL", "negative log-likelihood of the test digits", "nats", low=0),
-        "hidden": share("arm seed hole", "test accuracy", "share of test digits classified right behind a hole"),
-        "inside": Var(END, "test accuracy", "accuracy when only the inner 6 x 6 pixels are left", high=1),
-        "attacked": Var(END, "test accuracy", "accuracy on 300 of them, each pixel moved by 0.1 (FGSM)", low=0),
-        "noise_confidence": share(END, "mean confidence", "mean largest probability for pictures of uniform noise"),
-        "sample": share("arm example row column", "pixel", "two pictures of one training batch of the first seed"),
-        "given": share("arm example class", "weight", "weight of each class in the label of these pictures"),
-        "box": Var("arm edge", "box", "what was cut out of both: first row and column, those after the last", "pixels"),
+        "accuracy": Var("arm seed step", "test accuracy", "share of test pictures classified right", high=1),
+        "loss": Var("arm seed step", "training loss", "on the changed batches, mean since the last measurement", low=0),
+        "nll": Var("arm seed", "NLL", "negative log-likelihood of the test pictures", "nats", low=0),
+        "hidden": share("arm seed hole", "test accuracy", "share of test pictures classified right behind a hole"),
     }
-    # fmt: off
+    views: ClassVar[tuple[View, ...]] = (
+        View("Accuracy", (
+            Curves("Who is right about new pictures?", ["accuracy"], tuple(ARMS)),
+            Curves("How well are the changed batches fitted?", ["loss"], tuple(ARMS)),
+        ), height=3),
+    )  # fmt: skip
+    smoke = {"steps": 25}
+    equals_baseline = tuple(({"probability": 0}, arm) for arm in (CUTOUT, MIXUP, CUTMIX, ONE_LABEL))
+    size, rate, classes = (8, 8), 0.005, 10
+    holes: ClassVar[Sequence[int]] = (0, 2, 4, 6)
+    layers: ClassVar[Sequence[Convolution]] = (
+        Convolution(1, 24, 3, 1), Convolution(24, 24, 3, 2), Convolution(24, 48, 3, 1),
+    )  # fmt: skip
+
+    def axes(self) -> dict[str, Axis]:
+        """Every fiftieth training step and the last one; sides of the hole."""
+        return {
+            "step": Axis(sorted({*range(EVERY, self.steps + 1, EVERY), self.steps}), label="training step"),
+            "hole": Axis(self.holes, unit="pixels", label="side of the hole, pixels"),
+        }
+
+    def network(self, seeds: Seeds) -> ConvNets:
+        """Return the networks of all arms and seeds before training."""
+        sources = [generator(seed, "weights") for seed in seeds]
+        return ConvNets(self.layers, self.classes, sources, len(self.arms))
+
+    def train(self, network: ConvNets, images: Tensor, labels: Tensor, seeds: Seeds) -> Iterator[Tensor]:
+        """Train every arm on the same batches of [S, n, H, W]; yield the losses [A, S] after each step.
+
+        AdamW with weight decay 1e-3; the learning rate falls to 0 along a cosine.
+        """
+        optimizer = torch.optim.AdamW(network.parameters(), lr=self.rate, weight_decay=1e-3, fused=True)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
+        drawn, row = draw(seeds, self.steps, BATCH, self.alpha, self.size), torch.arange(len(seeds)).unsqueeze(1)
+        epochs = (data.batches(seeds, images.shape[1], BATCH, epoch) for epoch in itertools.count(1))
+        for one, index in zip(drawn, itertools.chain.from_iterable(epochs), strict=False):
+            network.train()
+            batch, own = images[row, index], labels[row, index]
+            pictures, weights = zip(*(augment(arm, batch, one, self.probability) for arm in self.arms), strict=True)
+            logits = network(torch.cat(pictures)).unflatten(0, (len(pictures), -1))
+            mine, theirs = (y.expand(len(pictures), -1, -1) for y in (own, method.partners(own, one.order)))
+            losses = method.mixed_cross_entropy(logits, mine, theirs, torch.stack(weights).float())
+            optimizer.zero_grad()
+            losses.sum().backward()
+            optimizer.step()
+            schedule.step()
+            yield losses.detach()
+
+    def follow(
+        self, network: ConvNets, images: Tensor, labels: Tensor, test: Tensor, truth: Tensor, seeds: Seeds
+    ) -> Events:
+        """Train; yield accuracy and loss at every fiftieth step, then the NLL and the accuracy behind holes."""
+        losses, when = [], list(self.axes()["step"].values)
+        for step, loss in enumerate(self.train(network, images, labels, seeds), start=1):
+            losses.append(loss)
+            tick = Tick(0.75 * step / self.steps)
+            yield tick
+            if step in when:
+                logits = yield from measure(network, network, tick, test)
+                accuracy = metrics.accuracy(logits, truth)
+                yield Frame({"step": when.index(step)}, {"accuracy": accuracy, "loss": torch.stack(losses).mean(0)})
+                losses = []
+        every = truth.expand(len(logits), -1, -1)
+        nll = method.mixed_cross_entropy(logits, every, every, torch.ones(()))
+        yield Frame({"hole": 0}, {"hidden": accuracy, "nll": nll})
+        for i, side in enumerate(self.holes[1:], start=1):
+            hole = Tick(0.75 + 0.08 * i / len(self.holes))
+            yield from score(network, "hidden", center_hole(test, side), truth, hole, hole=i)
+
+
+@dataclass(frozen=True)
+class Digits(Mixed):
+    """Train small networks on 100 digits; test them on 900 others, whole, with a hole, attacked, and on pure noise."""
+
+    outputs = {
+        **Mixed.outputs,
+        "inside": Var("arm seed", "test accuracy", "accuracy when only the inner 6 x 6 pixels are left", high=1),
+        "attacked": Var("arm seed", "test accuracy", "accuracy on 300 of them, each pixel moved by 0.1 (FGSM)", low=0),
+        "noise_confidence": share("arm seed", "mean confidence", "mean largest probability for uniform noise"),
+    }
     views = (
         View("Occlusion", (
             Curves("What is seen behind a hole?", ["hidden"]),
             Dots("And when the border is gone?", "inside"),
         ), height=3.2),
-        View("Accuracy", (
-            Curves("Who is right about new digits?", ["accuracy"]),
-            Curves("How well are the changed batches fitted?", ["loss"]),
-        ), height=3),
-        View("At the end", (
-            Dots("How right is it about new digits?", "accuracy"),
-            Dots("How large is its loss there?", "nll"),
-        )),
         View("Trust", (
             Dots("How sure is it of pure noise?", "noise_confidence"),
             Dots("How right is it under attack?", "attacked"),
         )),
-    )
-    # fmt: on
+        *Mixed.views,
+    )  # fmt: skip
     scaled = "CIFAR and ImageNet became 100 digits of 8x8 pixels, 300 epochs became 100; mixing and labels are kept"
     headline = "accuracy"
     grid = {"probability": (0, 0.25, 0.5, 0.75, 1), "alpha": (0.2, 0.5, 1, 2, 4)}
-    smoke = {"steps": 25}
-    equals_baseline = tuple(({"probability": 0}, arm) for arm in (CUTOUT, MIXUP, CUTMIX, ONE_LABEL))
-    size, tests, attacked, holes = (8, 8), 900, 300, (0, 2, 4, 6)
+    tests, attacked = 900, 300
 
-    def axes(self) -> dict[str, Axis]:
-        """Every fiftieth training step; sides of the hole; pixels and classes of the sample pictures."""
-        return {
-            "step": Axis(measured_steps(self.steps), label="training step"),
-            "hole": Axis(self.holes, unit="pixels", label="side of the hole, pixels"),
-            "example": Axis(["first", "second"]),
-            "row": Axis(range(8)),
-            "column": Axis(range(8)),
-            "class": Axis(range(10)),
-            "edge": Axis(EDGES),
-        }
-
-    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
+    def frames(self, seeds: Seeds) -> Events:
         """Train all arms and seeds as one; a frame at every fiftieth step, then one for each measurement."""
-        split, arms = data.digits(seeds, self.examples, standardize=False), tuple(self.arms)
-        images, labels = split.train_inputs.unflatten(-1, self.size), split.train_labels
-        test, truth = split.test_inputs[:, : self.tests].unflatten(-1, self.size), split.test_labels[:, : self.tests]
-        drawn = draw(seeds, self.steps, BATCH, self.alpha, self.size)
-        yield Frame({}, self._sample(images, labels, drawn, seeds))
-
-        network = Networks(seeds, len(arms), (Layer(1, 24, 3, 1), Layer(24, 24, 3, 2), Layer(24, 48, 3, 1)), 10)
-        trained = train(network, images, labels, arms, seeds, 0.005, drawn, self.probability)
-        yield from follow(network, trained, self.steps, test, truth)
-        yield from self._measure(network, test, truth, seeds)
-
-    def _measure(self, network: Networks, test: Tensor, truth: Tensor, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Hide parts of the test digits, attack them, and show noise."""
-        for i, side in enumerate(self.holes[1:], start=1):
-            logits = yield from predict(network, center_hole(test, side), Tick(0.75 + 0.04 * i))
-            yield Frame({"hole": i}, {"hidden": metrics.accuracy(logits, truth)})
-        border = F.pad(test[..., 1:-1, 1:-1], (1, 1, 1, 1))
-        logits = yield from predict(network, border, Tick(0.9))
-        yield Frame({}, {"inside": metrics.accuracy(logits, truth)})
-        some = truth[:, : self.attacked]
-        logits = yield from attack(network, test[:, : self.attacked], some, 0.1, Tick(0.92))
-        yield Frame({}, {"attacked": metrics.accuracy(logits, some)})
+        split, network = data.digits(seeds, self.examples, standardize=False), self.network(seeds)
+        images, test = split.train_inputs.unflatten(-1, self.size), split.test_inputs.unflatten(-1, self.size)
+        test, truth = test[:, : self.tests], split.test_labels[:, : self.tests]
+        yield from self.follow(network, images, split.train_labels, test, truth, seeds)
+        yield from score(network, "inside", F.pad(test[..., 1:-1, 1:-1], (1, 1, 1, 1)), truth, Tick(0.9))
+        some = test[:, : self.attacked], truth[:, : self.attacked]
+        logits = yield from measure(network, lambda x, y: network(method.attack(network, x, y, 0.1)), Tick(0.92), *some)
+        yield Frame({}, {"attacked": metrics.accuracy(logits, some[1])})
         noise = torch.stack([torch.rand(300, *self.size, generator=generator(seed, "noise")) for seed in seeds])
-        logits = yield from predict(network, noise, Tick(0.98))
+        logits = yield from measure(network, network, Tick(0.98), noise)
         yield Frame({}, {"noise_confidence": logits.softmax(-1).amax(-1).mean(-1)})
 
-    def _sample(self, images: Tensor, labels: Tensor, drawn: list[Draws], seeds: Seeds) -> dict[str, Tensor]:
-        """Return two pictures and labels of the first seed's first batch, with the box nearest to 40 % of the area."""
-        index = data.batches(seeds[:1], images.shape[1], BATCH, 1)[0]
-        batch, own = images[0, index], labels[0, index]
-        one = min(
-            (Draws(*(part[:1] for part in each)) for each in drawn),
-            key=lambda each: abs(float(method.cutmix(batch, each.order, each.lam, each.center)[1]) - 0.6),
-        )
-        other = method.partners(own, one.order)
-        chosen = (own != other)[0].nonzero().flatten()[:2]
-        pictures, weights = zip(
-            *(augment(arm, batch, one, float(self.probability > 0)) for arm in self.arms), strict=True
-        )
-        weight = torch.cat(weights)[:, None, None]
-        given = weight * F.one_hot(own[0, chosen], 10) + (1 - weight) * F.one_hot(other[0, chosen], 10)
-        pasted = torch.cat(method.cut_box(one.lam, one.center, self.size), -1)
-        cut = torch.cat(method.cut_box(torch.full_like(one.lam, 0.75), one.center, self.size), -1)
-        boxes = {CUTOUT: cut, CUTMIX: pasted, ONE_LABEL: pasted} if self.probability else {}
-        box = torch.cat([boxes.get(arm, torch.zeros_like(cut)) for arm in self.arms])
-        return {"sample": torch.cat(pictures)[:, chosen], "given": given, "box": box}
 
+@dataclass(frozen=True)
+class Mixing(Experiment):
+    """Show what the arms make of one digit and a partner of another class, and of its label."""
 
-# ------------------------------------------------------------------------------------------- experiment B: localization
+    lam: float = knob(0.6, low=0, high=1, step=0.05, symbol="λ", help="share of the own picture that is asked for")
+    center: int = knob(3, low=0, high=7, step=1, help="row and column of the center of the box")
+
+    arms = ARMS
+    outputs = {
+        "sample": share("arm seed height width", "pixel", "a training picture as each arm sees it"),
+        "own": share("arm seed", "own label", "weight of the picture's own class in its label"),
+    }
+    views = (
+        View("One picture from two", (
+            Images("What does each arm see?", "sample"),
+            Dots("How much does its own class count in the label?", "own"),
+        )),
+    )  # fmt: skip
+    scaled = "photographs became digits of 8x8 pixels; the equations are kept"
+    headline = "own"
+    equals_baseline = tuple(({"lam": 1}, arm) for arm in (MIXUP, CUTMIX, ONE_LABEL))
+
+    def axes(self) -> dict[str, Axis]:
+        """Pixels of the picture."""
+        return {"height": Axis(range(8)), "width": Axis(range(8))}
+
+    def frames(self, seeds: Seeds) -> Events:
+        """Mix the first training digit of each seed with the next one of another class, arm by arm."""
+        split, row = data.digits(seeds, Digits().examples, standardize=False), torch.arange(len(seeds)).unsqueeze(1)
+        other = (split.train_labels != split.train_labels[:, :1]).int().argmax(1, keepdim=True)
+        pair = split.train_inputs[row, torch.cat([torch.zeros_like(other), other], 1)].unflatten(-1, (8, 8))
+        lam = torch.full((len(seeds),), self.lam, dtype=torch.float64)
+        center, order = (torch.tensor(two).expand(len(seeds), 2) for two in ([self.center, self.center], [1, 0]))
+        for i, arm in enumerate(self.arms, start=1):
+            mixed, own = augment(arm, pair, Draws(torch.zeros_like(lam), lam, center, order), 1.0)
+            yield Frame({"arm": arm}, {"sample": mixed[:, 0], "own": own})
+            yield Tick(i / len(self.arms))
 
 
 SIDE, CLASSES, NOISE = 16, 6, 0.25
@@ -370,41 +291,31 @@ class Scenes(NamedTuple):
     boxes: Tensor
 
 
-def tiles() -> tuple[Tensor, Tensor]:
-    """Return the patterns ±1 of heads and of bodies, the same in every run: [6, 4, 4] each."""
-    drawn = np.random.default_rng(1234)
-    heads, bodies = (np.sign(drawn.normal(size=(CLASSES, 4, 4))) for _ in range(2))
-    return torch.from_numpy(heads).float(), torch.from_numpy(bodies).float()
-
-
 def scenes(source: torch.Generator, count: int, length: int, contrast: float) -> Scenes:
     """Draw pictures of 16x16 pixels, noise around 0 and a rectangle of `length` by two thirds of it, upright or not.
 
-    The rectangle is tiled with the weak pattern of its class, times `contrast`: the body. One of its corners is
-    replaced by the strong pattern of its class: the head.
+    The rectangle is tiled with the weak pattern ±1 of its class, times `contrast`: the body. One of its corners is
+    replaced by the strong pattern of its class: the head. Patterns are the same in every run.
     """
-    heads, bodies = tiles()
+    heads, bodies = torch.from_numpy(np.sign(np.random.default_rng(1234).normal(size=(2, CLASSES, 4, 4)))).float()
     labels = torch.randint(CLASSES, (count,), generator=source)
     upright = torch.rand(count, generator=source) < 0.5
     place = torch.rand(count, 2, generator=source)
     corner = torch.randint(2, (count, 2), generator=source)
-    images = NOISE * torch.randn(count, SIDE, SIDE, generator=source)
-    sides = torch.where(
-        upright.unsqueeze(1), torch.tensor([length, 2 * length // 3]), torch.tensor([2 * length // 3, length])
-    )
+    noise = NOISE * torch.randn(count, SIDE, SIDE, generator=source)
+    sides = torch.tensor([length, 2 * length // 3]).expand(count, 2)
+    sides = torch.where(upright.unsqueeze(1), sides, sides.flip(1))
     first = (place * (SIDE - sides + 1)).long()
     head = first + corner * (sides - 4)
-    pixels = torch.arange(SIDE)
 
     def pattern(tiled: Tensor, origin: Tensor) -> Tensor:
-        rows, columns = ((pixels - origin[:, i, None]) % 4 for i in range(2))
-        return tiled[labels][torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+        row, column = ((torch.arange(SIDE) - origin[:, i, None]) % 4 for i in range(2))
+        return tiled[labels[:, None, None], row[:, :, None], column[:, None, :]]
 
-    object_mask = method.box_mask(first, first + sides, (SIDE, SIDE))
-    head_mask = method.box_mask(head, head + 4, (SIDE, SIDE))
-    body = contrast * pattern(bodies, first)
-    images = images + torch.where(head_mask, pattern(heads, head), torch.where(object_mask, body, 0))
-    return Scenes(images, labels, object_mask, head_mask, torch.cat([first, first + sides], 1))
+    on_object, on_head = (method.box_mask(at, at + side, (SIDE, SIDE)) for at, side in ((first, sides), (head, 4)))
+    body = torch.where(on_object, contrast * pattern(bodies, first), 0)
+    images = noise + torch.where(on_head, pattern(heads, head), body)
+    return Scenes(images, labels, on_object, on_head, torch.cat([first, first + sides], 1))
 
 
 def scenes_of(seeds: Seeds, purpose: str, count: int, length: int, contrast: float) -> Scenes:
@@ -413,170 +324,108 @@ def scenes_of(seeds: Seeds, purpose: str, count: int, length: int, contrast: flo
     return Scenes(*(torch.stack(parts) for parts in zip(*drawn, strict=True)))
 
 
-SCENE_LAYERS = (Layer(1, 24, 4, 2), Layer(24, 24, 3, 1))
-
-CONTRAST = Knob(0.25, 0.1, 0.6, 0.05, help="strength of the body's pattern; the head's is 1")
-
-LENGTH = Knob(12, 6, 15, stops=(6, 9, 12, 15), unit="pixels", help="longer side of the object, of 16 pixels")
-
-
 @dataclass(frozen=True)
-class Localization(Experiment):
-    """Train on drawn objects with a strong head and a weak body; then erase the head, and ask where the network looks.
+class Localization(Mixed):
+    """Train on 100 scenes with objects of a strong head and a weak body; erase the head, ask where networks look."""
 
-    100 scenes to train, 300 to test. All arms of a seed share scenes, first weights, batches and draws.
-    """
+    contrast: float = knob(0.25, low=0.1, high=0.6, step=0.05, help="strength of the body's pattern; the head's is 1")
+    length: int = knob(12, stops=(6, 9, 12, 15), unit="pixels", help="longer side of the object, of 16 pixels")
+    threshold: float = knob(0.15, low=0.05, high=0.5, step=0.05, symbol="τ", help="threshold of the boxes shown")
 
-    probability: float = knob(PROBABILITY)
-    alpha: float = knob(ALPHA)
-    contrast: float = knob(CONTRAST)
-    length: int = knob(LENGTH)
-    examples: int = knob(EXAMPLES)
-    steps: int = knob(STEPS)
-    threshold: float = knob(
-        0.15, low=0.05, high=0.5, step=0.05, symbol="τ", help="threshold of the boxes in the picture"
-    )
-
-    arms = {**Digits.arms, ALWAYS: "further"}
+    arms = {**ARMS, ALWAYS: "further"}
     outputs = {
-        "accuracy": Var(CURVE, "test accuracy", "share of the 300 test scenes classified right", high=1),
-        "loss": Var(CURVE, "training loss", "loss on the changed batches, mean since the last measurement", low=0),
-        "nll": Var(END, "NLL", "negative log-likelihood of the test scenes", "nats", low=0),
-        "headless": Var(END, "test accuracy", "share of test scenes classified right when the head is erased", high=1),
-        "hidden": share("arm seed hole", "test accuracy", "share of test scenes classified right behind a hole"),
-        "localization": Var(
-            "arm seed tau", "share found", "share of scenes with IoU ≥ 0.5 of map's and true box", low=0
-        ),
-        "iou": Var("arm seed tau", "mean IoU", "mean overlap of the map's box and the object's", low=0),
-        "body_share": Var(END, "share on the body", "share of the map on the object that lies on its body"),
-        "scene": Var("example row column", "pixel", "a few test scenes of the first seed"),
-        "true_box": Var("example edge", "true box", "first row and column, row and column after the last", "pixels"),
-        "map": share("arm example row column", "map", "class activation maps of these scenes"),
-        "found_box": Var("arm example edge", "box of the map", "its box at the chosen threshold", "pixels"),
+        **Mixed.outputs,
+        "headless": Var("arm seed", "test accuracy", "share of scenes classified right with the head erased", high=1),
+        "localization": Var("arm seed tau", "share found", "share of scenes with IoU ≥ 0.5 of both boxes", low=0),
+        "body_share": Var("arm seed", "share on the body", "share of the map on the object that lies on its body"),
+        "scene": Var("look height width", "pixel", "the first test scene of the first seed, and without its noise"),
+        "map": share("arm height width", "map", "class activation map of this scene"),
+        "boxes": share("arm height width", "in both boxes", "1 in the object's box and the map's, 1/2 in one of them"),
     }
-    _five = (PLAIN, CUTOUT, MIXUP, CUTMIX, ALWAYS)
-    # fmt: off
     views = (
+        View("Maps", (
+            Images("Where is the object?", "scene", by="look"),
+            Images("Where does each arm see it?", "map"),
+            Images("Do the true box and the map's agree?", "boxes"),
+        ), columns=3),
         View("Head and body", (
             Dots("How right is it when the head is erased?", "headless"),
-            Dots("How much of the map lies on the body?", "body_share"),
+            Curves("And behind a hole in the middle?", ["hidden"], tuple(ARMS)),
         ), height=3),
         View("Where is the object", (
-            Curves("How often is the object found?", ["localization"], _five),
-            Curves("How well do the boxes overlap?", ["iou"], _five),
-        ), height=3.2),
-        View("Fit", (
-            Curves("Who is right about new scenes?", ["accuracy"], _five),
-            Dots("How large is the loss on new scenes?", "nll"),
+            Curves("How often is the object found?", ["localization"], tuple(ARMS)),
+            Dots("How much of the map lies on the body?", "body_share"),
         ), height=3),
-        View("Hole", (Curves("What is seen behind a hole?", ["hidden"], _five),), columns=1, height=3),
-    )
-    # fmt: on
+        *Mixed.views,
+    )  # fmt: skip
     scaled = "photographs became drawn scenes of 16x16 pixels; mixing, maps, thresholds and boxes are kept"
     headline = "headless"
-    smoke = {"steps": 25}
-    equals_baseline = tuple(({"probability": 0}, arm) for arm in (CUTOUT, MIXUP, CUTMIX, ONE_LABEL))
-    size, tests, shown = (SIDE, SIDE), 300, 3
+    size, tests, holes, rate = (SIDE, SIDE), 300, (0, 2, 4, 6, 8, 10, 12), 0.01
+    layers, classes = (Convolution(1, 24, 4, 2), Convolution(24, 24, 3, 1)), CLASSES
     thresholds = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
-    holes = (0, 2, 4, 6, 8, 10, 12)
 
     def axes(self) -> dict[str, Axis]:
-        """Every fiftieth training step; sides of the hole; thresholds; a few scenes with maps and boxes."""
+        """Steps and holes; thresholds; the pixels of one scene."""
         return {
-            "step": Axis(measured_steps(self.steps), label="training step"),
-            "hole": Axis(self.holes, unit="pixels", label="side of the hole, pixels"),
+            **super().axes(),
             "tau": Axis(self.thresholds, label="threshold τ of the map"),
-            "example": Axis(range(self.shown)),
-            "row": Axis(range(SIDE)),
-            "column": Axis(range(SIDE)),
-            "edge": Axis(EDGES),
+            "look": Axis(["scene", "object"], label="the"),
+            "height": Axis(range(SIDE)),
+            "width": Axis(range(SIDE)),
         }
 
-    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train all arms and seeds as one; a frame at every fiftieth step, then one for each measurement."""
+    def scenes(self, seeds: Seeds) -> tuple[Scenes, Scenes]:
+        """Return the scenes for training and for testing."""
         training = scenes_of(seeds, "training scenes", self.examples, self.length, self.contrast)
-        test = scenes_of(seeds, "test scenes", self.tests, self.length, self.contrast)
-        drawn, arms = draw(seeds, self.steps, BATCH, self.alpha, self.size), tuple(self.arms)
-        yield Frame({}, {"scene": test.images[0, : self.shown], "true_box": test.boxes[0, : self.shown]})
+        return training, scenes_of(seeds, "test scenes", self.tests, self.length, self.contrast)
 
-        network = Networks(seeds, len(arms), SCENE_LAYERS, CLASSES)
-        trained = train(network, training.images, training.labels, arms, seeds, 0.01, drawn, self.probability)
-        yield from follow(network, trained, self.steps, test.images, test.labels)
-        yield from self._occlude(network, test)
+    def frames(self, seeds: Seeds) -> Events:
+        """Train all arms and seeds as one; a frame at every fiftieth step, then one for each measurement."""
+        (training, test), network = self.scenes(seeds), self.network(seeds)
+        scene = test.images[0, 0]
+        yield Frame({}, {"scene": torch.stack([scene, scene * test.objects[0, 0]])})
+        yield from self.follow(network, training.images, training.labels, test.images, test.labels, seeds)
+        yield from score(network, "headless", test.images.masked_fill(test.heads, 0), test.labels, Tick(0.84))
         yield from self._locate(network, test)
 
-    def _occlude(self, network: Networks, test: Scenes) -> Iterator[Frame | Tick]:
-        """Hide the middle of the scenes, then their heads."""
-        for i, side in enumerate(self.holes[1:], start=1):
-            logits = yield from predict(network, center_hole(test.images, side), Tick(0.75 + 0.01 * i))
-            yield Frame({"hole": i}, {"hidden": metrics.accuracy(logits, test.labels)})
-        logits = yield from predict(network, test.images.masked_fill(test.heads, 0), Tick(0.83))
-        yield Frame({}, {"headless": metrics.accuracy(logits, test.labels)})
-
-    def _locate(self, network: Networks, test: Scenes) -> Iterator[Frame | Tick]:
+    def _locate(self, network: ConvNets, test: Scenes) -> Events:
         """Find the object in the map of its true class, arm by arm and threshold by threshold."""
-        seeds = len(test.labels)
-        maps = yield from class_maps(network, test.images, test.labels, Tick(0.85))
-        truth = test.boxes.flatten(0, 1).numpy()
+        seeds, body, work = len(test.labels), test.objects & ~test.heads, functools.partial(class_maps, network)
+        found = yield from measure(network, work, Tick(0.85), test.images, test.labels)
         for a, arm in enumerate(self.arms):
-            warm = method.heat(maps[a].flatten(0, 1), self.size)
-            on_object, on_body = (
-                (warm.unflatten(0, (seeds, -1)) * mask).sum((-2, -1))
-                for mask in (test.objects, test.objects & ~test.heads)
-            )
-            shown = warm[: self.shown]
-            yield Frame({"arm": arm}, {"body_share": (on_body / on_object.clamp(min=1e-12)).mean(-1), "map": shown})
-            box = method.tight_box(method.largest_component(shown.numpy() >= self.threshold))
-            yield Frame({"arm": arm}, {"found_box": box})
+            warm = method.heat(found[a].flatten(0, 1), self.size)
+            each = warm.unflatten(0, (seeds, -1))
+            on_object, on_body = ((each * mask).sum((-2, -1)) for mask in (test.objects, body))
+            edges = torch.from_numpy(method.found_box(warm[:1].numpy(), self.threshold))
+            boxes = (method.box_mask(edges[0, :2], edges[0, 2:], self.size).float() + test.objects[0, 0].float()) / 2
+            values = {"body_share": (on_body / on_object.clamp(min=1e-12)).mean(-1), "map": warm[0], "boxes": boxes}
+            yield Frame({"arm": arm}, values)
             for i, tau in enumerate(self.thresholds):
-                boxes = method.tight_box(method.largest_component(warm.numpy() >= tau))
-                found = method.overlap(boxes, truth).reshape(seeds, -1)
-                yield Frame({"arm": arm, "tau": i}, {"localization": (found >= 0.5).mean(1), "iou": found.mean(1)})
+                iou = method.overlap(method.found_box(warm.numpy(), tau), test.boxes.flatten(0, 1).numpy())
+                yield Frame({"arm": arm, "tau": i}, {"localization": (iou.reshape(seeds, -1) >= 0.5).mean(1)})
                 yield Tick(0.88 + 0.12 * (a + (i + 1) / len(self.thresholds)) / len(self.arms))
 
 
-@torch.no_grad()
-def class_maps(network: Networks, images: Tensor, labels: Tensor, tick: Tick) -> Measured:
-    """Return the maps of the true classes: [S, N, H, W], [S, N] -> [A, S, N, h, w]."""
-    network.eval()
-    copies, found = network.count // len(images), []
-    for x, y in zip(images.split(CHUNK, 1), labels.split(CHUNK, 1), strict=True):
-        features = network.features(x.repeat(copies, 1, 1, 1))
-        weights = network.logits.weight.mT.gather(
-            1, y.repeat(copies, 1).unsqueeze(-1).expand(-1, -1, features.shape[2])
-        )
-        found.append(method.class_activation_map(features, weights))
-        yield tick
-    return torch.cat(found, 1).unflatten(0, (copies, -1))
-
-
 @dataclass(frozen=True)
-class Contrast(Experiment):
+class Contrast(Mixed):
     """Draw the bodies weaker and stronger: when does CutMix teach the network to do without the head?
 
     The same training as in `Localization`, with two arms, for six strengths of the body's pattern.
     """
 
-    probability: float = knob(PROBABILITY)
-    steps: int = knob(STEPS)
-
     arms = {PLAIN: "baseline", CUTMIX: "method"}
     outputs = {
         "headless": share("arm seed contrast", "accuracy without heads", "accuracy when the head is erased"),
-        "accuracy": Var("arm seed contrast", "test accuracy", "share of the 300 test scenes classified right", high=1),
+        "accuracy": Var("arm seed contrast", "test accuracy", "share of test scenes classified right", high=1),
     }
     views = (
-        View(
-            "Weak and strong bodies",
-            (
-                Curves("How right is it when the head is erased?", ["headless"]),
-                Curves("And with the head?", ["accuracy"]),
-            ),
-        ),
-    )
+        View("Weak and strong bodies", (
+            Curves("How right is it when the head is erased?", ["headless"]),
+            Curves("And with the head?", ["accuracy"]),
+        )),
+    )  # fmt: skip
     scaled = Localization.scaled
     headline = "headless"
-    smoke = {"steps": 25}
     equals_baseline = (({"probability": 0}, CUTMIX),)
     contrasts = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
@@ -584,22 +433,17 @@ class Contrast(Experiment):
         """Six strengths of the body."""
         return {"contrast": Axis(self.contrasts, label="strength of the body's pattern")}
 
-    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """One training of both arms and all seeds for each strength."""
-        drawn, arms = draw(seeds, self.steps, BATCH, 1.0, (SIDE, SIDE)), tuple(self.arms)
+    def frames(self, seeds: Seeds) -> Events:
+        """Train both arms and all seeds once for each strength."""
         for i, contrast in enumerate(self.contrasts):
-            training = scenes_of(seeds, "training scenes", EXAMPLES.default, LENGTH.default, contrast)
-            test = scenes_of(seeds, "test scenes", Localization.tests, LENGTH.default, contrast)
-            network = Networks(seeds, len(arms), SCENE_LAYERS, CLASSES)
-            for step, _ in train(network, training.images, training.labels, arms, seeds, 0.01, drawn, self.probability):
+            one = Localization(**self.settings(), contrast=contrast).only(self.arms)
+            (training, test), network = one.scenes(seeds), one.network(seeds)
+            for step, _ in enumerate(one.train(network, training.images, training.labels, seeds), start=1):
                 tick = Tick((i + step / self.steps) / len(self.contrasts))
                 yield tick
-            whole = yield from predict(network, test.images, tick)
-            headless = yield from predict(network, test.images.masked_fill(test.heads, 0), tick)
-            values = {"accuracy": whole, "headless": headless}
-            yield Frame(
-                {"contrast": i}, {name: metrics.accuracy(logits, test.labels) for name, logits in values.items()}
-            )
+            headless = test.images.masked_fill(test.heads, 0)
+            for name, images in (("accuracy", test.images), ("headless", headless)):
+                yield from score(network, name, images, test.labels, tick, contrast=i)
 
 
-EXPERIMENTS = (Digits, Localization, Contrast)
+EXPERIMENTS = (Digits, Mixing, Localization, Contrast)

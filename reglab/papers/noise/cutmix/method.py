@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 Size = tuple[int, int]
-
-
-# ----------------------------------------------------------------------------------------------------------- the method
 
 
 def cut_box(lam: Tensor, center: Tensor, size: Size) -> tuple[Tensor, Tensor]:
@@ -36,7 +35,7 @@ def box_mask(first: Tensor, end: Tensor, size: Size) -> Tensor:
 def cutmix(images: Tensor, order: Tensor, lam: Tensor, center: Tensor) -> tuple[Tensor, Tensor]:
     """Paste one box of each picture's partner: pictures [..., N, H, W], and the area that is left, λ [...] (Eq. 1).
 
-    `order` [..., N] names the partners; λ and center [..., 2] hold for the whole batch. λ is computed anew from the
+    `order` [..., N] names the partners; λ and center [..., 2] hold for the whole batch. λ is computed again from the
     pixels, since a box that crosses the border is smaller than asked for.
     """
     size = (images.shape[-2], images.shape[-1])
@@ -69,6 +68,15 @@ def mixed_cross_entropy(logits: Tensor, labels: Tensor, others: Tensor, lam: Ten
     log_p = logits.log_softmax(-1)
     own, other = (log_p.gather(-1, y.unsqueeze(-1)).squeeze(-1).mean(-1) for y in (labels, others))
     return -(lam * own + (1 - lam) * other)
+
+
+def attack(network: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, size: float) -> Tensor:
+    """Move each pixel in [0, 1] by `size` to where the loss of its own network rises: [M, N, H, W], [M, N] (FGSM)."""
+    with torch.enable_grad():
+        images = images.clone().requires_grad_()
+        loss = F.cross_entropy(network(images).mT, labels, reduction="sum")
+        gradient = torch.autograd.grad(loss, images)[0]
+    return (images.detach() + size * gradient.sign()).clamp(0, 1)
 
 
 def class_activation_map(features: Tensor, weights: Tensor) -> Tensor:
@@ -110,6 +118,11 @@ def tight_box(masks: np.ndarray) -> np.ndarray:
         sides.append((first, np.where(line.any(1), last, 0)))
     (top, bottom), (left, right) = sides
     return np.stack([top, left, bottom, right], 1)
+
+
+def found_box(maps: np.ndarray, threshold: float) -> np.ndarray:
+    """Return the box around the largest bright piece of each map: [B, H, W] -> [B, 4], as `tight_box` does."""
+    return tight_box(largest_component(maps >= threshold))
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
