@@ -21,6 +21,7 @@ import jupytext
 import nbformat
 import numpy as np
 import pytest
+import sklearn.datasets  # noqa: F401 - loading it draws from Python's random numbers, which a run must not do
 import torch
 import xarray as xr
 from code_lines import code_lines
@@ -57,6 +58,13 @@ class Budget(NamedTuple):
 
 BUDGETS = {False: Budget(350, 150, 12, 1), True: Budget(500, 230, 18, 1.5)}
 """The budget of a paper that is no flagship, and of one that is."""
+
+STILL_LONGER = {
+    "geometry/neural_collapse": (622, 18, 5),
+    "finetuning/mask_tuning": (635, 21, 3),
+    "dynamics/stochastic_actor_critic": (762, 18, 3),
+}
+"""Papers older than the budgets: how many lines, claims and experiments of their own they may have until they fit."""
 
 every_paper = pytest.mark.parametrize("name", NAMES)
 every_experiment = pytest.mark.parametrize("cls", EXPERIMENTS, ids=lambda cls: f"{cls.paper()}:{cls.__name__}")
@@ -208,6 +216,10 @@ def test_a_paper_keeps_to_its_budget(name: str) -> None:
         "claims": (len(catalogue.claims(name)), budget.claims),
         "experiments with frames of their own": (len(written), HANDWRITTEN),
     }
+    if name in STILL_LONGER:
+        assert any(count > most for count, most in counted.values()), f"{name} fits: take it out of STILL_LONGER"
+        for what, most in zip((*counted,)[:1] + (*counted,)[2:], STILL_LONGER[name], strict=True):
+            counted[what] = (counted[what][0], most)
     over = [f"{count} {what}, at most {most}" for what, (count, most) in counted.items() if count > most]
     assert not over, f"reglab/papers/{name} has {'; '.join(over)}"
 
@@ -509,7 +521,9 @@ def test_verdicts_follow_from_the_measured_numbers(name: str) -> None:
 def test_essential_claims_hold_and_failures_are_explained(name: str) -> None:
     for claim, record in _records(name):
         assert record["verdict"] == "holds" or not claim.essential, f"{claim.key}: {record['verdict']}"
-        assert record["verdict"] == "holds" or record["why"], f"{claim.key}: say why it {record['verdict']}"
+        assert record["verdict"] == "holds" or record["why"], (
+            f"{claim.key}: {record['verdict']}; say in its `why` what the reason may be"
+        )
 
 
 # --------------------------------------------------------------------------------------------------- notebooks

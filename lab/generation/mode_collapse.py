@@ -56,8 +56,8 @@ notebook.draw(results, "Samples")
 # %% [markdown]
 # The plain GAN's points stay together. With MEE they are all over the ring, and around it.
 #
-# Now be fair and look at the two balanced panels. We *chose* a slow discriminator so that the plain GAN collapses. With a
-# quick one it does not. So we ask: *when it collapses, does MEE help? And when it does not, what does MEE cost?*
+# Now be fair and look at the two balanced panels. We *chose* a slow discriminator so that the plain GAN collapses. With
+# a quick one it does not. So we ask: *when it collapses, does MEE help? And when it does not, what does MEE cost?*
 #
 # ## The method
 #

@@ -140,8 +140,9 @@ notebook.draw(located, "Head and body")
 notebook.draw(located, "Where is the object")
 
 # %% [markdown]
-# Without heads CutMix is better than plain, so it depends less on them. Yet it does *not* find more objects. The paper
-# reports a large gain for birds and a small one for ImageNet; we find none.
+# Without heads CutMix is better than plain, so it depends less on them. A hole in the middle hurts all arms alike. And
+# CutMix does *not* find more objects. The paper reports a large gain for birds and a small one for ImageNet; we find
+# none.
 #
 # ## Explore
 #

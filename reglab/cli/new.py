@@ -47,7 +47,8 @@ def new(
         pairs.pair(catalogue.ROOT / "lab" / part)
     for path in content:
         say(f"wrote {path.relative_to(catalogue.ROOT)}")
-    say(f"Now follow CONTRIBUTING.md; `pytest tests/test_papers.py -k {slug}` says what is left to write.")
+    tests = "tests/test_papers.py tests/recordings/test_alarms.py"
+    say(f"Now follow CONTRIBUTING.md; `pytest {tests} -k {slug}` says what is left to write.")
 
 
 def checked(name: str) -> tuple[str, str]:

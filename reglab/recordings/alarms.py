@@ -58,7 +58,7 @@ ROUNDING = 1e-4
 # ---------------------------------------------------------------------------------------------------- recorded points
 
 
-class Row(NamedTuple):
+class Quantity(NamedTuple):
     """One comparison: a variable of an arm ("" without arms), along a half of its curve ("" for one number)."""
 
     variable: str
@@ -91,7 +91,7 @@ def spans(grid: xr.Dataset) -> dict[str, float]:
     return {name: float(values.max() - values.min()) for name, values in means.items()}
 
 
-def rows(data: xr.Dataset) -> dict[Row, np.ndarray]:
+def rows(data: xr.Dataset) -> dict[Quantity, np.ndarray]:
     """Return what is compared at one point: `[seeds]` for each variable with seeds, arm and half of its last axis.
 
     Each number is the mean over all positions of that half; a single peak, which rounding moves in time, does not count
@@ -108,7 +108,7 @@ def rows(data: xr.Dataset) -> dict[Row, np.ndarray]:
             halves = {"first": one[..., :middle], "second": one[..., middle:]}
             known = {half: part for half, part in halves.items() if np.isfinite(part).any()}
             for half, part in known.items():
-                found[Row(str(name), arm, half if len(known) > 1 else "")] = np.nanmean(part, (1, 2))
+                found[Quantity(str(name), arm, half if len(known) > 1 else "")] = np.nanmean(part, (1, 2))
     return found
 
 

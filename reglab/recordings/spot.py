@@ -79,7 +79,7 @@ def _further(plan: sweep.Sweep, place: tuple[int, ...], arms: set[str], text: st
     return sorted(others, key=lambda other: (-computed(other), _drawn(text, *other)))[: alarms.FURTHER]
 
 
-def _beyond_luck(plan: sweep.Sweep, place: tuple[int, ...], text: str) -> dict[alarms.Row, float]:
+def _beyond_luck(plan: sweep.Sweep, place: tuple[int, ...], text: str) -> dict[alarms.Quantity, float]:
     """Compute a grid point again; return how far each comparison is beyond luck, as a share of the span over the grid.
 
     Raises `DiffersError` for what luck does not change: where there are results, and what has no seeds.

@@ -33,7 +33,7 @@ from scipy import stats
 
 from reglab import catalogue
 from reglab.recordings import alarms, store, sweep
-from reglab.recordings.alarms import Row
+from reglab.recordings.alarms import Quantity
 
 KINDS = ("resampled", "as recorded", "neighbors", "one in three")
 
@@ -45,7 +45,7 @@ class Recorded:
     name: str
     tolerance: float
     places: list[tuple[int, ...]]
-    rows: dict[Row, np.ndarray]
+    rows: dict[Quantity, np.ndarray]
     spans: dict[str, float]
 
 
@@ -54,7 +54,7 @@ def read(one: sweep.Sweep) -> Recorded:
     grid = store.read(one.kind)
     assert grid is not None
     grid = alarms.scaled(grid, grid, one.kind)
-    found: dict[Row, np.ndarray] = {}
+    found: dict[Quantity, np.ndarray] = {}
     for at, place in enumerate(one.places):
         point = grid.isel(dict(zip(one.kind.grid, place, strict=True)))
         point = point.sel(arm=list(one.point(place).arms)) if one.kind.arms else point

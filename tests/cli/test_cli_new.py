@@ -76,7 +76,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         said = done.stderr.splitlines()
         assert len(said) == len(new.FILES) + 1 + len(LISTS) + (name == SHORTEST) + 1
         assert all((copy / line.removeprefix("wrote ")).is_file() for line in said[:-1])
-        assert f"pytest tests/test_papers.py -k {name.split('/')[1]}" in said[-1]
+        assert f"tests/recordings/test_alarms.py -k {name.split('/')[1]}" in said[-1]
     return copy
 
 

@@ -224,10 +224,10 @@ def test_scatter_left_near_collapse_follows_from_the_factors(settings: dict[str,
     """K/d a² + (d - K)/d b² for noise in all directions alike; the rest is the draw of 100 points."""
     experiment = experiments.Response(**settings)
     left = experiment.run(8).left.mean("seed")
-    strengths = zip(left.values, experiment.multiples, strict=True)
-    for found, (times_H, times_W) in strengths:
+    for name, arm in experiment.arms.items():
+        times_H, times_W = (arm.settings.get(one, 1) for one in ("lambda_H", "lambda_W"))
         a, b, _ = method.factors(experiment.beta, times_W * experiment.lambda_W, times_H * experiment.lambda_H)
-        assert float(found) == pytest.approx(K / D * a**2 + (D - K) / D * b**2, rel=0.02)
+        assert float(left.sel(arm=name)) == pytest.approx(K / D * a**2 + (D - K) / D * b**2, rel=0.02)
 
 
 # --------------------------------------------------------------------------------------------- the network on digits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,20 +13,21 @@ from torch import Tensor, nn
 
 from reglab import data, metrics
 from reglab.experiment import Experiment
-from reglab.knobs import Knob, knob
+from reglab.knobs import Arm, Knob, knob
 from reglab.models import replicas
 from reglab.papers.geometry.neural_collapse import method
 from reglab.pictures import Curves, Dots, Line, Points, View
 from reglab.results import Axis, Frame, Tick, Var
-from reglab.seeds import Seeds, generator
+from reglab.seeds import Seeds
+from reglab.training import Lanes, fit, minibatches, within
 
-LAMBDA_H = Knob(
-    0.05, 0.0125, 0.4, stops=(0.0125, 0.025, 0.05, 0.1, 0.2, 0.4), symbol="λ_H", help="price of large features"
-)
+# fmt: off
+LAMBDA_H = Knob(0.05, 0.0125, 0.4, stops=(0.0125, 0.025, 0.05, 0.1, 0.2, 0.4), symbol="λ_H",
+                help="price of large features")
 LAMBDA_W = Knob(0.5, 0.125, 2, stops=(0.125, 0.25, 0.5, 1, 2), symbol="λ_W", help="price of a large classifier")
-SIGMA = Knob(
-    1.0, 0.1, 2, stops=(0.1, 0.2, 0.5, 1, 2), symbol="σ", help="spread of the first features around their mean"
-)
+SIGMA = Knob(1.0, 0.1, 2, stops=(0.1, 0.2, 0.5, 1, 2), symbol="σ",
+             help="spread of the first features around their mean")
+# fmt: on
 BETAS = (0.03, 0.1, 0.3, 1, 3, 10, 100)
 DECAYS = (0, 1e-3, 2e-3, 4e-3, 1e-2)
 MODEL = "nothing: this is the paper's own model, with 4 classes of 25 examples in 10 dimensions"
@@ -70,30 +71,39 @@ def hidden(inputs: int, outputs: int, sources: list[torch.Generator], copies: in
 
 
 def train(
-    parts: Sequence[nn.Module], decays: Iterable[Tensor], inputs: Tensor, labels: Tensor, seeds: Seeds, epochs: int
-) -> Iterator[float]:
-    """Train M = arms · seeds networks on ½‖Wh - y‖²; yield the epochs done, often, and whole at the end of each.
+    lanes: Lanes,
+    parts: Sequence[nn.Module],
+    decays: Sequence[Tensor],
+    inputs: Tensor,
+    labels: Tensor,
+    measure: Callable[[int], Frame],
+    epochs: int,
+) -> Iterator[Frame | Tick]:
+    """Train M networks on ½‖Wh - y‖², inputs [S, N, D] and labels [S, N]; `measure` gives a frame after each epoch.
 
     SGD in batches of 50, momentum 0.9, rate 0.03, a tenth of it after 1/2 and again after 5/6 of the epochs. The weight
-    decay of each part, feature layers and head, is added to its gradients [M, 1, 1]; inputs [S, N, D], labels [S, N].
+    decay of each part, feature layers and head, is added to its gradients [M, 1, 1].
     """
-    pairs = [(p, decay) for part, decay in zip(parts, decays, strict=True) for p in part.parameters()]
-    optimizer, network = torch.optim.SGD([p for p, _ in pairs], lr=0.03, momentum=0.9), nn.Sequential(*parts)
-    targets, row = F.one_hot(labels).float(), torch.arange(len(seeds)).unsqueeze(1)
-    arms = len(pairs[0][0]) // len(seeds)
-    for epoch in range(1, epochs + 1):
+    network, targets = nn.Sequential(*parts), F.one_hot(labels).float()
+    decayed = [(p, decay) for part, decay in zip(parts, decays, strict=True) for p in part.parameters()]
+    optimizer, shuffled = torch.optim.SGD(network.parameters(), momentum=0.9), minibatches(lanes, inputs.shape[1], 50)
+
+    def add_decay(*_: object) -> None:  # SGD's own is the same for all models
+        for p, decay in decayed:
+            assert p.grad is not None
+            p.grad.add_(decay * p.detach())
+
+    optimizer.register_step_pre_hook(add_decay)
+
+    def batches(epoch: int) -> Tensor:
         optimizer.param_groups[0]["lr"] = 0.03 * 0.1 ** ((epoch > epochs / 2) + (epoch > epochs * 5 / 6))
-        order = data.batches(seeds, inputs.shape[1], 50, epoch)
-        for step, index in enumerate(order, 1):
-            x, y = inputs[row, index].repeat(arms, 1, 1), targets[row, index].repeat(arms, 1, 1)
-            optimizer.zero_grad()
-            ((network(x) - y).square().sum() / (2 * index.shape[1])).backward()
-            for p, decay in pairs:
-                assert p.grad is not None
-                p.grad.add_(decay * p.detach())
-            optimizer.step()
-            if step % 5 == 0:
-                yield epoch - 1 + step / len(order)
+        return shuffled(epoch)
+
+    def losses(index: Tensor) -> Tensor:
+        x, y = lanes.pick(inputs, index), lanes.pick(targets, index)
+        return (network(x) - y).square().sum((1, 2)) / (2 * index.shape[1])
+
+    yield from fit(optimizer, losses, batches, measure, epochs=epochs)
 
 
 def by_class(features: Tensor) -> Tensor:
@@ -113,15 +123,13 @@ class WeightDecay(Experiment):
     last_decay: float = knob(2e-3, stops=DECAYS, help="weight decay of the last layer, the classifier")
     epochs: int = knob(90, low=2, high=200, step=1, help="passes over the training digits")
 
-    arms = {
-        "base": "baseline",
-        "features × 2": "method",
-        "last layer × 2": "ablation",
-        "features 0": "ablation",
-        "last layer 0": "ablation",
+    arms = {  # settings: by what the two weight decays are multiplied
+        "base": Arm("baseline", features=1, last=1),
+        "features × 2": Arm("method", features=2, last=1),
+        "last layer × 2": Arm("ablation", features=1, last=2),
+        "features 0": Arm("ablation", features=0, last=1),
+        "last layer 0": Arm("ablation", features=1, last=0),
     }
-    multiples = ((1, 1), (2, 1), (1, 2), (0, 1), (1, 0))
-    """For each arm, by what the weight decays of the feature layers and of the last layer are multiplied."""
     outputs = {
         **collapse("arm seed epoch"),
         "shift": Var("arm seed epoch", "shift of log10 NC1~ from base", "log10 of the variability minus that of base"),
@@ -165,37 +173,24 @@ class WeightDecay(Experiment):
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds as one; a frame for each epoch."""
-        digits, arms, sources = few_digits(seeds), len(self.arms), [generator(seed, "weights") for seed in seeds]
-        layers = [layer for _ in range(3) for layer in (hidden(64, 64, sources, arms), nn.ReLU(inplace=True))]
-        parts = nn.Sequential(*layers), replicas.linear(64, 10, sources, arms, weights=1 / 8, biases=None)
-        times = torch.tensor(self.multiples, dtype=torch.get_default_dtype()).repeat_interleave(len(seeds), 0)
-        decays = (times * torch.tensor([self.feature_decay, self.last_decay])).T[..., None, None]
-        yield from self._measure(0, *parts, digits)
-        for done in train(parts, decays, digits.train_inputs, digits.train_labels, seeds, self.epochs):
-            yield Tick(done / self.epochs)
-            if done.is_integer():
-                yield from self._measure(int(done), *parts, digits)
+        digits, lanes = few_digits(seeds), self.lanes(seeds)
+        sources, copies = lanes.generators("weights"), len(self.arms)
+        layers = [layer for _ in range(3) for layer in (hidden(64, 64, sources, copies), nn.ReLU(inplace=True))]
+        features, head = nn.Sequential(*layers), replicas.linear(64, 10, sources, copies, weights=1 / 8, biases=None)
+        decays = self.feature_decay * lanes.each("features"), self.last_decay * lanes.each("last")
 
-    @torch.no_grad()
-    def _measure(
-        self, epoch: int, features: nn.Module, head: replicas.Linear, digits: data.Split
-    ) -> Iterator[Frame | Tick]:
-        """Measure all models on all digits; every value is [A, S]."""
-        sizes = (len(self.arms), len(digits.train_labels))
+        def measure(epoch: int) -> Frame:
+            h, test = (features(lanes.repeat(x)) for x in (digits.train_inputs, digits.test_inputs))
+            logits, new = lanes.split(head(h)), lanes.split(head(test))
+            h, weights = by_class(lanes.split(h)), lanes.split(head.weight.mT)
+            values = {"variability": metrics.nc1_ratio(h), "nc1": metrics.nc1(h), "nc2": metrics.nc2(h)}
+            values |= {"nc3": metrics.nc3(h, weights), "nc4": metrics.nc4(h, weights)}
+            values |= {"shift": (level := values["variability"].log10()) - level[:1]}
+            values |= {"train_error": 1 - metrics.accuracy(logits, digits.train_labels)}
+            return Frame({"epoch": epoch}, {**values, "test_accuracy": metrics.accuracy(new, digits.test_labels)})
 
-        def both(inputs: Tensor) -> tuple[Tensor, Tensor]:
-            h = features(inputs.repeat(sizes[0], 1, 1))
-            return h.unflatten(0, sizes), head(h).unflatten(0, sizes)
-
-        values = {"test_accuracy": metrics.accuracy(both(digits.test_inputs)[1], digits.test_labels)}
-        yield Tick(epoch / self.epochs)
-        h, logits = both(digits.train_inputs)
-        h, weights = by_class(h), head.weight.mT.unflatten(0, sizes)
-        values |= {"variability": metrics.nc1_ratio(h), "nc1": metrics.nc1(h), "nc2": metrics.nc2(h)}
-        values |= {"nc3": metrics.nc3(h, weights), "nc4": metrics.nc4(h, weights)}
-        level = values["variability"].log10()
-        values |= {"shift": level - level[:1], "train_error": 1 - metrics.accuracy(logits, digits.train_labels)}
-        yield Frame({"epoch": epoch}, values)
+        data = digits.train_inputs, digits.train_labels
+        yield from train(lanes, (features, head), decays, *data, measure, self.epochs)
 
 
 @dataclass(frozen=True)
@@ -228,26 +223,27 @@ class LayerWise(Experiment):
         return {"depth": Axis(range(self.layers + 1), unit="layers", label="hidden layers")}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train one layer after the other, all seeds at once; a frame every four epochs."""
-        digits, sources = few_digits(seeds), [generator(seed, "weights") for seed in seeds]
-        inputs, decay = digits.train_inputs, torch.full((len(seeds), 1, 1), self.decay)
-        for arm in self.arms:
-            yield self._measured(arm, 0, inputs)
+        """Train one layer after the other, all seeds at once; new results every four epochs."""
+        digits, lanes = few_digits(seeds), self.only(["trained"]).lanes(seeds)
+        inputs, sources = digits.train_inputs, lanes.generators("weights")
+        decay = torch.full((len(seeds), 1, 1), self.decay)
+        yield Frame({"depth": 0}, self._measured(inputs))
         for depth in range(1, self.layers + 1):
             layer = nn.Sequential(hidden(64, 64, sources), nn.ReLU(inplace=True))
             head = replicas.linear(64, 10, sources, weights=1 / 8, biases=None)
-            yield self._measured("untrained", depth, layer(inputs))
-            for done in train((layer, head), (decay, decay), inputs, digits.train_labels, seeds, self.epochs):
-                yield Tick((depth - 1 + done / self.epochs) / self.layers)
-                if done % 4 == 0:
-                    yield self._measured("trained", depth, layer(inputs))
-            inputs = layer(inputs).detach()
-            yield self._measured("trained", depth, inputs)
 
-    @torch.no_grad()
-    def _measured(self, arm: str, depth: int, features: Tensor) -> Frame:
+            def measure(epoch: int, depth: int = depth, layer: nn.Module = layer, inputs: Tensor = inputs) -> Frame:
+                there = epoch % 4 == 0 or epoch == self.epochs
+                arm = "trained" if epoch else "untrained"
+                return Frame({"arm": arm, "depth": depth}, self._measured(layer(inputs)) if there else {})
+
+            trained = train(lanes, (layer, head), (decay, decay), inputs, digits.train_labels, measure, self.epochs)
+            yield from within(trained, (depth - 1) / self.layers, depth / self.layers)
+            inputs = layer(inputs).detach()
+
+    def _measured(self, features: Tensor) -> dict[str, Tensor]:
         h = by_class(features)
-        return Frame({"arm": arm, "depth": depth}, {"variability": metrics.nc1_ratio(h), "nc1": metrics.nc1(h)})
+        return {"variability": metrics.nc1_ratio(h), "nc1": metrics.nc1(h)}
 
 
 # ------------------------------------------------------------------------------------------------------ the exact model
@@ -290,11 +286,11 @@ def scatter_within(H: Tensor) -> Tensor:
     return metrics.class_scatter(features_by_class(H))[0]
 
 
-def settle(turns: Iterator[tuple[Tensor, Tensor]], fraction: float) -> Generator[Tick, None, Tensor]:
+def settle(turns: Iterator[tuple[Tensor, Tensor]]) -> Generator[Tick, None, Tensor]:
     """Run an alternating minimization to its end, with a tick now and then; return its H."""
     for turn, (_, H) in enumerate(turns):  # noqa: B007 - the last one counts
         if turn % 10 == 0:
-            yield Tick(fraction)
+            yield Tick(0)
     return H
 
 
@@ -424,8 +420,9 @@ class TiedFeatures(Experiment):
         center = H0[0].mean(-1, keepdim=True)
         plane = torch.linalg.svd(H0[0] - center).U[:, :2].T
 
-        def solved(beta: float, fraction: float) -> Generator[Tick, None, Tensor]:
-            return settle(method.alternate(H0, Y, self.examples, self.lambda_W, self.lambda_H, beta), fraction)
+        def solved(beta: float, done: int) -> Generator[Frame | Tick, None, Tensor]:
+            turns = method.alternate(H0, Y, self.examples, self.lambda_W, self.lambda_H, beta)
+            return within(settle(turns), done / (len(BETAS) + 2), 1)
 
         def found(arm: str, tie: int, H: Tensor) -> Frame:
             values = {"variability": metrics.nc1_ratio(features_by_class(H)), "contraction": scatter_within(H) / before}
@@ -434,16 +431,16 @@ class TiedFeatures(Experiment):
         betas, before = torch.tensor(BETAS, dtype=torch.float64), scatter_within(H0)
         yield Frame({}, {"bound": (betas / (betas + self.lambda_H)) ** 2, "group": Y.argmax(0)})
         yield Frame({}, {"start": (plane @ (H0[0] - center)).T})
-        H = yield from solved(self.beta, 0.0)
+        H = yield from solved(self.beta, 0)
         yield Frame({}, {"place": (plane @ (H[0] - center)).T})
-        free = yield from solved(0.0, 0.1)
+        free = yield from solved(0.0, 1)
         for arm, features in zip(self.arms, (H0, H, free), strict=True):
             yield Frame({"arm": arm}, {"chosen": metrics.nc1_ratio(features_by_class(features))})
         for i in range(len(BETAS)):
             yield found("H₀ (β → ∞)", i, H0)
             yield found("free (β = 0)", i, free)
         for done, i in enumerate(reversed(range(len(BETAS))), 2):
-            H = yield from solved(BETAS[i], done / (len(BETAS) + 2))
+            H = yield from solved(BETAS[i], done)
             yield found("tied", i, H)
 
 
@@ -459,9 +456,13 @@ class Response(Experiment):
     lambda_H: float = knob(0.05, stops=(0.0125, 0.025, 0.05, 0.1), symbol="λ_H", help="price of large features")
     lambda_W: float = knob(LAMBDA_W)
 
-    arms = {"λ_H": "baseline", "2 λ_H": "method", "4 λ_H": "further", "λ_H / 2": "further", "2 λ_W": "ablation"}
-    multiples = ((1, 1), (2, 1), (4, 1), (0.5, 1), (1, 2))
-    """For each arm, by what λ_H and λ_W are multiplied."""
+    arms = {  # settings: by what λ_H and λ_W are multiplied
+        "λ_H": Arm("baseline"),
+        "2 λ_H": Arm("method", lambda_H=2),
+        "4 λ_H": Arm("further", lambda_H=4),
+        "λ_H / 2": Arm("further", lambda_H=0.5),
+        "2 λ_W": Arm("ablation", lambda_W=2),
+    }
     outputs = {
         "spectrum": Var("arm seed index", "singular value of F_kk", "how a class answers its own changes", high=1),
         "levels": Var("arm index", "closed form", "the same from the factors a, b and s", high=1),
@@ -495,19 +496,18 @@ class Response(Experiment):
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """For each arm one frame for each seed with its F, then one with the measured answers."""
-        R = frames_of(seeds)
-        for done, (arm, (times_H, times_W)) in enumerate(zip(self.arms, self.multiples, strict=True)):
-            yield from self._arm(arm, done / len(self.arms), seeds, R, times_W * self.lambda_W, times_H * self.lambda_H)
+        R, count = frames_of(seeds), len(self.arms)
+        for i, (name, arm) in enumerate(self.arms.items()):
+            lambda_H, lambda_W = (getattr(self, one) * arm.settings.get(one, 1) for one in ("lambda_H", "lambda_W"))
+            yield from within(self._answers(name, seeds, R, lambda_W, lambda_H), i / count, (i + 1) / count)
 
-    def _arm(
-        self, arm: str, fraction: float, seeds: Seeds, R: Tensor, lambda_W: float, lambda_H: float
-    ) -> Iterator[Frame | Tick]:
+    def _answers(self, arm: str, seeds: Seeds, R: Tensor, lambda_W: float, lambda_H: float) -> Iterator[Frame | Tick]:
         """Compute the answers at the strengths of one arm."""
 
         def moved(n: int, size: float | Tensor) -> Generator[Tick, None, tuple[Tensor, ...]]:
             W, H = method.collapsed(R, n, lambda_W, lambda_H)
             change, Y = small_change(seeds, H, size), class_targets(method.CLASSES, n)
-            after = yield from settle(method.alternate(H + change, Y, n, lambda_W, lambda_H, self.beta), fraction)
+            after = yield from settle(method.alternate(H + change, Y, n, lambda_W, lambda_H, self.beta))
             return W, H, change, after
 
         _, H, change, after = yield from moved(25, 0.01)
@@ -521,7 +521,7 @@ class Response(Experiment):
             spectrum = torch.linalg.svdvals(answer[:block, :block])
             between = torch.linalg.matrix_norm(answer[:block, block : 2 * block], 2)
             yield Frame({"arm": arm, "seed": s}, {"spectrum": spectrum, "dominance": between / spectrum[-1]})
-            yield Tick(fraction)
+            yield Tick((s + 1) / len(seeds))
             # vec stacks columns: vec X = (Xᵀ).flatten()
             predicted[:, s] = (change[:, s].mT.flatten(1) @ answer.T).unflatten(1, (Y.shape[1], -1)).mT
         error = torch.linalg.matrix_norm(after - H - predicted) / torch.linalg.matrix_norm(after - H)

@@ -19,10 +19,8 @@ PAPER = Paper(
     year=2020,
     arxiv="2007.00151",
     code="https://github.com/shengliu66/ELR",
-    sources=(
-        "the official code (loss, trainer, settings, noise generator) and the main text and appendices A to I of the "
-        "paper in a full translation"
-    ),
+    sources="the official code (loss, trainer, settings, noise generator) and the main text and appendices A to I of "
+    "the paper in a full translation",
     idea=(
         "A network believes the true labels before it memorizes the wrong ones; keep that early belief as a target, "
         "and the wrong labels lose their pull."

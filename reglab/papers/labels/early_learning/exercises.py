@@ -27,8 +27,8 @@ def check_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
         (lambda found: not torch.allclose(found.sum(-1), zero, atol=1e-5), "each row must sum to zero, since the "
          "softmax does not feel a constant added to all logits."),
     ]  # fmt: skip
-    chain = "apply the chain rule: first log(1 - s), then s = ⟨p, t⟩, then the softmax."
-    compare(answer(logits.detach(), targets), right, hints, chain, each="one number for each logit")
+    compare(answer(logits.detach(), targets), right, hints, "apply the chain rule: first log(1 - s), then s = ⟨p, t⟩, "
+            "then the softmax.", each="one number for each logit")  # fmt: skip
     return "It equals what automatic differentiation finds, and each row sums to zero."
 
 

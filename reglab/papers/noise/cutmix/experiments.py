@@ -6,7 +6,7 @@ import functools
 import itertools
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -14,19 +14,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reglab import data, metrics
+from reglab.across import Across
 from reglab.experiment import Experiment
-from reglab.knobs import knob
+from reglab.knobs import Arm, knob
 from reglab.models.convolution import ConvNets, Convolution
 from reglab.papers.noise.cutmix import method
 from reglab.pictures import Curves, Dots, Images, View
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds, generator
 
-PLAIN, CUTOUT, MIXUP, CUTMIX, ONE_LABEL, ALWAYS = (
-    "plain", "Cutout", "Mixup", "CutMix", "one label", "every batch",
-)  # fmt: skip
+PLAIN, CUTOUT, MIXUP, CUTMIX, ONE_LABEL, ALWAYS = "plain", "Cutout", "Mixup", "CutMix", "one label", "every batch"
 
-ARMS = {PLAIN: "baseline", CUTOUT: "further", MIXUP: "further", CUTMIX: "method", ONE_LABEL: "ablation"}
+ARMS = {PLAIN: Arm("baseline")} | {
+    arm: Arm(role, probability="probability")
+    for arm, role in ((CUTOUT, "further"), (MIXUP, "further"), (CUTMIX, "method"), (ONE_LABEL, "ablation"))
+}
 
 
 class Draws(NamedTuple):
@@ -57,10 +59,9 @@ def draw(seeds: Seeds, steps: int, batch: int, alpha: float, size: method.Size) 
 
 def augment(arm: str, images: Tensor, drawn: Draws, probability: float) -> tuple[Tensor, Tensor]:
     """Return one arm's batch [S, N, H, W] and the weight λ of each picture's own label [S]."""
-    own = torch.ones_like(drawn.lam)
+    own = weight = torch.ones_like(drawn.lam)
     if arm == PLAIN:
         return images, own
-    weight = own
     if arm == CUTOUT:
         changed = method.cutout(images, drawn.center)
     elif arm == MIXUP:
@@ -68,7 +69,7 @@ def augment(arm: str, images: Tensor, drawn: Draws, probability: float) -> tuple
     else:
         changed, visible = method.cutmix(images, drawn.order, drawn.lam, drawn.center)
         weight = own if arm == ONE_LABEL else visible
-    chosen = drawn.coin < (1 if arm == ALWAYS else probability)
+    chosen = drawn.coin < probability
     return torch.where(chosen[:, None, None, None], changed, images), torch.where(chosen, weight, own)
 
 
@@ -149,10 +150,17 @@ class Mixed(Experiment):
             "hole": Axis(self.holes, unit="pixels", label="side of the hole, pixels"),
         }
 
+    def sets(self, seeds: Seeds) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Return what trains and what tests: pictures [S, n, H, W], labels [S, n], and what else belongs to them."""
+        raise NotImplementedError
+
+    def probe(self, network: ConvNets, test: Any, seeds: Seeds) -> Events:
+        """Measure after training; ticks from 0.83 on."""
+        raise NotImplementedError
+
     def network(self, seeds: Seeds) -> ConvNets:
         """Return the networks of all arms and seeds before training."""
-        sources = [generator(seed, "weights") for seed in seeds]
-        return ConvNets(self.layers, self.classes, sources, len(self.arms))
+        return ConvNets(self.layers, self.classes, self.lanes(seeds).generators("weights"), len(self.arms))
 
     def train(self, network: ConvNets, images: Tensor, labels: Tensor, seeds: Seeds) -> Iterator[Tensor]:
         """Train every arm on the same batches of [S, n, H, W]; yield the losses [A, S] after each step.
@@ -162,11 +170,12 @@ class Mixed(Experiment):
         optimizer = torch.optim.AdamW(network.parameters(), lr=self.rate, weight_decay=1e-3, fused=True)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         drawn, row = draw(seeds, self.steps, BATCH, self.alpha, self.size), torch.arange(len(seeds)).unsqueeze(1)
+        chances = {name: arm.value("probability", self.settings()) for name, arm in self.arms.items()}
         epochs = (data.batches(seeds, images.shape[1], BATCH, epoch) for epoch in itertools.count(1))
         for one, index in zip(drawn, itertools.chain.from_iterable(epochs), strict=False):
             network.train()
             batch, own = images[row, index], labels[row, index]
-            pictures, weights = zip(*(augment(arm, batch, one, self.probability) for arm in self.arms), strict=True)
+            pictures, weights = zip(*(augment(arm, batch, one, p) for arm, p in chances.items()), strict=True)
             logits = network(torch.cat(pictures)).unflatten(0, (len(pictures), -1))
             mine, theirs = (y.expand(len(pictures), -1, -1) for y in (own, method.partners(own, one.order)))
             losses = method.mixed_cross_entropy(logits, mine, theirs, torch.stack(weights).float())
@@ -176,26 +185,27 @@ class Mixed(Experiment):
             schedule.step()
             yield losses.detach()
 
-    def follow(
-        self, network: ConvNets, images: Tensor, labels: Tensor, test: Tensor, truth: Tensor, seeds: Seeds
-    ) -> Events:
-        """Train; yield accuracy and loss at every fiftieth step, then the NLL and the accuracy behind holes."""
-        losses, when = [], list(self.axes()["step"].values)
+    def frames(self, seeds: Seeds) -> Events:
+        """Train; accuracy and loss at every fiftieth step; the NLL, the accuracy behind holes, and what is probed."""
+        (images, labels, *_), test = self.sets(seeds)
+        network, losses, when, truth = self.network(seeds), [], list(self.axes()["step"].values), test[1]
         for step, loss in enumerate(self.train(network, images, labels, seeds), start=1):
             losses.append(loss)
             tick = Tick(0.75 * step / self.steps)
             yield tick
-            if step in when:
-                logits = yield from measure(network, network, tick, test)
+            if step in when and "accuracy" in self.outputs:
+                logits = yield from measure(network, network, tick, test[0])
                 accuracy = metrics.accuracy(logits, truth)
                 yield Frame({"step": when.index(step)}, {"accuracy": accuracy, "loss": torch.stack(losses).mean(0)})
                 losses = []
-        every = truth.expand(len(logits), -1, -1)
-        nll = method.mixed_cross_entropy(logits, every, every, torch.ones(()))
-        yield Frame({"hole": 0}, {"hidden": accuracy, "nll": nll})
-        for i, side in enumerate(self.holes[1:], start=1):
-            hole = Tick(0.75 + 0.08 * i / len(self.holes))
-            yield from score(network, "hidden", center_hole(test, side), truth, hole, hole=i)
+        if "hidden" in self.outputs:
+            every = truth.expand(len(logits), -1, -1)
+            nll = method.mixed_cross_entropy(logits, every, every, torch.ones(()))
+            yield Frame({"hole": 0}, {"hidden": accuracy, "nll": nll})
+            for i, side in enumerate(self.holes[1:], start=1):
+                hole = Tick(0.75 + 0.08 * i / len(self.holes))
+                yield from score(network, "hidden", center_hole(test[0], side), truth, hole, hole=i)
+        yield from self.probe(network, test, seeds)
 
 
 @dataclass(frozen=True)
@@ -224,14 +234,17 @@ class Digits(Mixed):
     grid = {"probability": (0, 0.25, 0.5, 0.75, 1), "alpha": (0.2, 0.5, 1, 2, 4)}
     tests, attacked = 900, 300
 
-    def frames(self, seeds: Seeds) -> Events:
-        """Train all arms and seeds as one; a frame at every fiftieth step, then one for each measurement."""
-        split, network = data.digits(seeds, self.examples, standardize=False), self.network(seeds)
-        images, test = split.train_inputs.unflatten(-1, self.size), split.test_inputs.unflatten(-1, self.size)
-        test, truth = test[:, : self.tests], split.test_labels[:, : self.tests]
-        yield from self.follow(network, images, split.train_labels, test, truth, seeds)
-        yield from score(network, "inside", F.pad(test[..., 1:-1, 1:-1], (1, 1, 1, 1)), truth, Tick(0.9))
-        some = test[:, : self.attacked], truth[:, : self.attacked]
+    def sets(self, seeds: Seeds) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Return the digits for training and 900 others."""
+        split = data.digits(seeds, self.examples, standardize=False)
+        test, truth = split.test_inputs[:, : self.tests], split.test_labels[:, : self.tests]
+        return (split.train_inputs.unflatten(-1, self.size), split.train_labels), (test.unflatten(-1, self.size), truth)
+
+    def probe(self, network: ConvNets, test: Any, seeds: Seeds) -> Events:
+        """Erase the border, attack, and show noise."""
+        images, truth = test
+        yield from score(network, "inside", F.pad(images[..., 1:-1, 1:-1], (1, 1, 1, 1)), truth, Tick(0.9))
+        some = images[:, : self.attacked], truth[:, : self.attacked]
         logits = yield from measure(network, lambda x, y: network(method.attack(network, x, y, 0.1)), Tick(0.92), *some)
         yield Frame({}, {"attacked": metrics.accuracy(logits, some[1])})
         noise = torch.stack([torch.rand(300, *self.size, generator=generator(seed, "noise")) for seed in seeds])
@@ -273,7 +286,7 @@ class Mixing(Experiment):
         lam = torch.full((len(seeds),), self.lam, dtype=torch.float64)
         center, order = (torch.tensor(two).expand(len(seeds), 2) for two in ([self.center, self.center], [1, 0]))
         for i, arm in enumerate(self.arms, start=1):
-            mixed, own = augment(arm, pair, Draws(torch.zeros_like(lam), lam, center, order), 1.0)
+            mixed, own = augment(arm, pair, Draws(torch.zeros_like(lam), lam, center, order), 1)
             yield Frame({"arm": arm}, {"sample": mixed[:, 0], "own": own})
             yield Tick(i / len(self.arms))
 
@@ -332,7 +345,7 @@ class Localization(Mixed):
     length: int = knob(12, stops=(6, 9, 12, 15), unit="pixels", help="longer side of the object, of 16 pixels")
     threshold: float = knob(0.15, low=0.05, high=0.5, step=0.05, symbol="τ", help="threshold of the boxes shown")
 
-    arms = {**ARMS, ALWAYS: "further"}
+    arms = {**ARMS, ALWAYS: Arm("further", probability=1)}
     outputs = {
         **Mixed.outputs,
         "headless": Var("arm seed", "test accuracy", "share of scenes classified right with the head erased", high=1),
@@ -374,27 +387,23 @@ class Localization(Mixed):
             "width": Axis(range(SIDE)),
         }
 
-    def scenes(self, seeds: Seeds) -> tuple[Scenes, Scenes]:
+    def sets(self, seeds: Seeds) -> tuple[Scenes, Scenes]:
         """Return the scenes for training and for testing."""
         training = scenes_of(seeds, "training scenes", self.examples, self.length, self.contrast)
         return training, scenes_of(seeds, "test scenes", self.tests, self.length, self.contrast)
 
-    def frames(self, seeds: Seeds) -> Events:
-        """Train all arms and seeds as one; a frame at every fiftieth step, then one for each measurement."""
-        (training, test), network = self.scenes(seeds), self.network(seeds)
+    def probe(self, network: ConvNets, test: Any, seeds: Seeds) -> Events:
+        """Erase the heads; find the object in the map of its true class, arm by arm and threshold by threshold."""
+        yield from score(network, "headless", test.images.masked_fill(test.heads, 0), test.labels, Tick(0.84))
+        if "map" not in self.outputs:
+            return
         scene = test.images[0, 0]
         yield Frame({}, {"scene": torch.stack([scene, scene * test.objects[0, 0]])})
-        yield from self.follow(network, training.images, training.labels, test.images, test.labels, seeds)
-        yield from score(network, "headless", test.images.masked_fill(test.heads, 0), test.labels, Tick(0.84))
-        yield from self._locate(network, test)
-
-    def _locate(self, network: ConvNets, test: Scenes) -> Events:
-        """Find the object in the map of its true class, arm by arm and threshold by threshold."""
-        seeds, body, work = len(test.labels), test.objects & ~test.heads, functools.partial(class_maps, network)
+        body, work = test.objects & ~test.heads, functools.partial(class_maps, network)
         found = yield from measure(network, work, Tick(0.85), test.images, test.labels)
         for a, arm in enumerate(self.arms):
             warm = method.heat(found[a].flatten(0, 1), self.size)
-            each = warm.unflatten(0, (seeds, -1))
+            each = warm.unflatten(0, (len(seeds), -1))
             on_object, on_body = ((each * mask).sum((-2, -1)) for mask in (test.objects, body))
             edges = torch.from_numpy(method.found_box(warm[:1].numpy(), self.threshold))
             boxes = (method.box_mask(edges[0, :2], edges[0, 2:], self.size).float() + test.objects[0, 0].float()) / 2
@@ -402,48 +411,26 @@ class Localization(Mixed):
             yield Frame({"arm": arm}, values)
             for i, tau in enumerate(self.thresholds):
                 iou = method.overlap(method.found_box(warm.numpy(), tau), test.boxes.flatten(0, 1).numpy())
-                yield Frame({"arm": arm, "tau": i}, {"localization": (iou.reshape(seeds, -1) >= 0.5).mean(1)})
+                yield Frame({"arm": arm, "tau": i}, {"localization": (iou.reshape(len(seeds), -1) >= 0.5).mean(1)})
                 yield Tick(0.88 + 0.12 * (a + (i + 1) / len(self.thresholds)) / len(self.arms))
 
 
-@dataclass(frozen=True)
-class Contrast(Mixed):
-    """Draw the bodies weaker and stronger: when does CutMix teach the network to do without the head?
+class Pair(Localization):
+    """The same with two arms."""
 
-    The same training as in `Localization`, with two arms, for six strengths of the body's pattern.
-    """
+    arms = {arm: ARMS[arm] for arm in (PLAIN, CUTMIX)}
 
-    arms = {PLAIN: "baseline", CUTMIX: "method"}
-    outputs = {
-        "headless": share("arm seed contrast", "accuracy without heads", "accuracy when the head is erased"),
-        "accuracy": Var("arm seed contrast", "test accuracy", "share of test scenes classified right", high=1),
-    }
-    views = (
-        View("Weak and strong bodies", (
-            Curves("How right is it when the head is erased?", ["headless"]),
-            Curves("And with the head?", ["accuracy"]),
-        )),
-    )  # fmt: skip
-    scaled = Localization.scaled
+
+CONTRASTS = Axis((0.1, 0.2, 0.3, 0.4, 0.5, 0.6), label="strength of the body's pattern")
+
+
+class Contrast(Across, sibling=Pair, knob="contrast", values=CONTRASTS, outputs=("headless",)):
+    """Draw the bodies weaker and stronger: when does CutMix teach the network to do without the head?"""
+
+    views = (View("Weak and strong bodies", (Curves("How right is it when the head is erased?", ["headless"]),)),)
     headline = "headless"
+    smoke = Mixed.smoke
     equals_baseline = (({"probability": 0}, CUTMIX),)
-    contrasts = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
-
-    def axes(self) -> dict[str, Axis]:
-        """Six strengths of the body."""
-        return {"contrast": Axis(self.contrasts, label="strength of the body's pattern")}
-
-    def frames(self, seeds: Seeds) -> Events:
-        """Train both arms and all seeds once for each strength."""
-        for i, contrast in enumerate(self.contrasts):
-            one = Localization(**self.settings(), contrast=contrast).only(self.arms)
-            (training, test), network = one.scenes(seeds), one.network(seeds)
-            for step, _ in enumerate(one.train(network, training.images, training.labels, seeds), start=1):
-                tick = Tick((i + step / self.steps) / len(self.contrasts))
-                yield tick
-            headless = test.images.masked_fill(test.heads, 0)
-            for name, images in (("accuracy", test.images), ("headless", headless)):
-                yield from score(network, name, images, test.labels, tick, contrast=i)
 
 
 EXPERIMENTS = (Digits, Mixing, Localization, Contrast)

@@ -13,10 +13,9 @@ Size = tuple[int, int]
 
 
 def cut_box(lam: Tensor, center: Tensor, size: Size) -> tuple[Tensor, Tensor]:
-    """Return the first row and column of the box and those after its last: [...], [..., 2] int -> two of [..., 2] int.
+    """Return where the box begins and ends, row and column: [...], [..., 2] int -> two of [..., 2] int (Eq. 2).
 
-    Each side is √(1 - λ) of the picture, cut to a whole number; half of it, rounded down, lies on either side of the
-    center, and the box ends where the picture ends (Eq. 2, and `rand_bbox` of the official code).
+    Half of the side √(1 - λ), in whole pixels, lies on either side of the center; the box ends where the picture ends.
     """
     extent = torch.tensor(size)
     half = ((1 - lam).sqrt().unsqueeze(-1) * extent).long() // 2
@@ -35,8 +34,8 @@ def box_mask(first: Tensor, end: Tensor, size: Size) -> Tensor:
 def cutmix(images: Tensor, order: Tensor, lam: Tensor, center: Tensor) -> tuple[Tensor, Tensor]:
     """Paste one box of each picture's partner: pictures [..., N, H, W], and the area that is left, λ [...] (Eq. 1).
 
-    `order` [..., N] names the partners; λ and center [..., 2] hold for the whole batch. λ is computed again from the
-    pixels, since a box that crosses the border is smaller than asked for.
+    `order` [..., N] names the partners; λ and center [..., 2] hold for the whole batch. A box across the border is
+    smaller than asked for, so that λ is counted again.
     """
     size = (images.shape[-2], images.shape[-1])
     mask = box_mask(*cut_box(lam, center, size), size)
@@ -80,11 +79,7 @@ def attack(network: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, 
 
 
 def class_activation_map(features: Tensor, weights: Tensor) -> Tensor:
-    """Return A_c = Σ_d w_cd F_d, where in the picture a class is seen: [..., D, h, w], [..., D] -> [..., h, w].
-
-    Its mean over all places, plus the bias, is the logit of class c, if the features are averaged before the last
-    layer.
-    """
+    """Return A_c = Σ_d w_cd F_d, where in the picture a class is seen: [..., D, h, w], [..., D] -> [..., h, w]."""
     return (features * weights[..., None, None]).sum(-3)
 
 
