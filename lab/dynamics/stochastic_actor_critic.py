@@ -50,8 +50,8 @@ results = notebook.run(risky, seeds)
 notebook.draw(results, "What the critic knows")
 
 # %% [markdown]
-# It is small left and large right of the dotted line, where rewards are noisy, and near the exact one of what the critic
-# learns from. Nobody told the critic where the noise is.
+# It is small left and large right of the dotted line, where rewards are noisy, and near the exact one of what the
+# critic learns from. Nobody told the critic where the noise is.
 #
 # ## The method
 #
