@@ -21,6 +21,7 @@ import jupytext
 import nbformat
 import numpy as np
 import pytest
+import sklearn.datasets  # noqa: F401 - loading it draws from Python's random numbers, which a run must not do
 import torch
 import xarray as xr
 from code_lines import code_lines
@@ -59,12 +60,9 @@ BUDGETS = {False: Budget(350, 150, 12, 1), True: Budget(500, 230, 18, 1.5)}
 """The budget of a paper that is no flagship, and of one that is."""
 
 STILL_LONGER = {
-    "noise/cutmix": (526, 18, 4),
-    "geometry/neural_collapse": (632, 18, 5),
+    "geometry/neural_collapse": (622, 18, 5),
     "finetuning/mask_tuning": (635, 21, 3),
-    "dynamics/solver_regularization": (517, 18, 3),
-    "dynamics/bayes_optimal_network": (518, 18, 4),
-    "dynamics/stochastic_actor_critic": (762, 18, 3),
+    "dynamics/stochastic_actor_critic": (565, 18, 3),
 }
 """Papers older than the budgets: how many lines, claims and experiments of their own they may have until they fit."""
 

@@ -20,7 +20,7 @@
 # %%
 from reglab import notebook
 from reglab.explore import explore
-from reglab.papers.dynamics.stochastic_actor_critic import claims, exercises, experiments, method, pictures
+from reglab.papers.dynamics.stochastic_actor_critic import claims, exercises, experiments, method
 
 notebook.card("stochastic_actor_critic")
 
@@ -36,7 +36,7 @@ notebook.card("stochastic_actor_critic")
 # what it learns from. The agent then counts on $\mu-\beta\sigma$.
 #
 # Our world is a line with two hills of reward. The right hill is higher, but its rewards are very noisy. **Before you
-# look:** the dashed line is the exact value. Where will the critic's band $\pm\sigma$ be wide?
+# look:** where will the critic's $\sigma$ be large?
 
 # %% tags=["parameters"]
 seeds = 8
@@ -47,11 +47,11 @@ steps = 600
 # %%
 risky = experiments.Actors(beta=beta, reward_noise=reward_noise, steps=steps)
 results = notebook.run(risky, seeds)
-notebook.picture(pictures.draw_band, results)
+notebook.draw(results, "What the critic knows")
 
 # %% [markdown]
-# The band is narrow left and wide right, in the gray part where rewards are noisy. Nobody told the critic where the
-# noise is.
+# It is small left and large right of the dotted line, where rewards are noisy, and near the exact one of what the
+# critic learns from. Nobody told the critic where the noise is.
 #
 # ## The method
 #
@@ -113,33 +113,30 @@ notebook.draw(results, "Which half counts")
 noisy = notebook.run(experiments.Pessimism(**claims.NOISY), seeds)
 notebook.draw(noisy, "Overestimation")
 
-# %%
-notebook.picture(pictures.draw_tradeoff, noisy)
-
 # %% [markdown]
 # Without pessimism the critic promises too much. More $\beta$ lowers the line, and soon too far: we compare with the
-# value of a neutral judge, and pessimism is a bias by design. In the second picture each dot is a run. A critic that is
+# value of a neutral judge, and pessimism is a bias by design. In the other picture each mark is a run. A critic that is
 # right does not make a policy good: the seeds differ more than the arms.
 #
 # ### More and more careful
 #
-# Back on the line with one noisy hill. **Look for** the bars in the gray part.
+# Back on the line with one noisy hill. **Look for** the time that the agents spend right of the dotted line.
 
 # %%
-notebook.picture(pictures.draw_occupancy, notebook.run(experiments.Pessimism(), 4), height=2.4)
+notebook.draw(notebook.run(experiments.Pessimism(), 4), "Risk")
 
 # %% [markdown]
 # Without pessimism some agents stay on the noisy hill; with more $\beta$ nearly all live on the safe one. A few seeds
 # get stuck at the right wall.
 #
-# The paper shows this in a square: the agent walks to the corner at the origin, and a circle holds a danger of large
-# penalties. **Predict:** will it walk around?
+# The paper shows this in a square: the agent walks to one corner, here at the upper left, and a circle of radius 0.3
+# around the middle holds a danger of large penalties. **Predict:** will it walk around?
 
 # %%
-notebook.picture(pictures.draw_maps, notebook.run(experiments.PointMass(steps=1500), 1), height=2.2)
+notebook.draw(notebook.run(experiments.PointMass(steps=1000), 1), "Maps")
 
 # %% [markdown]
-# In our small version hardly. After 1500 steps the maps look alike; later the agent spends a little less time in danger
+# In our small version hardly. After 1000 steps the maps look alike; later the agent spends a little less time in danger
 # (see the claims). A detour costs about as much as the danger, and the critic's map of the noise is still blurred. In
 # the paper the circle gets darker and darker.
 #
@@ -169,7 +166,7 @@ notebook.verdicts("stochastic_actor_critic")
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# $\sigma_\phi(s,a)$ becomes the standard deviation of the target $y$ at this state and action. That is chance in the
+# $\sigma_\phi(s,a)$ becomes the standard deviation of the target $y$ at this state and action. That is noise in the
 # reward, in the next state and in the next action, and it stays however many data there are. The value itself is then
 # known exactly. So pessimism here means dislike of risk, not caution about the unknown, and it bends values even where
 # they are known.

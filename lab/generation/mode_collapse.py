@@ -54,11 +54,10 @@ results = notebook.run(collapse, seeds)
 notebook.draw(results, "Samples")
 
 # %% [markdown]
-# The plain GAN's points stay together. **GAN + embedding** shapes the codes, without a reward, and is no better. With
-# MEE the points are all over the ring, and around it.
+# The plain GAN's points stay together. With MEE they are all over the ring, and around it.
 #
-# Now be fair and look at the balanced panels. We *chose* a slow discriminator so that the plain GAN collapses. With a
-# quick one it does not. So we ask: *when it collapses, does MEE help? And when it does not, what does MEE cost?*
+# Now be fair and look at the two balanced panels. We *chose* a slow discriminator so that the plain GAN collapses. With
+# a quick one it does not. So we ask: *when it collapses, does MEE help? And when it does not, what does MEE cost?*
 #
 # ## The method
 #

@@ -241,7 +241,7 @@ def test_gradients_are_differences_with_frozen_steps() -> None:
 
 
 def test_the_price_falls_to_a_tenth() -> None:
-    assert [method.annealed(100, i, 10) for i in (0, 5, 10)] == pytest.approx([100, 100 / 10**0.5, 10])
+    assert [method.annealed(numbers(100), i, 10).item() for i in (0, 5, 10)] == pytest.approx([100, 100 / 10**0.5, 10])
 
 
 def test_the_batched_training_is_a_plain_loop() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -13,15 +14,17 @@ import xarray as xr
 from draws import normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.distributions import Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
 from reglab.data import normal as seeded_normal
+from reglab.effects import late
 from reglab.exercise import WrongAnswerError
-from reglab.papers.dynamics.stochastic_actor_critic import claims, exercises, experiments, method, pictures
+from reglab.knobs import Arm
+from reglab.papers.dynamics.stochastic_actor_critic import claims, exercises, experiments, method
 from reglab.seeds import generator
+from reglab.training import Lanes
 
 SEED = st.integers(0, 2**31)
 RISKY = method.World((0.1, 0.1), (0.1, 2.1))
@@ -298,8 +301,12 @@ def test_the_ring_forgets_the_oldest() -> None:
     assert found.action[0, 0, 0] == -4 and found.following[0, 0, 0] == 8 and found.done[0, 0] == pytest.approx(0.4)
 
 
-def learner(agents: list[experiments.Agent], seeds: tuple[int, ...] = (0, 1)) -> experiments.Learner:
-    return experiments.Learner(seeds, agents, 2, 1, 0.1, 0.9)
+def lanes(agents: list[Arm], seeds: tuple[int, ...] = (0, 1)) -> Lanes:
+    return Lanes({str(i): agent for i, agent in enumerate(agents)}, seeds, {})
+
+
+def learner(agents: list[Arm], seeds: tuple[int, ...] = (0, 1)) -> experiments.Learner:
+    return experiments.Learner(lanes(agents, seeds), 2, 1, 0.1, 0.9)
 
 
 def some(models: int, seed: int = 0) -> tuple[experiments.Batch, Tensor]:
@@ -341,24 +348,25 @@ class Plain(nn.Module):
 
 
 AGENTS = {
-    "STAC": experiments.Agent(0.25, 0.25),
-    "target only": experiments.Agent(0.25, 0.0),
-    "actor only": experiments.Agent(0.0, 0.25),
-    "min of two": experiments.Agent(twin=True),
-    "SAC": experiments.Agent(twin=True, plain=True),
+    "STAC": Arm("", target=0.25, actor=0.25),
+    "target only": Arm("", target=0.25),
+    "actor only": Arm("", actor=0.25),
+    "min of two": Arm("", twin=1),
+    "SAC": Arm("", twin=1, plain=1),
 }
 
 
 @pytest.mark.parametrize("name", AGENTS)
 @pytest.mark.usefixtures("double_precision")
 def test_two_updates_equal_those_of_a_plain_agent(name: str) -> None:
-    agents, agent = list(AGENTS.values()), AGENTS[name]
+    agents = list(AGENTS.values())
     batched = learner(agents)
+    target_beta, actor_beta, twin, plain = (AGENTS[name].value(x, {}) for x in ("target", "actor", "twin", "plain"))
     model, models = 2 * list(AGENTS).index(name) + 1, 2 * len(agents)  # the second seed
     policy, critics = Plain(batched.policy, model), [Plain(batched.critic, model)]
-    if agent.twin:
+    if twin:
         critics.append(Plain(batched.critic, model + 4))
-    targets = [Plain(batched.critic, model)] + ([Plain(batched.critic, model + 4)] if agent.twin else [])
+    targets = [Plain(batched.critic, model)] + ([Plain(batched.critic, model + 4)] if twin else [])
     optimizers = [torch.optim.Adam(net.parameters(), lr=3e-3) for net in (policy, *critics)]
 
     def sampled(states: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -376,11 +384,11 @@ def test_two_updates_equal_those_of_a_plain_agent(name: str) -> None:
         state, action, reward, following, done = (one[model] for one in batch)
         with torch.no_grad():
             ahead, log_density = sampled(following, noise[0, model])
-            y = reward + 0.9 * (1 - done) * (valued(targets, following, ahead, agent.target) - alpha * log_density)
+            y = reward + 0.9 * (1 - done) * (valued(targets, following, ahead, target_beta) - alpha * log_density)
         for net, target, optimizer in zip(critics, targets, optimizers[1:], strict=True):
             judged = net(state, action)
             mean = judged.mean.squeeze(-1)
-            loss = 0.5 * F.mse_loss(mean, y) if agent.plain else -judged.log_prob(y.unsqueeze(-1)).mean()
+            loss = 0.5 * F.mse_loss(mean, y) if plain else -judged.log_prob(y.unsqueeze(-1)).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -389,13 +397,13 @@ def test_two_updates_equal_those_of_a_plain_agent(name: str) -> None:
                     slow.copy_(0.05 * quick + 0.95 * slow)
         a, chosen = sampled(state, noise[1, model])
         optimizers[0].zero_grad()
-        (alpha * chosen - valued(critics, state, a, agent.actor)).mean().backward()
+        (alpha * chosen - valued(critics, state, a, actor_beta)).mean().backward()
         optimizers[0].step()
         batched.update(batch, noise, [None] * 5, goal=-1.0)
         alpha *= math.exp(3e-3 * alpha * (-1.0 + float(log_density.mean())))
 
     assert float(batched.alpha[model]) == pytest.approx(alpha, rel=1e-9)
-    second = model + 4 * agent.twin
+    second = model + 4 * int(twin)
     pairs = [(policy, batched.policy, model), (critics[0], batched.critic, model), (targets[0], batched.target, model)]
     pairs += [(critics[-1], batched.critic, second), (targets[-1], batched.target, second)]
     for net, source, number in pairs:
@@ -405,11 +413,11 @@ def test_two_updates_equal_those_of_a_plain_agent(name: str) -> None:
 
 @pytest.mark.usefixtures("double_precision")
 def test_the_target_never_receives_gradients_and_the_actor_leaves_the_critic_alone() -> None:
-    one = learner([experiments.Agent(0.5, 0.5)])
+    one = learner([Arm("", target=0.5, actor=0.5)])
     batch, noise = some(2)
     one.update(batch, noise, [None] * 5)
     assert all(p.grad is None and not p.requires_grad for p in one.target.parameters())
-    alone = learner([experiments.Agent(0.5, 0.0)])
+    alone = learner([Arm("", target=0.5)])
     alone.update(batch, noise, [None] * 5)
     for p, q in zip(one.critic.parameters(), alone.critic.parameters(), strict=True):
         assert p.grad is not None and torch.equal(p, q)  # the actor's β changed the policy only
@@ -418,7 +426,7 @@ def test_the_target_never_receives_gradients_and_the_actor_leaves_the_critic_alo
 
 @pytest.mark.usefixtures("double_precision")
 def test_seeds_and_agents_beside_it_change_nothing() -> None:
-    agents = [experiments.Agent(0.25, 0.25), experiments.Agent(twin=True)]
+    agents = [Arm("", target=0.25, actor=0.25), Arm("", twin=1)]
     together, alone = learner(agents, (0, 1, 2)), learner(agents[:1], (2,))
     for round in range(3):
         batch, noise = some(6, 10 * round)
@@ -431,22 +439,28 @@ def test_seeds_and_agents_beside_it_change_nothing() -> None:
         learner(agents[::-1])
 
 
+def drawn(copies: int, seeds: tuple[int, ...], dropout: float, step: int = 0) -> experiments.Noise:
+    """Return the random numbers of one step for some copies of one action."""
+    return next(itertools.islice(experiments.noise(lanes([Arm("")] * copies, seeds), 1, dropout), step, None))
+
+
 def test_dropout_is_off_at_zero_and_scales_what_it_keeps() -> None:
-    assert experiments.Chance((0, 1), 3, 1, 0.0)(0)[-1] == [None] * 5
-    kept = experiments.Chance((0, 1), 3, 1, 0.25)(0)[-1]
+    assert drawn(3, (0, 1), 0.0)[-1] == [None] * 5
+    kept = drawn(3, (0, 1), 0.25)[-1]
     assert len(kept) == 5
     for one in kept:
         assert one is not None and one.shape == (2, 2, experiments.BATCH, experiments.HIDDEN)
         assert one.unique().tolist() == pytest.approx([0, 4 / 3])
         assert float((one == 0).float().mean()) == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / one.numel()))
-    beside = experiments.Chance((1,), 3, 1, 0.25)(0)[-1][0]
+    beside = drawn(3, (1,), 0.25)[-1][0]
     assert beside is not None and kept[0] is not None and torch.equal(beside[:, 0], kept[0][:, 1])
+    assert not torch.equal(beside, drawn(3, (1,), 0.25, step=1)[-1][0])  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("double_precision")
 def test_dropout_acts_before_the_normalization() -> None:
-    net = learner([experiments.Agent()]).policy
-    keep = experiments.Chance((0, 1), 1, 2, 0.25)(0)[-1][0]
+    net = learner([Arm("")]).policy
+    keep = drawn(1, (0, 1), 0.25)[-1][0]
     assert keep is not None
     x = normal(0, 2, experiments.BATCH, 2)
     mean, sd = net(x, keep)
@@ -458,14 +472,13 @@ def test_dropout_acts_before_the_normalization() -> None:
         torch.testing.assert_close((mean[model], sd[model]), expected, atol=1e-10, rtol=1e-8)
 
 
-def test_chance_does_not_depend_on_who_is_beside() -> None:
-    alone, together = experiments.Chance((4,), 1, 1, 0.0), experiments.Chance((2, 4), 3, 1, 0.0)
+def test_random_numbers_do_not_depend_on_who_is_beside() -> None:
     for step in (0, 49, 50):
-        for t in range(0 if step == 0 else step - step % 50, step + 1, max(1, step % 50)):
-            one, many = alone(t), together(t)
+        one, many = drawn(1, (4,), 0.0, step), drawn(3, (2, 4), 0.0, step)
         for mine, ours in zip(one[:3], many[:3], strict=True):
             assert torch.equal(ours[1], mine[0]) and torch.equal(ours[5], mine[0])
         assert torch.equal(many[3][:, 1], one[3][:, 0])
+    assert not torch.equal(drawn(1, (4,), 0.0, 0)[0], drawn(1, (4,), 0.0, 50)[0])
 
 
 # -------------------------------------------------------------------------------------------------- what is measured
@@ -473,9 +486,8 @@ def test_chance_does_not_depend_on_who_is_beside() -> None:
 
 @pytest.mark.usefixtures("double_precision")
 def test_beliefs_are_compared_with_the_truth() -> None:
-    one = experiments.Learner(
-        (0, 7), [experiments.Agent(0.5, 0.5), experiments.Agent(twin=True)], 1, 1, 0.05, method.DISCOUNT
-    )
+    agents = lanes([Arm("", target=0.5, actor=0.5), Arm("", twin=1)], (0, 7))
+    one = experiments.Learner(agents, 1, 1, 0.05, method.DISCOUNT)
     for target in one.target.parameters():
         target.data += 0.05  # so that target and critic differ
     found = experiments.examine(one, RISKY)
@@ -501,8 +513,6 @@ def test_beliefs_are_compared_with_the_truth() -> None:
     star = (RISKY.noise_at(method.STATES)[:, None] ** 2 + 0.85**2 * (second - first**2)).sqrt()
     for name, expected in {
         "overestimation": ((believed - Q) @ method.WEIGHTS).mean(),
-        "sigma": (sigma @ method.WEIGHTS).mean(),
-        "sigma_star": (star @ method.WEIGHTS).mean(),
         "believed": believed[:, 4],
         "exact": Q[:, 4],
         "sigma_at": sigma[:, 4],
@@ -512,7 +522,7 @@ def test_beliefs_are_compared_with_the_truth() -> None:
 
 
 def test_rollouts_agree_with_exact_values() -> None:
-    one = experiments.Learner(tuple(range(20)), [experiments.Agent()], 1, 1, 0.02, method.DISCOUNT)
+    one = experiments.Learner(lanes([Arm("")], tuple(range(20))), 1, 1, 0.02, method.DISCOUNT)
     world = method.World((0.1, 0.1), (0.0, 0.0))
     found, exact = experiments.rollouts(one, world), experiments.examine(one, world)["value"]
     occupancy = found["occupancy"]
@@ -524,7 +534,7 @@ def test_rollouts_agree_with_exact_values() -> None:
 
 @pytest.mark.usefixtures("double_precision")
 def test_measured_returns_follow_a_plain_loop() -> None:
-    one = experiments.Learner((3,), [experiments.Agent()], 1, 1, 0.02, method.DISCOUNT)
+    one = experiments.Learner(lanes([Arm("")], (3,)), 1, 1, 0.02, method.DISCOUNT)
     actor, noise = Plain(one.policy, 0), seeded_normal((3,), "rollouts", experiments.LENGTH, experiments.ROLLOUTS, 3)[0]
     s = 2 * torch.rand(experiments.ROLLOUTS, generator=generator(3, "rollouts from")) - 1
     total, visited = torch.zeros(experiments.ROLLOUTS), []
@@ -541,20 +551,11 @@ def test_measured_returns_follow_a_plain_loop() -> None:
     assert float(found["right"][0]) == pytest.approx(float((torch.stack(visited) > 0.2).double().mean()), abs=1e-6)
 
 
-def test_a_deterministic_critic_has_no_sigma_and_pictures_are_drawn() -> None:
+def test_a_deterministic_critic_has_no_sigma_and_maps_are_shares() -> None:
     results = experiments.Actors(steps=20, buffer=100).run(2)
-    assert results.sigma.sel(arm="SAC").isnull().all() and results.sigma_at.sel(arm="min of two").notnull().all()
-    sweep, plane = experiments.Pessimism(steps=20, buffer=100).run(2), experiments.PointMass(steps=20).run(1)
+    assert results.sigma_at.sel(arm="SAC").isnull().all() and results.sigma_at.sel(arm="min of two").notnull().all()
+    plane = experiments.PointMass(steps=20).run(1)
     np.testing.assert_allclose(plane["map"].sum(("row", "column")), 1, atol=1e-5)
-    cases: list[tuple[Callable[..., str], object, str]] = [
-        (pictures.draw_band, results, "left and"),
-        (pictures.draw_occupancy, sweep, "right of 0.2"),
-        (pictures.draw_tradeoff, sweep, "min of two: overestimation"),
-        (pictures.draw_maps, plane, "steps in danger"),
-    ]
-    for plot, data, words in cases:
-        for width in (7.6, 3.8):
-            assert words in plot(Figure(figsize=(width, 3)), data)
 
 
 def test_effects_are_those_of_their_words() -> None:
@@ -575,8 +576,8 @@ def test_late_is_the_mean_of_the_checkpoints_in_the_last_two_thirds() -> None:
         {"right": (("arm", "seed", "step"), [[[9.0, 9.0, 1.0, 2.0], [9.0, 9.0, 3.0, 5.0]], [[0.0] * 4, [1.0] * 4]])},
         {"arm": ["STAC", "SAC"], "step": [0, 200, 300, 900]},
     )
-    assert claims.late(trace, "right", "STAC").values.tolist() == [1.5, 4.0]
-    assert claims.more(trace, "right", "STAC", "SAC").values.tolist() == [1.5, 3.0]
+    assert late("right", "STAC")(trace).values.tolist() == [1.5, 4.0]
+    assert claims.more("right", "STAC", "SAC")(trace).values.tolist() == [1.5, 3.0]
 
 
 # ------------------------------------------------------------------------------------------------------- exercises

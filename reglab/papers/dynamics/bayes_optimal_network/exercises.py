@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from reglab import data
-from reglab.exercise import WrongAnswerError
+from reglab.exercise import Mistake, WrongAnswerError, compare
 from reglab.papers.dynamics.bayes_optimal_network import method
 
 
@@ -50,17 +49,13 @@ def check_samples(answer: Callable[[int], float]) -> str:
     """Check a student's error of the mean of K posterior samples, over that of the posterior mean."""
     for count in (1, 2, 16):
         found = answer(count)
-        if found is None:
-            raise NotImplementedError
-        if math.isclose(found, 1 + 1 / count, rel_tol=1e-6):
-            continue
-        for share, hint in (
-            (1, "this is the error of the samples' mean around the posterior mean; the teacher differs, too."),
-            (2, "averaging does not reach the teacher: for large K the error is that of the posterior mean, 1."),
-        ):
-            if count > 1 and math.isclose(found, share / count, rel_tol=1e-6):
-                raise WrongAnswerError(hint)
-        raise WrongAnswerError(
-            f"at K = {count} it is not {found:g}: one variance for the teacher, one over K for the mean."
-        )
+        hints: list[tuple[Mistake, str]] = [
+            (1 / count, "this is the error of the samples' mean around the posterior mean; the teacher differs, too."),
+            (
+                2 / count,
+                "averaging does not reach the teacher: for large K the error is that of the posterior mean, 1.",
+            ),
+        ]
+        otherwise = "that is not it: one variance for the teacher, one over K for the mean."
+        compare(found, 1 + 1 / count, hints if count > 1 else [], f"at K = {count}: {otherwise}", tolerance=1e-6)
     return "Right: 2 for one run, and 1 for very many."

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from reglab import data
+from reglab.across import Across
 from reglab.experiment import Experiment
 from reglab.knobs import Knob, knob
 from reglab.papers.dynamics.bayes_optimal_network import method
 from reglab.pictures import Curves, Line, Scatter, View
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds
+from reglab.training import within
 
 WIDTH = Knob(0.5, 0.1, 2, stops=(0.1, 0.2, 0.5, 1, 2), symbol="κ", help="hidden units of the teacher over d")
 NOISE = Knob(0.0, 0, 0.5, stops=(0, 0.05, 0.1, 0.25, 0.5), symbol="σ", help="noise inside the teacher's hidden units")
@@ -24,6 +26,7 @@ SIZE = Knob(40, 20, 80, stops=(20, 40, 80), symbol="d", help="dimension of the i
 ERROR, SAMPLES = "error E = ‖Ŝ − S*‖²/d", "examples over d², α"
 ALPHAS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
 STUDENTS = (1, 2, 4, 8, 16)
+DIMENSIONS = Axis((20, 40, 80), label="dimension d", log=True)
 
 
 def error(axes: str) -> Var:
@@ -63,14 +66,12 @@ def task(seeds: Seeds, d: int, kappa: float, sigma: float, most: float) -> Task:
     return Task(S, x, raw, (raw - m**0.5 * sigma**2) / kappa**0.5 - trace / d**0.5)
 
 
-def settle(turns: Iterator[Tensor], start: float, end: float) -> Generator[Tick, None, Tensor]:
+def settle(turns: Iterator[Tensor]) -> Generator[Frame | Tick, None, Tensor]:
     """Run message passing to its end, with a tick every other iteration; return the last Ŝ."""
-    last = torch.empty(0)
-    for turn, S in enumerate(turns):
-        last = S
+    for turn, S in enumerate(turns):  # noqa: B007 - used after the loop
         if turn % 2 == 0:
-            yield Tick(start + (end - start) * min(turn / 200, 1))
-    return last
+            yield Tick(min(turn / 200, 1))
+    return S
 
 
 @dataclass(frozen=True)
@@ -122,41 +123,8 @@ class Learning(Experiment):
                 yield Tick(i * step)
             for j, (arm, denoiser) in enumerate((("GAMP-RIE", method.BEST), ("linear denoiser", method.LINEAR))):
                 turns = method.message_passing(part.inputs, part.centered, self.kappa, delta, denoiser, self.iterations)
-                found = yield from settle(turns, (i + j / 2) * step, (i + (j + 1) / 2) * step)
+                found = yield from within(settle(turns), (i + j / 2) * step, (i + (j + 1) / 2) * step)
                 yield Frame({"arm": arm, "alpha": i}, {"error": method.distance(found, whole.truth)})
-
-
-@dataclass(frozen=True)
-class Sizes(Experiment):
-    """Run GAMP-RIE in growing dimension: the theory is for infinite dimension, how far is it from here?"""
-
-    alpha: float = knob(0.3, low=0.05, high=0.35, step=0.05, symbol="α", help="number of examples over d²")
-    kappa: float = knob(WIDTH)
-
-    outputs = {"error": error("seed size"), "limit": limit("size")}
-    views = (View("Growing dimension", (Curves("How near is the theory?", ["error"], theory="limit"),)),)
-    headline = "error"
-    scaled = Learning.scaled
-    smoke = {"alpha": 0.05}
-    sizes = (20, 40, 80)
-
-    def axes(self) -> dict[str, Axis]:
-        """Three dimensions."""
-        return {"size": Axis(self.sizes, label="dimension d", log=True)}
-
-    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """One frame for each dimension and four seeds."""
-        yield Frame({}, {"limit": [float(method.optimal_error(self.alpha, self.kappa))] * len(self.sizes)})
-        done, total = 0.0, sum(size**2 for size in self.sizes) * len(seeds)
-        for i, size in enumerate(self.sizes):
-            for first in range(0, len(seeds), 4):
-                some = seeds[first : first + 4]
-                part = task(some, size, self.kappa, 0.0, self.alpha)
-                turns, start = method.message_passing(part.inputs, part.centered, self.kappa, 0.0), done / total
-                done += len(some) * size**2
-                found = yield from settle(turns, start, done / total)
-                at = {"size": i, "seed": slice(first, first + 4)}
-                yield Frame(at, {"error": method.distance(found, part.truth)})
 
 
 @dataclass(frozen=True)
@@ -242,7 +210,8 @@ class Averaging(Experiment):
     outputs = {
         "error": error("seed students"),
         "expected": Var("students", "(1 + 1/K) best possible", "what K samples of the posterior would give", low=0),
-        "passing": Var("seed", "GAMP-RIE", "error of GAMP-RIE with the same examples", low=0),
+        "best": limit(""),
+        "passing": Var("seed", "error of GAMP-RIE", "error of GAMP-RIE with the same examples", low=0),
         "single": Var("seed time", "one run", "error of one run, mean of sixteen", low=0),
         "average": Var("seed time", "average of 16", "error of the average of all runs", low=0),
         "loss": Var("seed time", "training loss", "mean of the squared misfits over four, median of the runs", low=0),
@@ -275,11 +244,13 @@ class Averaging(Experiment):
         """One frame whenever the training is looked at."""
         part = task(seeds, self.dimension, self.kappa, self.sigma, self.alpha)
         best = float(method.optimal_error(self.alpha, self.kappa, self.sigma))
-        yield Frame({}, {"expected": [(1 + 1 / count) * best for count in STUDENTS]})
+        yield Frame({}, {"best": best, "expected": [(1 + 1 / count) * best for count in STUDENTS]})
         delta = method.noise_level(self.sigma, self.kappa)
         turns = method.message_passing(part.inputs, part.centered, self.kappa, delta)
-        found = yield from settle(turns, 0, 0)
+        found: Tensor = yield from within(settle(turns), 0, 0)
         yield Frame({}, {"passing": method.distance(found, part.truth)})
+        if "error" not in self.outputs:  # `Sizes` asks for the algorithm only
+            return
         shown = 0
         for trained in descend(part, seeds, self.kappa, max(STUDENTS), self.steps):
             if trained is None:
@@ -295,4 +266,19 @@ class Averaging(Experiment):
             yield Tick(step / self.steps)
 
 
-EXPERIMENTS = (Learning, Sizes, Denoising, Averaging)
+@dataclass(frozen=True)
+class AnySize(Averaging):
+    """The same in another dimension."""
+
+    dimension: int = knob(SIZE)
+
+
+class Sizes(Across, sibling=AnySize, knob="dimension", values=DIMENSIONS, outputs=("passing", "best")):
+    """Run GAMP-RIE in growing dimension: the theory is for infinite dimension, how far is it from here?"""
+
+    views = (View("Growing dimension", (Curves("How near is the theory?", ["passing"], theory="best"),)),)
+    headline = "passing"
+    smoke = {"alpha": 0.1}
+
+
+EXPERIMENTS = (Learning, Denoising, Averaging, Sizes)

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reglab.claims import Claim
+from reglab.effects import Effect, advantage, end
 from reglab.papers.dynamics.solver_regularization.experiments import Digits, Spiral
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def last(results: xr.Dataset, variable: str, arm: str) -> xr.DataArray:
-    """Return a variable of an arm after training: one number per seed."""
-    return results[variable].sel(arm=arm).isel(iteration=-1)
-
-
-def ratio(variable: str, arm: str, under: str = "vanilla") -> Callable[[xr.Dataset], xr.DataArray]:
-    """Return the effect "a variable of an arm over that of another, after training"."""
-    return lambda r: last(r, variable, arm) / last(r, variable, under)
+def ratio(variable: str, arm: str, under: str = "vanilla") -> Effect:
+    """Return a variable of an arm over that of another, after training."""
+    return end(variable, arm) / end(variable, under)
 
 
 def rank_correlation(results: xr.Dataset) -> float:
@@ -43,7 +38,7 @@ CLAIMS = (
           "Prediction takes roughly half the time", ratio("evaluations", "ER"), below=0.8, essential=True),
     Claim("same accuracy", Digits, "The accuracy does not suffer: ER minus vanilla",
           "Changes of the accuracy are small",
-          lambda r: last(r, "accuracy", "ER") - last(r, "accuracy", "vanilla"), above=-0.02, essential=True),
+          advantage("accuracy", "ER", over="vanilla"), above=-0.02, essential=True),
     Claim("stiffness falls", Digits, "The stiffness penalty lowers the stiffness: Σ S of SR over that of vanilla",
           "The regularizer acts on the solver's own estimates",
           ratio("stiff", "SR"), below=0.6, essential=True, robust=True),
@@ -65,10 +60,10 @@ CLAIMS = (
           "Not reported; a control of our own", ratio("evaluations", "ER", "speed"), below=1),
     Claim("too much destroys the fit", Digits, "A limit: at λ = 100 the accuracy is lower than without a penalty: loss",
           "Not reported; a limit we checked",
-          lambda r: last(r, "accuracy", "vanilla") - last(r, "accuracy", "ER"), at=DEAR, above=0.05, essential=True),
+          advantage("accuracy", "vanilla", over="ER"), at=DEAR, above=0.05, essential=True),
     Claim("the floor", Digits, "There the evaluations reach their floor of 19, three steps: evaluations",
           "Not reported; it follows from the first step and the largest growth",
-          lambda r: last(r, "evaluations", "ER"), at=DEAR, within=(19, 20), essential=True),
+          end("evaluations", "ER"), at=DEAR, within=(19, 20), essential=True),
     Claim("a loose tolerance needs no help", Digits,
           "A limit: at a tolerance of 0.0001 the penalty saves nothing: evaluations with λ = 1 over those without",
           "Not reported; a limit we checked",
@@ -79,7 +74,7 @@ CLAIMS = (
           ratio("accepted", "λ = 1", "λ = 0"), below=0.85, essential=True),
     Claim("the spiral still fits", Spiral, "Its loss is not worse by more than a fifth: mean loss, λ = 1 over λ = 0",
           "The fit does not suffer",
-          lambda r: float(last(r, "loss", "λ = 1").mean() / last(r, "loss", "λ = 0").mean()),
+          lambda r: float(end("loss", "λ = 1")(r).mean() / end("loss", "λ = 0")(r).mean()),
           below=1.2, rule="bootstrap",
           why="After so short a training the loss differs more between seeds than between arms."),
 )

@@ -12,19 +12,20 @@ from torch import Tensor, nn
 
 from reglab import data, metrics
 from reglab.experiment import Experiment
-from reglab.knobs import knob
+from reglab.knobs import Arm, knob
 from reglab.models import replicas
 from reglab.papers.dynamics.solver_regularization import method
 from reglab.pictures import Curves, Dots, View
 from reglab.results import Axis, Frame, Tick, Var
-from reglab.seeds import Seeds, generator
+from reglab.seeds import Seeds
+from reglab.training import Lanes
 
 CURVE = "arm seed iteration"
 
 
-def layer(drawn: Sequence[Tensor], copies: int) -> replicas.Linear:
-    """Return layers with the weights drawn for every seed, each [in, out], and biases 0, `copies` times over."""
-    weight = torch.stack(list(drawn)).repeat(copies, 1, 1)
+def layer(drawn: Sequence[Tensor], lanes: Lanes) -> replicas.Linear:
+    """Return layers of all arms with the weights drawn for every seed, each [in, out], and biases 0."""
+    weight = lanes.repeat(torch.stack(list(drawn)))
     return replicas.Linear(weight, torch.zeros(len(weight), 1, weight.shape[-1], dtype=weight.dtype))
 
 
@@ -34,14 +35,14 @@ class NeuralODE(nn.Module):
     The first weights are Glorot's, those of the equation times `scale`.
     """
 
-    def __init__(self, seeds: Seeds, copies: int, scale: float) -> None:
+    def __init__(self, lanes: Lanes, scale: float) -> None:
         super().__init__()
-        sources = [generator(seed, "weights") for seed in seeds]
+        sources = lanes.generators("weights")
 
         def glorot(inputs: int, outputs: int, factor: float = 1.0) -> replicas.Linear:
             bound = factor * (6 / (inputs + outputs)) ** 0.5
             empty = torch.empty(inputs, outputs, dtype=torch.float64)
-            return layer([empty.clone().uniform_(-bound, bound, generator=one) for one in sources], copies)
+            return layer([empty.clone().uniform_(-bound, bound, generator=one) for one in sources], lanes)
 
         self.start = glorot(64, 16)
         self.inner, self.outer = glorot(17, 32, scale), glorot(33, 16, scale)
@@ -71,9 +72,14 @@ class Digits(Experiment):
     iterations: int = knob(100, low=20, high=400, step=20, help="training steps")
 
     arms = {
-        "vanilla": "baseline", "ER": "method", "ER²": "further", "SR": "further", "STEER": "further",
-        "speed": "ablation", "detached": "ablation",
-    }  # fmt: skip
+        "vanilla": Arm("baseline"),
+        "ER": Arm("method", error="strength"),
+        "ER²": Arm("further", square="strength"),
+        "SR": Arm("further", stiff="strength_stiffness"),
+        "STEER": Arm("further", early=1),
+        "speed": Arm("ablation", speed="strength"),
+        "detached": Arm("ablation", detached=1),
+    }
     outputs = {
         "evaluations": Var(CURVE, "evaluations (NFE)", "evaluations of f for the test digits", low=0),
         "accepted": Var(CURVE, "accepted steps", "steps of the solver that counted, test digits", low=0),
@@ -92,8 +98,7 @@ class Digits(Experiment):
             Dots("And how good is it?", "accuracy"),
         ), height=3.2),
         View("What is penalized", (
-            Dots("ER and ER²: how large are the errors?", "squared"),
-            Dots("SR: how stiff is it?", "stiff"),
+            Dots("ER and ER²: how large are the errors?", "squared"), Dots("SR: how stiff is it?", "stiff"),
         ), height=3),
         View("Loss", (Curves("Does the penalty hinder learning?", ["loss"], ("vanilla", "ER", "ER²", "SR", "STEER")),)),
     )
@@ -101,13 +106,9 @@ class Digits(Experiment):
     scaled = "MNIST became 1400 digits, 784 dimensions became 16; tableau, estimates, gradients and penalties are kept"
     headline = "evaluations"
     grid = {"strength": (0, 0.1, 0.3, 1, 10, 100), "tolerance": (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)}
-    unaffected = {"strength": ("vanilla", "SR", "STEER", "detached")}
     smoke = {"iterations": 20, "tolerance": 1e-5}
-    equals_baseline = (
-        ({}, "detached"),
-        *(({"strength": 0}, arm) for arm in ("ER", "ER²", "speed")),
-        ({"strength_stiffness": 0}, "SR"),
-    )
+    _free = tuple(({"strength": 0}, arm) for arm in ("ER", "ER²", "speed"))
+    equals_baseline = (({}, "detached"), ({"strength_stiffness": 0}, "SR"), *_free)
     attempts = 24
 
     def axes(self) -> dict[str, Axis]:
@@ -117,67 +118,53 @@ class Digits(Experiment):
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds as one; a frame at every twentieth training step."""
-        split, copies = data.digits(seeds, 1400, standardize=False), len(self.arms)
-        model, ends = NeuralODE(seeds, copies, self.scale), torch.ones(copies, len(seeds), dtype=torch.float64)
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-        steer, row = [generator(seed, "end times") for seed in seeds], torch.arange(len(seeds)).unsqueeze(1)
+        lanes, split = self.lanes(seeds), data.digits(seeds, 1400, standardize=False)
+        model, early = NeuralODE(lanes, self.scale), lanes.each("early", 0) > 0
+        optimizer, steer = torch.optim.Adam(model.parameters(), lr=0.01), lanes.generators("end times")
         order = itertools.chain.from_iterable(data.batches(seeds, 1400, 64, epoch) for epoch in itertools.count(1))
         for iteration, index in zip(range(self.iterations), order, strict=False):
             if iteration % 20 == 0:
-                yield Frame({"iteration": iteration // 20}, self._measure(model, split))
-            if "STEER" in self.arms:  # of two numbers a step, the second is not used
-                drawn = [0.5 + float(torch.rand(2, generator=source)[0]) for source in steer]
-                ends[list(self.arms).index("STEER")] = torch.tensor(drawn)
+                yield Frame({"iteration": iteration // 20}, self._measure(lanes, model, split))
             yield Tick(iteration / (self.iterations + 1))
-            images = split.train_inputs[row, index].double().repeat(copies, 1, 1)
-            labels = split.train_labels[row, index].repeat(copies, 1)
-            found = method.solve(model.field, model.start(images), ends.flatten(), self.tolerance)
+            # of two numbers a step, the second is not used
+            drawn = torch.stack([0.5 + torch.rand(2, generator=source)[0] for source in steer]).double()
+            ends = torch.where(early, lanes.repeat(drawn), 1.0)
+            start = model.start(lanes.pick(split.train_inputs, index).double())
+            found = method.solve(model.field, start, ends, self.tolerance)
+            labels = lanes.pick(split.train_labels, index)
             loss = F.cross_entropy(model.logits(found.z).mT, labels, reduction="none").mean(1)
-            loss = loss + self._penalty(found, iteration)
+            loss = loss + self._penalty(lanes, found, iteration)
             yield Tick((iteration + 0.5) / (self.iterations + 1))
             optimizer.zero_grad()
             loss.sum().backward()
             optimizer.step()
-        yield Frame({"iteration": self.iterations // 20}, self._measure(model, split))
+        yield Frame({"iteration": self.iterations // 20}, self._measure(lanes, model, split))
         with torch.no_grad():
-            some = model.start(split.test_inputs[:, :64].double().repeat(copies, 1, 1))
+            some = model.start(lanes.repeat(split.test_inputs[:, :64].double()))
             fixed = method.error_in_equal_steps(model.field, some, 10, self.tolerance)
-        yield Frame({}, {"fixed": fixed.unflatten(0, (copies, -1))})
+        yield Frame({}, {"fixed": lanes.split(fixed)})
 
-    def _penalty(self, found: method.Solution, iteration: int) -> Tensor:
+    def _penalty(self, lanes: Lanes, found: method.Solution, iteration: int) -> Tensor:
         """Return what each run pays besides its cross-entropy: [R]."""
-        price, error = (
-            method.annealed(self.strength, iteration, self.iterations),
-            getattr(found, f"{self.aggregate}_Eh"),
-        )
-        penalties = {
-            "ER": price * error,
-            "ER²": 0.1 * price * found.sum_E2,
-            "SR": self.strength_stiffness * found.sum_S,
-            "speed": 0.1 * price * found.kinetic,
-            "detached": price * error.detach(),
+        error = getattr(found, f"{self.aggregate}_Eh")
+        weight = {
+            name: lanes.each(name, 0, torch.float64) for name in ("error", "square", "speed", "stiff", "detached")
         }
-        of_all = [penalties.get(arm, 0 * error).unflatten(0, (len(self.arms), -1)) for arm in self.arms]
-        return torch.cat([one[i] for i, one in enumerate(of_all)])
+        price = {name: method.annealed(first, iteration, self.iterations) for name, first in weight.items()}
+        paid = price["error"] * error + 0.1 * price["square"] * found.sum_E2 + 0.1 * price["speed"] * found.kinetic
+        return paid + weight["stiff"] * found.sum_S + self.strength * price["detached"] * error.detach()
 
     @torch.no_grad()
-    def _measure(self, model: NeuralODE, split: data.Split) -> dict[str, Tensor]:
+    def _measure(self, lanes: Lanes, model: NeuralODE, split: data.Split) -> dict[str, Tensor]:
         """Measure all test digits; every value is [A, S, ...], logs of attempts end with 0."""
-        copies = len(self.arms)
-        images, labels = split.test_inputs.double().repeat(copies, 1, 1), split.test_labels.repeat(copies, 1)
-        found = method.solve(model.field, model.start(images), 1.0, self.tolerance)
-        logits, logs = model.logits(found.z), (found.sizes, found.errors)
-        size, error = (F.pad(log, (0, self.attempts))[:, : self.attempts] for log in logs)
-        values = {
-            "evaluations": found.evaluations,
-            "accepted": found.accepted,
-            "accuracy": metrics.accuracy(logits, labels),
-            "squared": found.sum_E2,
-            "stiff": found.sum_S,
-            "loss": F.cross_entropy(logits.mT, labels, reduction="none").mean(1),
-            **{"size": size, "error": error},
-        }
-        return {name: value.unflatten(0, (copies, -1)) for name, value in values.items()}
+        labels, start = lanes.repeat(split.test_labels), model.start(lanes.repeat(split.test_inputs.double()))
+        found = method.solve(model.field, start, 1.0, self.tolerance)
+        logits, logs = model.logits(found.z), {"size": found.sizes, "error": found.errors}
+        loss, accuracy = F.cross_entropy(logits.mT, labels, reduction="none").mean(1), metrics.accuracy(logits, labels)
+        values = {"evaluations": found.evaluations, "accepted": found.accepted, "accuracy": accuracy, "loss": loss}
+        values |= {"squared": found.sum_E2, "stiff": found.sum_S}
+        values |= {name: F.pad(log, (0, self.attempts))[:, : self.attempts] for name, log in logs.items()}
+        return {name: lanes.split(value) for name, value in values.items()}
 
 
 # ---------------------------------------------------------------------------------- experiment 2: a stochastic equation
@@ -210,7 +197,7 @@ class Spiral(Experiment):
     tolerance: float = knob(0.03, stops=(0.01, 0.03, 0.1), help="tolerance of the solver, absolute and relative")
     iterations: int = knob(120, low=10, high=400, step=10, help="training steps")
 
-    arms = {"λ = 0": "baseline", "λ = 0.1": "further", "λ = 1": "method"}
+    arms = {"λ = 0": Arm("baseline"), "λ = 0.1": Arm("further", price=0.1), "λ = 1": Arm("method", price=1)}
     outputs = {
         "accepted": Var(CURVE, "accepted steps", "steps of the solver that counted, 256 test paths", low=0),
         "attempts": Var(CURVE, "attempts", "steps of the solver that counted or not, 256 test paths", low=0),
@@ -224,7 +211,6 @@ class Spiral(Experiment):
     headline = "accepted"
     scaled = "8 save times instead of 30, 48 paths instead of 100, 120 training steps instead of 250"
     smoke = {"iterations": 10}
-    strengths = (0.0, 0.1, 1.0)
 
     def axes(self) -> dict[str, Axis]:
         """Every tenth training step."""
@@ -233,13 +219,12 @@ class Spiral(Experiment):
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds as one; a frame at every tenth training step."""
         yield Tick(0)
-        copies = len(self.arms)
-        goal, test = method.moments(truth(seeds)).repeat(copies, 1, 1), brownian(seeds, "test paths", 256)
-        sources = [generator(seed, "weights") for seed in seeds]
+        lanes, test = self.lanes(seeds), brownian(seeds, "test paths", 256)
+        goal, sources = lanes.repeat(method.moments(truth(seeds))), lanes.generators("weights")
 
         def drawn(inputs: int, outputs: int, factor: float = 1.0) -> replicas.Linear:
             normal = [torch.randn(inputs, outputs, generator=one, dtype=torch.float64) for one in sources]
-            return layer([factor * one / inputs**0.5 for one in normal], copies)
+            return layer([factor * one / inputs**0.5 for one in normal], lanes)
 
         inner, outer, diffusion = drawn(2, 50), drawn(50, 2), drawn(2, 2, 0.1)
         parameters = [*inner.parameters(), *outer.parameters(), *diffusion.parameters()]
@@ -249,19 +234,18 @@ class Spiral(Experiment):
             return outer(torch.tanh(inner(z**3)))
 
         def solved(W: Tensor) -> tuple[Tensor, method.NoisySolution]:
-            W = W.repeat(copies, 1, 1, 1)
+            W = lanes.repeat(W)
             start = torch.tensor([2.0, 0.0], dtype=torch.float64).expand(len(W), W.shape[2], 2)
             found = method.solve_noisy(drift, diffusion, start, W, self.tolerance)
             return (method.moments(found.saved) - goal).square().unflatten(-1, (2, 2)).mean((1, 3)).sum(-1), found
 
-        strength = torch.tensor(self.strengths, dtype=torch.float64).repeat_interleave(len(seeds))
+        strength = lanes.each("price", 0, torch.float64)
         for iteration in range(self.iterations + 1):
             if iteration % 10 == 0:
                 with torch.no_grad():
                     loss, found = solved(test)
                 values = {"accepted": found.accepted, "attempts": found.attempts, "loss": loss}
-                split = {name: value.unflatten(0, (copies, -1)) for name, value in values.items()}
-                yield Frame({"iteration": iteration // 10}, split)
+                yield Frame({"iteration": iteration // 10}, {name: lanes.split(one) for name, one in values.items()})
             yield Tick(iteration / (self.iterations + 1))
             if iteration < self.iterations:
                 loss, found = solved(brownian(seeds, f"paths {iteration}", 48))

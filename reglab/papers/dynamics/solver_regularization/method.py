@@ -180,7 +180,7 @@ def error_in_equal_steps(f: Field, z: Tensor, count: int, tolerance: float) -> T
     return torch.stack(errors).mean(0) / count
 
 
-def annealed(first: float, iteration: int, iterations: int) -> float:
+def annealed(first: Tensor, iteration: int, iterations: int) -> Tensor:
     """Return λ₀e^(-kt), which falls from λ₀ to a tenth of it over the training."""
     return first * 0.1 ** (iteration / iterations)
 

@@ -14,9 +14,6 @@ LOWEST = -5.0
 """Raw standard deviations are cut off here, as in the official code."""
 
 
-# ----------------------------------------------------------------------------------------------------------- the method
-
-
 def head(raw: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation softplus(max(raw, -5)) from a network's outputs: [..., 2k] -> two [..., k]."""
     mean, spread = raw.chunk(2, -1)
@@ -69,12 +66,8 @@ GRID, NODES, BORDER, DISCOUNT = 61, 9, 0.2, 0.85
 STATES = torch.linspace(-1, 1, GRID, dtype=torch.float64)
 
 
-def _gauss_hermite() -> tuple[Tensor, Tensor]:
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-    return torch.tensor(nodes), torch.tensor(weights / weights.sum())
-
-
-EPSILONS, WEIGHTS = _gauss_hermite()
+EPSILONS, WEIGHTS = (torch.tensor(one) for one in np.polynomial.hermite_e.hermegauss(NODES))
+WEIGHTS = WEIGHTS / WEIGHTS.numpy().sum()
 """Where and with which weights the mean over a standard normal number is taken; the middle node is 0."""
 
 

@@ -228,7 +228,7 @@ def coverage(*arms: str) -> tuple[Curves, ...]:
     """Return panels that show over the steps how well some arms cover the modes."""
     return (
         Curves("How many modes?", ["covered"], arms),
-        Curves("How many lie near one?", ["quality"], arms, "share, HQ"),
+        Curves("How many samples near one?", ["quality"], arms, "share, HQ"),
     )
 
 
@@ -283,8 +283,8 @@ class ModeCollapse(Experiment):
     views: ClassVar[tuple[View, ...]] = (
         View("Samples", tuple(
             Points(f"{arm}: all?", "samples", arm, crosses="centers", limits=(-3, 3))
-            for arm in ("GAN", "GAN + embedding", "MEE", "GAN, balanced", "MEE, balanced")
-        ), columns=3),
+            for arm in ("GAN", "MEE", "GAN, balanced", "MEE, balanced")
+        ), columns=4, height=2.3),
         View("Coverage", coverage("GAN", "MEE", "GAN + embedding", "entropy only", "official buffer")),
         View("When nothing collapses", coverage("GAN", "MEE", "GAN, balanced", "MEE, balanced")),
         View("After the last step", (
@@ -338,7 +338,7 @@ class ModeCollapse(Experiment):
                 if step == self.steps and "entropy" in self.outputs:
                     found["entropy"] = metrics.knn_entropy(found["samples"], smallest=TWIN)
                 found |= {"samples": found["samples"][:, 0, :FILM], "centers": modes.centers}
-                found["true_entropy"] = torch.tensor(modes.entropy).expand(len(seeds))
+                found["true_entropy"] = torch.full((len(seeds),), modes.entropy, dtype=torch.float64)
                 kept = {name: values for name, values in found.items() if name in self.outputs}
                 yield Frame({"step": shown.index(step), "arm": arms}, kept)
             if step < self.steps:
