@@ -95,8 +95,8 @@ notebook.draw(inside, "Kept or dropped")
 
 # %% [markdown]
 # On the left is $P$: all is kept in two quadrants, and in the other two a small $a$ against a large $b$ is lost. On the
-# right are real gradients of one matrix in the last step, with R-AMT. All dropped ones lie in the two quadrants where
-# $a$ and $b$ have opposite signs.
+# right are real gradients of one matrix in the last step, with R-AMT. The dropped ones lie where the signs differ,
+# mostly at a small $a$.
 #
 # ## The experiment
 #

@@ -340,9 +340,9 @@ def test_masks_are_compared_with_that_of_r_amt() -> None:
 @pytest.mark.usefixtures("double_precision")
 def test_the_matrix_looked_into_is_that_of_a_plain_loop() -> None:
     results = experiments.QueryMatrix.make(experiments.QueryMatrix.smoke).run([5])
-    last = results["mask"].sel(seed=5).isel(moment=-1)
-    np.testing.assert_array_equal(last, plain(5, "R-AMT", SMALL.steps)[experiments.QUERY][0] > SMALL.threshold)
-    assert (results["mask"].isel(moment=0) == 1).all()
+    last = results.off.sel(seed=5).isel(moment=-1)
+    np.testing.assert_array_equal(last, plain(5, "R-AMT", SMALL.steps)[experiments.QUERY][0] <= SMALL.threshold)
+    assert (results.off.isel(moment=0) == 0).all() and last.any()
 
     one = results.sel(seed=5)
     kept = one.wanted.sel(arm="kept").notnull()
@@ -355,9 +355,9 @@ def test_the_matrix_looked_into_is_that_of_a_plain_loop() -> None:
     p = method.keep_probability(a, b).numpy()[conflict]
     assert abs(kept.values[conflict].sum() - p.sum()) < 4 * math.sqrt((p * (1 - p)).sum())
 
-    assert float(results.chance.sel(seed=5, a=2, b=-1)) == pytest.approx(2 / 3)
-    assert float(results.chance.sel(seed=5, a=1, b=3)) == pytest.approx(1)
-    assert float(results.chance.sel(seed=5, a=-1, b=3)) == pytest.approx(0.25)
+    assert float(results.probability.sel(seed=5, a=2, b=-1)) == pytest.approx(2 / 3)
+    assert float(results.probability.sel(seed=5, a=1, b=3)) == pytest.approx(1)
+    assert float(results.probability.sel(seed=5, a=-1, b=3)) == pytest.approx(0.25)
 
 
 # ---------------------------------------------------------------------------------------------------- exercises

@@ -330,16 +330,16 @@ class QueryMatrix(Tuning):
         "part": share("arm seed", "share of the elements", "share of the gradient's elements that are kept or dropped"),
         "wanted": Var("arm seed element", "a, wanted by the task", "a in units of its root mean square"),
         "opposed": Var("arm seed element", "b, wanted by the old model", "b in the same units"),
-        "chance": share("seed b a", "P, chance to be kept", "probability that a gradient is kept"),
-        "mask": share("seed moment row column", "mask", "which weights are on, inputs in rows, outputs in columns"),
+        "probability": share("seed b a", "P, probability to be kept", "how often a gradient is kept"),
+        "off": share("seed moment row column", "off", "which weights are off, inputs in rows, outputs in columns"),
     }
     # fmt: off
     views = (
         View("Kept or dropped", (
-            Heatmap("When is a gradient kept?", "chance", "a", "b"),
+            Heatmap("When is a gradient kept?", "probability", "a", "b"),
             Scatter("Where do real ones lie?", "wanted", "opposed", "element"),
         ), height=3.2),
-        View("One matrix", (Images("Which weights are on (white)?", "mask", by="moment"),)),
+        View("One matrix", (Images("Which weights are off (white)?", "off", by="moment"),)),
     )
     # fmt: on
     headline = "part"
@@ -361,8 +361,8 @@ class QueryMatrix(Tuning):
         """Tune with R-AMT alone."""
         task, lanes = new_task(seeds, self.checkpoint, self.shots, 10), Lanes({"R-AMT": BOTH["R-AMT"]}, seeds, {})
         scores, line = fresh_scores(task.weights, ATTENTION, len(seeds)), torch.tensor(PLANE)
-        chance = method.keep_probability(line, line.unsqueeze(1)).expand(len(seeds), -1, -1)
-        yield Frame({"moment": 0}, {"chance": chance, "mask": torch.ones(len(seeds), 48, 48)})
+        probability = method.keep_probability(line, line.unsqueeze(1)).expand(len(seeds), -1, -1)
+        yield Frame({"moment": 0}, {"probability": probability, "off": torch.zeros(len(seeds), 48, 48)})
         rates, place = torch.full((len(seeds),), self.learning_rate), ATTENTION.index(QUERY)
         for event in self.tune(task, lanes, scores, rates):
             if isinstance(event, Tick):
@@ -370,8 +370,8 @@ class QueryMatrix(Tuning):
                 continue
             a, b, uniform = (parts[place].flatten(1) for parts in (event.a, event.b, event.uniform))
             if event.number + 1 in moments(self.steps):
-                mask = method.binary_mask(scores[QUERY].detach(), self.threshold)
-                yield Frame({"moment": moments(self.steps).index(event.number + 1)}, {"mask": mask})
+                off = scores[QUERY].detach() <= self.threshold
+                yield Frame({"moment": moments(self.steps).index(event.number + 1)}, {"off": off})
         kept, scale = method.keep_probability(a, b) > uniform, a.square().mean(1, keepdim=True).sqrt()
         for arm, chosen in (("kept", kept), ("dropped", ~kept)):
             wanted, opposed = (torch.where(chosen, one / scale, torch.nan) for one in (a, b))
