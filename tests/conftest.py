@@ -205,7 +205,12 @@ def view(browser: Any) -> Iterator[Any]:
     context.route("**/*", check)
     tab.on("console", lambda message: tab.problems.append(message.text) if message.type == "error" else None)
     tab.on("pageerror", lambda error: tab.problems.append(str(error)))
-    tab.on("requestfailed", lambda request: tab.problems.append(f"cannot load {request.url}"))
+
+    def failed(request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # not a fault: the page was left while it was loading
+            tab.problems.append(f"cannot load {request.url}: {request.failure}")
+
+    tab.on("requestfailed", failed)
     yield tab
     if not processes.dead():
         context.close()

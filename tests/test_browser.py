@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 import textwrap
 import threading
 from pathlib import Path
+from typing import Any
 
 import browser
 import lab_browser
@@ -92,6 +94,26 @@ def test_one_browser_is_lent_again_and_leaves_others_their_own_loops(_one_browse
         tab = second.new_page()
         assert second is first and tab.evaluate("1 + 1") == 2
         tab.close()
+
+
+@needs_browser
+@pytest.mark.browser
+def test_a_missing_file_is_a_problem_of_a_page_and_leaving_it_while_it_loads_is_none(view: Any, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.html"
+    missing.write_text("<img src=nowhere.svg>")
+    view.goto(missing.as_uri())
+    assert [text for text in view.problems if text.startswith("cannot load ")] == [
+        f"cannot load {(tmp_path / 'nowhere.svg').as_uri()}: net::ERR_FILE_NOT_FOUND"
+    ]
+    view.problems.clear()
+    slow = tmp_path / "slow.html"
+    with socket.create_server(("127.0.0.1", 0)) as server:  # takes the request and never answers
+        slow.write_text(f"<img src=http://127.0.0.1:{server.getsockname()[1]}/slow.svg>")
+        with view.expect_request("**/slow.svg"):
+            view.goto(slow.as_uri(), wait_until="commit")
+        with view.expect_event("requestfailed") as left:
+            view.goto("about:blank")
+        assert left.value.failure == "net::ERR_ABORTED" and not view.problems
 
 
 @needs_browser
