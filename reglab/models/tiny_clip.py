@@ -166,6 +166,19 @@ def few_shot(count: int, seeds: Sequence[int], classes: Sequence[int] = range(10
     Labels are places in `classes`; pictures come class by class, turned by `degrees`. A larger count has the pictures
     of a smaller one among its own. Raises `ValueError` when the pool does not have so many.
     """
+    return _chosen(seeds, classes, degrees, slice(count), count)
+
+
+def held_out(count: int, seeds: Sequence[int], classes: Sequence[int] = range(10), degrees: float = 0.0) -> Pictures:
+    """Return the pictures of these classes that `few_shot` leaves in the pool: [S, N - K·count, 8, 8], [S, N - K·count].
+
+    Arguments, labels and errors are those of `few_shot`.
+    """
+    return _chosen(seeds, classes, degrees, slice(count, None), count)
+
+
+def _chosen(seeds: Sequence[int], classes: Sequence[int], degrees: float, part: slice, count: int) -> Pictures:
+    """Return a part of each class of the few-shot pool, in the random order of each seed."""
     pool = digit_split().few_shot
     most = min(int((pool.labels == one).sum()) for one in classes)
     if not 1 <= count <= most:
@@ -173,10 +186,10 @@ def few_shot(count: int, seeds: Sequence[int], classes: Sequence[int] = range(10
     images, chosen = rotated(pool.images, degrees), []
     for seed in seeds:
         order = torch.randperm(len(pool.labels), generator=generator(seed, "few shots"))
-        chosen.append(torch.cat([order[pool.labels[order] == one][:count] for one in classes]))
-    return Pictures(
-        images[torch.stack(chosen)], torch.arange(len(classes)).repeat_interleave(count).expand(len(chosen), -1)
-    )
+        chosen.append(torch.cat([order[pool.labels[order] == one][part] for one in classes]))
+    index = torch.stack(chosen)
+    places = torch.tensor([list(classes).index(int(label)) if label in classes else -1 for label in pool.labels])
+    return Pictures(images[index], places[index])
 
 
 def rotated(images: Tensor, degrees: float) -> Tensor:

@@ -214,6 +214,17 @@ def test_too_many_few_shots_are_refused() -> None:
         tiny_clip.few_shot(most + 1, (0,))
 
 
+def test_what_few_shots_leave_in_the_pool_is_held_out() -> None:
+    pool, classes = tiny_clip.digit_split().few_shot, (7, 2, 5)
+    drawn, held = tiny_clip.few_shot(4, (3, 1), classes), tiny_clip.held_out(4, (3, 1), classes)
+    expected = sorted(image.numpy().tobytes() for image in pool.images[torch.isin(pool.labels, torch.tensor(classes))])
+    known = {image.numpy().tobytes(): int(label) for image, label in zip(*pool, strict=True)}
+    for row in range(2):
+        both = [image.numpy().tobytes() for image in torch.cat([drawn.images[row], held.images[row]])]
+        assert sorted(both) == expected
+        assert [known[image.numpy().tobytes()] for image in held.images[row]] == [classes[i] for i in held.labels[row]]
+
+
 def test_pictures_turn_as_scipy_turns_each_one() -> None:
     images = tiny_clip.digit_split().test.images[:6]
     for degrees in (25, -30, 40):
