@@ -170,7 +170,7 @@ def few_shot(count: int, seeds: Sequence[int], classes: Sequence[int] = range(10
 
 
 def held_out(count: int, seeds: Sequence[int], classes: Sequence[int] = range(10), degrees: float = 0.0) -> Pictures:
-    """Return the pictures of these classes that `few_shot` leaves in the pool: [S, N - K·count, 8, 8], [S, N - K·count].
+    """Return what `few_shot` leaves of these classes in the pool: [S, N - K·count, 8, 8], [S, N - K·count].
 
     Arguments, labels and errors are those of `few_shot`.
     """

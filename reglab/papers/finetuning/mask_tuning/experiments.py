@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -40,12 +40,19 @@ ATTENTION = ("patch", *(f"image.{block}.{name}" for block in (0, 1) for name in 
 MLP = tuple(f"image.{block}.{name}" for block in (0, 1) for name in "ud")
 """Names of the matrices that carry a mask: the attention variant, and what `mask_mlp` adds."""
 
+TESTS = ("rotated", "plain", "glyphs", "validation")
+
+RATES = (1e-4, 1.2e-4, 1.4e-4, 1.8e-4, 2.4e-4, 3.2e-4, 4e-4)
+
+CURVE, END, STEPS = "arm seed moment", "arm seed", "arm seed step"
+
 
 class Task(NamedTuple):
     """The frozen model and the data of S seeds.
 
     `images` [S, n, 8, 8] to learn from, with `labels` [S, n] and `teacher` [S, n, C], the logits of the zero-shot
-    model; `text` [1, 20, 32] are features of all concepts, `tests` the test images [N, 8, 8] and their labels [N].
+    model; `text` [1, 20, 32] are features of all concepts, `tests` the images [N, 8, 8] to test with and their labels
+    [N]; "validation" has [S, N, 8, 8] that are left in the pool.
     """
 
     weights: Weights
@@ -70,6 +77,7 @@ def new_task(seeds: Seeds, checkpoint: int, shots: int, classes: int) -> Task:
     plain, truth = tiny_clip.digit_split().test
     turned = tiny_clip.Pictures(tiny_clip.rotated(plain, ANGLE), truth)
     tests = {"rotated": turned, "plain": tiny_clip.Pictures(plain, truth), "glyphs": tiny_clip.glyphs()}
+    tests["validation"] = tiny_clip.held_out(shots, seeds, range(classes), ANGLE)
     teacher = torch.cat([logits_of(weights, text[:, :classes], of_seed[None]) for of_seed in images])
     return Task(weights, text, images, labels, teacher, tests)
 
@@ -79,8 +87,49 @@ def logits_of(weights: Weights, text: Tensor, images: Tensor) -> Tensor:
     return tiny_clip.clip_logits(weights, tiny_clip.encode_images(weights, images), text)
 
 
+class Models(NamedTuple):
+    """What is trained: scores [M, in, out] of the lanes `masks`, all weights [M, ...] of the encoder in `tuned`."""
+
+    masks: Lanes
+    tuned: Lanes
+    scores: Tensors
+    weights: Tensors
+
+    @torch.no_grad()
+    def of(self, arm: str, frozen: Weights, threshold: float) -> Weights:
+        """Return the weights that all seeds of one arm use; a random mask has as many zeros in each matrix as R-AMT."""
+        if arm in self.tuned.arms:
+            return {**frozen, **of_arm(self.weights, self.tuned, arm)}
+        scores = of_arm(self.scores, self.masks, arm.replace("random mask", "R-AMT"))
+        if arm not in self.masks.arms:
+            draws = self.masks.generators("random mask")
+            sizes = {name: score[0].numel() for name, score in scores.items()}
+            ranks = {name: torch.stack([torch.randperm(n, generator=g) for g in draws]) for name, n in sizes.items()}
+            scores = method.random_scores(scores, threshold, ranks)
+        return method.masked(frozen, scores, threshold)
+
+
+def new_models(weights: Weights, lanes: Lanes, matrices: Sequence[str] = ATTENTION) -> Models:
+    """Return the models of the arms that have `masks` or `tunes`, all equal to the zero-shot model."""
+    masks, tuned = (
+        replace(lanes, arms={name: arm for name, arm in lanes.arms.items() if kind in arm.settings})
+        for kind in ("masks", "tunes")
+    )
+    scores = {name: torch.full((len(masks), *weights[f"{name}.weight"].shape[1:]), method.START) for name in matrices}
+    encoder = {name: one for name, one in weights.items() if name.startswith(("image.", "patch.", "class"))}
+    copies = {name: one.repeat(len(tuned), *[1] * (one.dim() - 1)) for name, one in encoder.items()}
+    for one in (*scores.values(), *copies.values()):
+        one.requires_grad_()
+    return Models(masks, tuned, scores, copies)
+
+
+def of_arm(tensors: Tensors, lanes: Lanes, arm: str) -> Tensors:
+    """Return what belongs to all seeds of one arm, without gradient."""
+    return {name: lanes.split(one.detach())[list(lanes.arms).index(arm)] for name, one in tensors.items()}
+
+
 class Step(NamedTuple):
-    """What one training step saw: gradients of both losses for each matrix [M, in, out], and draws U [S, in, out]."""
+    """What one training step saw of the masks: gradients of both losses [M₁, in, out] and draws U [S, in, out]."""
 
     number: int
     a: Sequence[Tensor]
@@ -108,25 +157,22 @@ def conflicts(step: Step) -> dict[str, Tensor]:
     }
 
 
-def fresh_scores(weights: Weights, matrices: Sequence[str], models: int) -> Tensors:
-    """Return the first scores, all 0.01, for M models: every weight is on."""
-    return {
-        name: torch.full((models, *weights[f"{name}.weight"].shape[1:]), method.START).requires_grad_()
-        for name in matrices
-    }
+def measured(
+    task: Task, weights: Weights, matrices: Iterable[str], done: float, tests: Sequence[str] = TESTS
+) -> Generator[Tick, None, dict[str, Tensor]]:
+    """Test one model for each seed, a few images at a time; return shares of right answers and more, each [S].
 
-
-def tested(task: Task, weights: Weights, models: int, done: float) -> Generator[Tick, None, dict[str, Tensor]]:
-    """Measure M models on all test images, a few images at a time; return shares of right answers, each [M].
-
-    All ten digits or glyphs are told apart, but base and novel, rotated digits 0-4 and 5-9, among their own five.
+    All ten digits or glyphs are told apart, but base and novel, rotated digits 0-4 and 5-9, among their own five, and
+    held-out pictures among the classes to learn.
     """
-    found = {}
-    for name, (images, labels) in task.tests.items():
-        text, parts = task.text[:, 10:] if name == "glyphs" else task.text[:, :10], []
-        for some in images.split(250):
+    found, seeds = {}, len(task.images)
+    for name in tests:
+        images, labels = task.tests[name]
+        text = {"glyphs": task.text[:, 10:], "validation": task.classes}.get(name, task.text[:, :10])
+        parts = []
+        for some in images.split(250, -3):
             with torch.no_grad():
-                parts.append(logits_of(weights, text, some.expand(models, *some.shape)))
+                parts.append(logits_of(weights, text, some.expand(seeds, *some.shape[-3:])))
             yield Tick(done)
         logits = torch.cat(parts, 1)
         found[name] = metrics.accuracy(logits, labels)
@@ -134,29 +180,14 @@ def tested(task: Task, weights: Weights, models: int, done: float) -> Generator[
             base = labels < 5
             found["base"] = metrics.accuracy(logits[:, base, :5], labels[base])
             found["novel"] = metrics.accuracy(logits[:, ~base, 5:], labels[~base] - 5)
-    return found
-
-
-def switched_off(scores: Tensors, threshold: float) -> Tensor:
-    """Return which maskable weights are off, all matrices of a model laid end to end: [M, n] bool."""
-    return torch.cat([(score <= threshold).flatten(1) for score in scores.values()], 1)
-
-
-def of_arm(scores: Tensors, lanes: Lanes, arm: int) -> Tensors:
-    """Return the scores of all seeds of one arm, without gradient."""
-    return {name: lanes.split(score.detach())[arm] for name, score in scores.items()}
+    off = torch.cat([(weights[f"{name}.weight"] == 0).flatten(1) for name in matrices], 1)
+    squares = [(one - task.weights[name]).flatten(1).square().sum(1).expand(seeds) for name, one in weights.items()]
+    return {**found, "masked": off.double().mean(1).expand(seeds), "moved": torch.stack(squares).sum(0).sqrt()}
 
 
 def moments(steps: int) -> list[int]:
     """Return five moments of a training, from before the first step to the last."""
     return [steps * quarter // 4 for quarter in range(5)]
-
-
-RATES = (1e-4, 1.2e-4, 1.4e-4, 1.8e-4, 2.4e-4, 3.2e-4, 4e-4)
-
-CURVE, END = "arm seed moment", "arm seed"
-
-BOTH = {"zero-shot": Arm("baseline"), "R-AMT": Arm("method", drops=1, norms=1)}
 
 
 @dataclass(frozen=True)
@@ -175,28 +206,63 @@ class Tuning(Experiment):
               "learning rate; masks, losses, gradient dropout and optimizer are kept")  # fmt: skip
     smoke = {"steps": 8, "threshold": 0.009, "shots": 4}
 
-    def tune(self, task: Task, lanes: Lanes, scores: Tensors, rates: Tensor) -> Iterator[Tick | Step]:
-        """Tune the scores of all arms and seeds as one, with a learning rate for each model [M]; yield steps and ticks.
+    def train(self, task: Task, models: Models) -> Iterator[Tick | Step]:
+        """Train all arms and seeds side by side; yield steps and ticks."""
+        others = self.fine_tune(task, models) if models.tuned.arms else itertools.repeat(None)
+        for event in self.tune(task, models):
+            if isinstance(event, Step):
+                next(others)
+            yield event
 
-        Settings of arms: `drops` is the part of λ that GDR has, `adds` of b that is added, `norms` of the weight w.
-        """
-        drops, adds, norm_weight = self.strength * lanes.each("drops"), lanes.each("adds"), lanes.each("norms", 0)
-        norm_weight, count, parameters = method.NORM_WEIGHT * norm_weight, task.labels.shape[1], list(scores.values())
-        optimizer, draws = torch.optim.Adam(parameters, lr=1.0), lanes.generators("gradient dropout")
+    def batches(self, task: Task, lanes: Lanes) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
+        """Yield step, images, labels and the teacher's logits of each batch, the same for all arms."""
+        count = task.labels.shape[1]
         epochs = (data.batches(lanes.seeds, count, min(32, count), epoch) for epoch in itertools.count())
         for step, index in zip(range(self.steps), itertools.chain.from_iterable(epochs), strict=False):
             images, labels, teacher = (lanes.pick(one, index) for one in (task.images, task.labels, task.teacher))
+            yield step, images, labels, teacher
+
+    def tune(self, task: Task, models: Models) -> Iterator[Tick | Step]:
+        """Learn the masks of all arms and seeds as one.
+
+        Settings of arms: `rate` is the first learning rate, `drops` is λ of GDR, `norms` the part of the weight w,
+        `adds` that of b that is added; with `blind` as many elements are dropped as of the first arm, R-AMT, but any.
+        """
+        lanes, scores, seeds = models.masks, models.scores, len(task.labels)
+        rates, drops, adds, blind = lanes.each("rate", 0), lanes.each("drops"), lanes.each("adds"), lanes.each("blind")
+        parameters, norm_weight = list(scores.values()), method.NORM_WEIGHT * lanes.each("norms", 0)
+        optimizer, draws = torch.optim.Adam(parameters, lr=1.0), lanes.generators("gradient dropout")
+        for step, images, labels, teacher in self.batches(task, lanes):
+            if not parameters[0].numel():  # a run without these arms
+                yield Step(step, (), (), ())
+                continue
             logits = logits_of(method.masked(task.weights, scores, self.threshold), task.classes, images)
-            task_losses = method.task_loss(logits, labels, scores, norm_weight)
-            a = torch.autograd.grad(task_losses.sum(), parameters, retain_graph=True)
+            losses = method.task_loss(logits, labels, scores, norm_weight)
+            a = torch.autograd.grad(losses.sum(), parameters, retain_graph=True)
             yield Tick((step + 0.5) / self.steps)
             b = torch.autograd.grad(method.teacher_loss(logits, teacher).sum(), parameters)
             uniform = [torch.stack([torch.rand(one.shape[1:], generator=g) for g in draws]) for one in a]
             for score, one, other, u in zip(parameters, a, b, uniform, strict=True):
-                score.grad = method.gradient_dropout(one, other, lanes.repeat(u), drops) + adds * other
+                keep = method.keep_probability(one, other)
+                if blind.any():
+                    kept = (keep[:seeds] > u).to(keep.dtype).mean((1, 2), keepdim=True)
+                    keep = torch.where(blind > 0, lanes.repeat(kept), keep)
+                score.grad = method.gradient_dropout(one, keep, lanes.repeat(u), drops) + adds * other
             replicas.step(optimizer, rates * method.cosine_rate(step, self.steps))
             yield Step(step, a, b, uniform)
             yield Tick((step + 1) / self.steps)
+
+    def fine_tune(self, task: Task, models: Models) -> Iterator[None]:
+        """Train all weights of the image encoder; `adds` is the weight of the teacher's loss."""
+        lanes, parameters = models.tuned, list(models.weights.values())
+        rates, adds, optimizer = lanes.each("rate", 0), lanes.each("adds", 0), torch.optim.Adam(parameters, lr=1.0)
+        for step, images, labels, teacher in self.batches(task, lanes):
+            logits = logits_of({**task.weights, **models.weights}, task.classes, images)
+            losses = method.task_loss(logits, labels, {}, 0) + adds * method.teacher_loss(logits, teacher)
+            optimizer.zero_grad()
+            losses.sum().backward()
+            replicas.step(optimizer, rates * method.cosine_rate(step, self.steps))
+            yield
 
 
 RATE = Knob(1.8e-4, 1e-4, 4e-4, stops=RATES, symbol="η", help="first learning rate of Adam; it falls as a cosine")
@@ -204,9 +270,10 @@ RATE = Knob(1.8e-4, 1e-4, 4e-4, stops=RATES, symbol="η", help="first learning r
 
 @dataclass(frozen=True)
 class Masks(Tuning):
-    """Compare masks with and without gradient dropout; all trained arms of a seed share examples and batches.
+    """Compare masks with each other and with fine-tuning; all trained arms of a seed share examples and batches.
 
-    The random mask switches off as many weights of each matrix as R-AMT does for the same seed.
+    The random mask switches off as many weights of each matrix as R-AMT does for the same seed. Random drop drops as
+    many elements of each gradient as R-AMT does in the same step. Fine-tuning changes all weights of the image encoder.
     """
 
     learning_rate: float = knob(RATE)
@@ -214,23 +281,28 @@ class Masks(Tuning):
     classes: str = knob("all ten", choices=("all ten", "digits 0-4"), help="which rotated digits are learned")
 
     arms = {
-        **BOTH,
-        "MT": Arm("ablation", drops=0),
-        "KL-sum": Arm("ablation", drops=0, adds=1, norms=1),
-        "random mask": Arm("ablation"),
+        "zero-shot": Arm("baseline"),
+        "R-AMT": Arm("method", masks=1, rate="learning_rate", drops="strength", norms=1),
+        "MT": Arm("ablation", masks=1, rate="learning_rate"),
+        "KL-sum": Arm("ablation", masks=1, rate="learning_rate", norms=1, adds=1),
+        "fine-tune": Arm("rival", tunes=1, rate=3e-3),
+        "fine-tune + KL": Arm("rival", tunes=1, rate=3e-3, adds=1),
+        "random mask": Arm("null", rate="learning_rate", drops="strength"),  # where R-AMT has its zeros depends on them
+        "random drop": Arm("null", masks=1, rate="learning_rate", drops="strength", norms=1, blind=1),
     }
     outputs = {
         "rotated": share(CURVE, "accuracy, rotated digits", "share of 497 rotated test digits told apart among ten"),
-        "plain": share(CURVE, "accuracy, plain digits", "share of the same digits, not rotated, classified right"),
-        "glyphs": share(CURVE, "accuracy, glyphs", "share of 300 drawn glyphs told apart among ten"),
         "masked": Var(CURVE, "share switched off", "share of maskable weights that are off", low=0),
+        "plain": share(END, "accuracy, plain digits", "share of the same digits, not rotated, classified right"),
+        "glyphs": share(END, "accuracy, glyphs", "share of 300 drawn glyphs told apart among ten"),
+        "validation": share(END, "accuracy, held out", "share of rotated digits told apart that no arm learns from"),
         "base": share(END, "accuracy, rotated 0-4", "share of rotated digits 0-4 told apart among these five"),
         "novel": share(END, "accuracy, rotated 5-9", "share of rotated digits 5-9 told apart among these five"),
-        "overlap": share(END, "share of R-AMT's choice", "share of the weights off in R-AMT that are off here too"),
-        "conflict": share("seed step", "in conflict", "share of elements where both gradients have two signs"),
-        "dropped": share("seed step", "dropped by GDR", "share of elements of R-AMT's gradient that are dropped"),
-        "draws": Var("seed", "deviation", "kept elements in conflict minus their expectation, in standard deviations"),
-        "agreeing": share("seed", "agreeing kept", "share of elements with one sign in both gradients that are kept"),
+        "moved": Var(END, "length of the change", "root of the sum of all squared changes of weights in use", low=0),
+        "conflict": share(STEPS, "in conflict", "share of elements where both gradients have two signs"),
+        "dropped": share(STEPS, "dropped by GDR", "share of elements of R-AMT's gradient that are dropped"),
+        "draws": Var(END, "deviation", "kept elements in conflict minus their expectation, in standard deviations"),
+        "agreeing": share(END, "agreeing kept", "share of elements with one sign in both gradients that are kept"),
     }
     # fmt: off
     views = (
@@ -241,14 +313,14 @@ class Masks(Tuning):
             Dots("Old: how well are glyphs read?", "glyphs"),
         ), height=2.5),
         View("On the way", (
-            Curves("How well are rotated digits read?", ["rotated"]),
-            Curves("How many weights are off?", ["masked"]),
+            Curves("How well are rotated digits read?", ["rotated"],
+                   ["zero-shot", "R-AMT", "fine-tune", "random mask"]),
+            Curves("How many weights are off?", ["masked"], ["R-AMT", "MT", "KL-sum"]),
         ), height=3),
         View("Gradients in conflict", (
             Curves("How often do both gradients disagree, how much is dropped?", ["conflict", "dropped"], ["R-AMT"],
                    "share of elements"),
         ), height=3),
-        View("Same choice", (Dots("Which part of R-AMT's choice do other arms share?", "overlap"),), height=2.4),
         View("Classes learned and not", (
             Dots("Rotated 0-4: told apart?", "base"),
             Dots("Rotated 5-9: told apart?", "novel"),
@@ -256,9 +328,10 @@ class Masks(Tuning):
     )
     # fmt: on
     headline = "rotated"
-    grid = {"learning_rate": RATES, "strength": (0, 0.25, 0.5, 0.75, 1)}
+    grid = {"learning_rate": (1e-4, 1.4e-4, 1.8e-4, 2.4e-4, 4e-4), "strength": (0, 0.25, 0.5, 0.75, 1)}
     smoke = {**Tuning.smoke, "learning_rate": 4e-4}
     equals_baseline = (({"learning_rate": 1e-4, "threshold": 0.005}, "random mask"),)
+    may_be_nan = ("conflict", "dropped", "draws", "agreeing")  # only R-AMT drops by its gradients
 
     def axes(self) -> dict[str, Axis]:
         """Every step, and five moments from before training to its end."""
@@ -268,51 +341,35 @@ class Masks(Tuning):
         }
 
     def frames(self, seeds: Seeds) -> Events:
-        """Tune all arms and seeds as one; a frame for each step, and one for each arm at five moments."""
+        """Train all arms and seeds as one; a frame for each step, and one for each arm at five moments."""
         yield Tick(0)
         task = new_task(seeds, self.checkpoint, self.shots, 10 if self.classes == "all ten" else 5)
-        tuned = {name: arm for name, arm in self.arms.items() if "drops" in arm.settings}
-        lanes = replace(self.lanes(seeds), arms=tuned)
-        scores = fresh_scores(task.weights, ATTENTION + MLP * self.mask_mlp, len(lanes))
-        ranks = lanes.generators("random mask")
-        rankings = {
-            name: torch.stack([torch.randperm(score[0].numel(), generator=g) for g in ranks])
-            for name, score in scores.items()
-        }
-        zero_shot = yield from tested(task, task.weights, 1, 0)
-        zero_shot = {name: value.expand(len(seeds)) for name, value in zero_shot.items()}
-        yield from self._measure(0, task, lanes, zero_shot, scores, rankings)
-        total, rates = torch.zeros(4, len(seeds), dtype=torch.double), torch.full((len(lanes),), self.learning_rate)
-        for event in self.tune(task, lanes, scores, rates):
+        models = new_models(task.weights, self.lanes(seeds), ATTENTION + MLP * self.mask_mlp)
+        zero_shot = yield from measured(task, task.weights, models.scores, 0)
+        for arm in self.arms:
+            yield Frame({"moment": 0, "arm": arm}, zero_shot)
+        total = torch.zeros(4, len(seeds), dtype=torch.double)
+        for event in self.train(task, models):
             if isinstance(event, Tick):
                 yield event
                 continue
-            found = conflicts(event)
-            yield Frame({"step": event.number}, {name: found[name] for name in ("conflict", "dropped")})
-            total += torch.stack([found[name] for name in ("kept", "expected", "variance", "agreeing")])
+            if "R-AMT" in self.arms:
+                found = conflicts(event)
+                total += torch.stack([found.pop(name) for name in ("kept", "expected", "variance", "agreeing")])
+                kept, expected, variance, agreeing = total
+                found |= {"draws": (kept - expected) / variance.sqrt(), "agreeing": agreeing / (event.number + 1)}
+                yield Frame({"step": event.number, "arm": "R-AMT"}, found)
             if event.number + 1 in moments(self.steps):
-                yield from self._measure(event.number + 1, task, lanes, zero_shot, scores, rankings)
-        kept, expected, variance, agreeing = total
-        yield Frame({}, {"draws": (kept - expected) / variance.sqrt(), "agreeing": agreeing / self.steps})
+                yield from self._measure(event.number + 1, task, models, zero_shot)
 
-    def _measure(
-        self, step: int, task: Task, lanes: Lanes, zero_shot: Tensors, scores: Tensors, rankings: Tensors
-    ) -> Events:
-        """Measure every arm, one after the other; every value is [S]. Before training all are the zero-shot model."""
-        seeds, moment = len(lanes.seeds), moments(self.steps).index(step)
-        tuned = {arm: of_arm(scores, lanes, i) for i, arm in enumerate(lanes.arms)}
-        tuned["random mask"] = method.random_scores(tuned["R-AMT"], self.threshold, rankings)
-        none = {"masked": torch.zeros(seeds), "overlap": torch.zeros(seeds)}
-        yield Frame({"moment": moment, "arm": "zero-shot"}, {**zero_shot, **none})
-        chosen = switched_off(tuned["R-AMT"], self.threshold)
-        for arm, own in tuned.items():
+    def _measure(self, step: int, task: Task, models: Models, zero_shot: Tensors) -> Events:
+        tests = TESTS if step == self.steps else TESTS[:1]
+        for arm in self.arms:
             found = zero_shot
-            if step:
-                masked = method.masked(task.weights, own, self.threshold)
-                found = yield from tested(task, masked, seeds, step / self.steps)
-            off = switched_off(own, self.threshold)
-            shares = {"masked": off.float().mean(1), "overlap": (off & chosen).sum(1) / chosen.sum(1).clamp(min=1)}
-            yield Frame({"moment": moment, "arm": arm}, {**found, **shares})
+            if arm != "zero-shot":
+                weights = models.of(arm, task.weights, self.threshold)
+                found = yield from measured(task, weights, models.scores, step / self.steps, tests)
+            yield Frame({"moment": moments(self.steps).index(step), "arm": arm}, found)
 
 
 PLANE = np.linspace(-3, 3, 31).round(1)
@@ -321,30 +378,23 @@ PLANE = np.linspace(-3, 3, 31).round(1)
 
 @dataclass(frozen=True)
 class QueryMatrix(Tuning):
-    """Look into R-AMT: the first query matrix's mask on its way, and what became of its gradients in the last step."""
+    """Look into R-AMT: when it keeps a gradient, and the mask of the first query matrix on its way."""
 
     learning_rate: float = knob(RATE)
 
-    arms = {"kept": "method", "dropped": "baseline"}
     outputs = {
-        "part": share("arm seed", "share of the elements", "share of the gradient's elements that are kept or dropped"),
-        "wanted": Var("arm seed element", "a, wanted by the task", "a in units of its root mean square"),
-        "opposed": Var("arm seed element", "b, wanted by the old model", "b in the same units"),
         "probability": share("seed b a", "P, probability to be kept", "how often a gradient is kept"),
         "off": share("seed moment row column", "off", "which weights are off, inputs in rows, outputs in columns"),
+        "share_off": share("seed moment", "share of this matrix that is off", "share of the weights that are off"),
     }
     # fmt: off
     views = (
-        View("Kept or dropped", (
-            Heatmap("When is a gradient kept?", "probability", "a", "b"),
-            Scatter("Where do real ones lie?", "wanted", "opposed", "element"),
-        ), height=3.2),
+        View("Kept or dropped", (Heatmap("When is a gradient kept?", "probability", "a", "b"),), height=3.2),
         View("One matrix", (Images("Which weights are off (white)?", "off", by="moment"),)),
     )
     # fmt: on
-    headline = "part"
+    headline = "share_off"
     smoke = Masks.smoke
-    may_be_nan = ("wanted", "opposed")  # each element is one of kept or dropped
 
     def axes(self) -> dict[str, Axis]:
         """Five moments, the matrix's cells, and the plane of both gradients."""
@@ -352,75 +402,79 @@ class QueryMatrix(Tuning):
             "moment": Axis(moments(self.steps), label="step"),
             "row": Axis(range(48)),
             "column": Axis(range(48)),
-            "element": Axis(range(48 * 48)),
             "a": Axis(PLANE, label="a, wanted by the task"),
             "b": Axis(PLANE, label="b, wanted by the old model"),
         }
 
     def frames(self, seeds: Seeds) -> Events:
         """Tune with R-AMT alone."""
-        task, lanes = new_task(seeds, self.checkpoint, self.shots, 10), Lanes({"R-AMT": BOTH["R-AMT"]}, seeds, {})
-        scores, line = fresh_scores(task.weights, ATTENTION, len(seeds)), torch.tensor(PLANE)
+        task, line = new_task(seeds, self.checkpoint, self.shots, 10), torch.tensor(PLANE)
+        models = new_models(task.weights, Lanes({"R-AMT": Masks.arms["R-AMT"]}, seeds, self.settings()))
         probability = method.keep_probability(line, line.unsqueeze(1)).expand(len(seeds), -1, -1)
-        yield Frame({"moment": 0}, {"probability": probability, "off": torch.zeros(len(seeds), 48, 48)})
-        rates, place = torch.full((len(seeds),), self.learning_rate), ATTENTION.index(QUERY)
-        for event in self.tune(task, lanes, scores, rates):
+        off = torch.zeros(len(seeds), 48, 48)
+        yield Frame({"moment": 0}, {"probability": probability, "off": off, "share_off": off.mean((1, 2))})
+        for event in self.train(task, models):
             if isinstance(event, Tick):
                 yield event
-                continue
-            a, b, uniform = (parts[place].flatten(1) for parts in (event.a, event.b, event.uniform))
-            if event.number + 1 in moments(self.steps):
-                off = scores[QUERY].detach() <= self.threshold
-                yield Frame({"moment": moments(self.steps).index(event.number + 1)}, {"off": off})
-        kept, scale = method.keep_probability(a, b) > uniform, a.square().mean(1, keepdim=True).sqrt()
-        for arm, chosen in (("kept", kept), ("dropped", ~kept)):
-            wanted, opposed = (torch.where(chosen, one / scale, torch.nan) for one in (a, b))
-            yield Frame({"arm": arm}, {"wanted": wanted, "opposed": opposed, "part": chosen.float().mean(1)})
+            elif event.number + 1 in moments(self.steps):
+                off = (models.scores[QUERY].detach() <= self.threshold).float()
+                moment = moments(self.steps).index(event.number + 1)
+                yield Frame({"moment": moment}, {"off": off, "share_off": off.mean((1, 2))})
+
+
+PATHS = {
+    **dict.fromkeys(("R-AMT", "random mask", "KL-sum"), (1.4e-4, 1.8e-4, 2.4e-4, 3.2e-4)),
+    **dict.fromkeys(("fine-tune", "fine-tune + KL"), (1e-4, 3e-4, 1e-3, 3e-3)),
+}
+"""The learning rates of each arm's path."""
+
+PLACES = sorted(set().union(*PATHS.values()))
 
 
 @dataclass(frozen=True)
-class LearningRates(Tuning):
-    """Tune R-AMT with seven learning rates: too small a rate switches nothing off, too large a one too much."""
+class Fronts(Tuning):
+    """Give each arm four learning rates of its own: how much is learned, and what is forgotten for it."""
 
-    arms = BOTH
-    outputs = {
-        name: replace(var, axes="arm seed rate")
-        for name, var in Masks.outputs.items()
-        if name in ("rotated", "plain", "glyphs", "masked")
-    }
+    arms = {name: arm for name, arm in Masks.arms.items() if name in ("zero-shot", *PATHS)}
+    outputs = {name: replace(Masks.outputs[name], axes="arm seed rate") for name in (*TESTS, "masked", "moved")}
     # fmt: off
     views = (
+        View("New against old", (
+            Scatter("What is lost of plain digits?", "rotated", "plain", "rate"),
+            Scatter("What is lost of glyphs?", "rotated", "glyphs", "rate"),
+        )),
         View("How many switches", (
-            Curves("New: how well are rotated digits read?", ["rotated"]),
-            Curves("How many weights are off?", ["masked"]),
-            Curves("Old: how well are plain digits read?", ["plain"]),
-            Curves("Old: how well are glyphs read?", ["glyphs"]),
+            Curves("New: how well are rotated digits read?", ["rotated"], ["zero-shot", "R-AMT", "fine-tune"]),
+            Curves("How many weights are off?", ["masked"], ["R-AMT", "KL-sum"]),
         )),
     )
     # fmt: on
     headline = "rotated"
+    may_be_nan = tuple(outputs)  # an arm has results at its own rates
 
     def axes(self) -> dict[str, Axis]:
-        """Seven learning rates, in units of 1e-4."""
-        return {"rate": Axis([round(1e4 * rate, 1) for rate in RATES], unit="10⁻⁴", label="learning rate", log=True)}
+        """All learning rates, in units of 1e-4."""
+        return {"rate": Axis([round(1e4 * rate, 1) for rate in PLACES], unit="10⁻⁴", label="learning rate", log=True)}
 
     def frames(self, seeds: Seeds) -> Events:
-        """Tune with all rates and seeds as one; everything is measured at the end."""
+        """Train with all rates and seeds as one; everything is measured at the end."""
         yield Tick(0)
-        task, rated = new_task(seeds, self.checkpoint, self.shots, 10), BOTH["R-AMT"].settings
-        lanes = Lanes({f"{rate:g}": Arm("method", **rated, rate=rate) for rate in RATES}, seeds, {})
-        scores = fresh_scores(task.weights, ATTENTION, len(lanes))
-        for event in self.tune(task, lanes, scores, lanes.each("rate", 0)):
+        task, arms = new_task(seeds, self.checkpoint, self.shots, 10), {}
+        for name, rates in PATHS.items():
+            own = self.arms[name]
+            arms |= {f"{name} {rate:g}": Arm(str(own), **{**own.settings, "rate": rate}) for rate in rates}
+        models = new_models(task.weights, Lanes(arms, seeds, self.settings()))
+        for event in self.train(task, models):
             if isinstance(event, Tick):
-                yield Tick(0.9 * event.fraction)
-        zero_shot = yield from tested(task, task.weights, 1, 0.9)
-        zero_shot["masked"] = torch.zeros(1)
-        for i in range(len(RATES)):
-            own, done = of_arm(scores, lanes, i), 0.9 + 0.1 * i / len(RATES)
-            found = yield from tested(task, method.masked(task.weights, own, self.threshold), len(seeds), done)
-            found["masked"] = switched_off(own, self.threshold).float().mean(1)
-            for arm, values in (("zero-shot", zero_shot), ("R-AMT", found)):
-                yield Frame({"rate": i, "arm": arm}, {name: values[name].expand(len(seeds)) for name in self.outputs})
+                yield Tick(0.8 * event.fraction)
+        zero_shot = yield from measured(task, task.weights, ATTENTION, 0.8)
+        zero_shot = {name: zero_shot[name].unsqueeze(1).expand(-1, len(PLACES)) for name in self.outputs}
+        yield Frame({"arm": "zero-shot"}, zero_shot)
+        for i, rate in enumerate(PLACES):
+            for arm in (arm for arm, rates in PATHS.items() if rate in rates):
+                weights = models.of(f"{arm} {rate:g}", task.weights, self.threshold)
+                found = yield from measured(task, weights, ATTENTION, 0.8 + 0.2 * i / len(PLACES))
+                yield Frame({"rate": i, "arm": arm}, {name: found[name] for name in self.outputs})
 
 
-EXPERIMENTS = (Masks, QueryMatrix, LearningRates)
+EXPERIMENTS = (Masks, QueryMatrix, Fronts)

@@ -56,12 +56,12 @@ def keep_probability(a: Tensor, b: Tensor) -> Tensor:
     return (1 + a.sign() * (a + b) / (a.abs() + b.abs() + EPSILON)) / 2
 
 
-def gradient_dropout(a: Tensor, b: Tensor, uniform: Tensor, strength: float | Tensor) -> Tensor:
-    """Return ((1 - λ) + λ·1[P > U]) a: what is left of the task's gradient a. The old model's gradient b only decides.
+def gradient_dropout(a: Tensor, keep: Tensor, uniform: Tensor, strength: float | Tensor) -> Tensor:
+    """Return ((1 - λ) + λ·1[P > U]) a: what is left of the task's gradient a, kept with probability P = `keep`.
 
     `uniform` is a fresh draw from (0, 1) for each element and step; what survives is not rescaled.
     """
-    kept = (keep_probability(a, b) > uniform).to(a.dtype)
+    kept = (keep > uniform).to(a.dtype)
     return ((1 - strength) + strength * kept) * a
 
 
