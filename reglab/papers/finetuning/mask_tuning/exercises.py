@@ -11,7 +11,28 @@ from reglab.exercise import WrongAnswerError, compare
 from reglab.papers.finetuning.mask_tuning import method
 from reglab.seeds import generator
 
+FARTHER, EARLY = (10.0, 30.0), (0.3, 0.7)
+"""Between these lie the answers that are read off: what seeds of the recorded and the shown runs give."""
 
+
+def check_farther(answer: float) -> str:
+    """Check how many times farther masks move the weights than fine-tuning that is as accurate."""
+    return _read_off(answer, FARTHER, "find the two points in the left panel that are equally high, and divide their "
+                     "lengths in the right panel.")  # fmt: skip
+
+
+def check_early(answer: float) -> str:
+    """Check which part of the largest gain is there at the small learning rate."""
+    return _read_off(answer, EARLY, "subtract zero-shot from both, then divide the smaller gain by the larger.")
+
+
+def _read_off(answer: float, ends: tuple[float, float], hint: str) -> str:
+    if not ends[0] <= answer <= ends[1]:
+        raise WrongAnswerError(hint)
+    return f"We read off numbers from {ends[0]:g} to {ends[1]:g}."
+
+
+# fmt: off
 def check_mask(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
     """Check a student's masked weight W ⊙ mask of one layer, its values and its straight-through gradient."""
     weight = torch.tensor([[1.0, -2.0, 3.0], [0.5, 4.0, -1.0]])
@@ -32,23 +53,17 @@ def check_mask(answer: Callable[[Tensor, Tensor, float], Tensor]) -> str:
 def check_dropout(answer: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> str:
     """Check a student's gradient dropout on random gradients."""
     a, b = (torch.randn(2000, generator=generator(i, "exercise")) for i in (0, 1))
-    uniform = torch.rand(2000, generator=generator(2, "exercise"))
-    right, agree, added = method.gradient_dropout(a, b, uniform, 1.0), a * b > 0, "b is never added: it only decides "
-    hints = (
-        (right + b, added + "which elements of a survive."),
-        (a + b, added + "which elements of a survive."),
-        (
-            lambda found: not torch.allclose(found[agree], a[agree], atol=1e-5),
-            "where both signs agree, a is kept as it is.",
-        ),
-        (torch.where(agree, a, 0), "a conflict is not always dropped: keep it with probability |a|/(|a| + |b|)."),
-    )
+    uniform, keep = torch.rand(2000, generator=generator(2, "exercise")), method.keep_probability(a, b)
+    right, some = (method.gradient_dropout(a, keep, uniform, strength) for strength in (1.0, 0.3))
+    agree, added = a * b > 0, "b is never added: it only decides which elements of a survive."
+    changed = (lambda found: not torch.allclose(found[agree], a[agree], atol=1e-5),
+               "where both signs agree, a is kept as it is.")
+    always = (torch.where(agree, a, 0), "a conflict is not always dropped: keep it with probability |a|/(|a| + |b|).")
     worked = "at a = 2, b = -1 the probability to keep is 2/3; an element is kept where it exceeds its draw."
-    compare(answer(a, b, uniform, 1.0), right, hints, worked, each="one number for each element of a")
-    some = method.gradient_dropout(a, b, uniform, 0.3)
-    compare(
-        answer(a, b, uniform, 0.3), some, (), "with λ = 0.3 a dropped element loses 30 % of its size, not all of it."
-    )
+    each = "one number for each element of a"
+    compare(answer(a, b, uniform, 1.0), right, ((right + b, added), (a + b, added), changed, always), worked, each=each)
+    part = "with λ = 0.3 a dropped element loses 30 % of its size, not all of it."
+    compare(answer(a, b, uniform, 0.3), some, (), part)
     silent = answer(a, torch.zeros(2000), uniform.clamp(max=0.999), 1.0)
     compare(silent, a, (), "where the old model has no opinion, b = 0, nothing is dropped.")
     return "It keeps, drops and shrinks the right elements."
