@@ -26,6 +26,8 @@ BASELINE = Style("#595959", "#404040", "-", "o")
 METHOD = Style("#0072B2", "#005a8f", "-", "s")
 RIVAL = Style("#D55E00", "#a34700", (0, (3, 1)), "P")
 NULL = Style("#949494", "#6b6b6b", (0, (1, 1.5)), ">")
+SECOND_RIVAL = Style("#A33A00", "#8a3100", (0, (5, 1, 1, 1)), "*")
+SECOND_NULL = Style("#ADADAD", "#6b6b6b", (0, (1, 3)), "h")
 FURTHER = (
     Style("#E69F00", "#8a5f00", (0, (6, 2)), "^"),
     Style("#009E73", "#006e50", (0, (4, 1.5, 1, 1.5)), "D"),
@@ -35,8 +37,8 @@ FURTHER = (
 )
 """Okabe-Ito colours: grey is the baseline, blue the method, vermilion its rival; ablations and others take these."""
 
-ROLES = {"baseline": BASELINE, "method": METHOD, "rival": RIVAL, "null": NULL}
-"""The looks that stand for one role in all papers."""
+ROLES = {"baseline": (BASELINE,), "method": (METHOD,), "rival": (RIVAL, SECOND_RIVAL), "null": (NULL, SECOND_NULL)}
+"""The looks that stand for one role in all papers, for its first arm and for a second one."""
 
 LAYERS = (("#0072B2", ""), ("#D55E00", "////"), ("#BBBBBB", "...."))
 """Colour and hatching of stacked shares, from below."""
@@ -51,11 +53,13 @@ DIVERGING = ("#053061", "#2065ab", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "
 
 NIGHT = {"#595959": "#b4b4b4", "#0072B2": "#4aa8e0", "#E69F00": "#f0b32e", "#009E73": "#2fc79b", "#CC79A7": "#dd9cc0",
          "#D55E00": "#f08a45", "#56B4E9": "#8ccdf2", "#882255": "#c2609a", "#949494": "#8a8a8a", "#BBBBBB": "#6a6a6a",
-         "#000000": "#f0f0f0"}  # fmt: skip
+         "#A33A00": "#f7b48c", "#ADADAD": "#787878", "#000000": "#f0f0f0"}  # fmt: skip
 """The colours of the house on a dark page."""
 
 SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross",
           "<": "triangle-left", ">": "triangle-right",
+          "*": "M0,-1.1L.26,-.36L1.05,-.34L.42,.14L.65,.89L0,.44L-.65,.89L-.42,.14L-1.05,-.34L-.26,-.36Z",
+          "h": "M0,-1L.87,-.5L.87,.5L0,1L-.87,.5L-.87,-.5Z",
           "X": "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z"}  # fmt: skip
 """matplotlib's markers by the names that Vega knows, or as a path."""
 
@@ -69,17 +73,20 @@ SWATCHES = {"circle": "M3.5,0A3.5,3.5,0,1,1,-3.5,0A3.5,3.5,0,1,1,3.5,0Z", "squar
 def styles(arms: Mapping[str, str]) -> dict[str, Style]:
     """Return the look of every arm from its role; roles without a look of their own take the further looks in order.
 
-    Raises `ValueError` where two arms would look the same: for a second arm of one of `ROLES`, or too many others.
+    Raises `ValueError` where two arms would look the same: for too many arms of one of `ROLES`, or too many others.
     """
     roles = list(arms.values())
-    if twice := [role for role in ROLES if roles.count(role) > 1]:
-        raise ValueError(f"several arms are {twice[0]!r}: only one can have its look, the others are 'further'")
+    for role, looks in ROLES.items():
+        if roles.count(role) > len(looks):
+            raise ValueError(f"{roles.count(role)} arms are {role!r}: there are looks for {len(looks)}, the others are "
+                             "'further'")  # fmt: skip
     others = [role for role in roles if role not in ROLES]
     if len(others) > len(FURTHER):
         raise ValueError(f"{len(others)} arms besides {', '.join(ROLES)}: there are looks for {len(FURTHER)}; "
                          "a page shows at most five arms at once")  # fmt: skip
+    left = {role: iter(looks) for role, looks in ROLES.items()}
     further = iter(FURTHER)
-    return {arm: ROLES[role] if role in ROLES else next(further) for arm, role in arms.items()}
+    return {arm: next(left.get(role, further)) for arm, role in arms.items()}
 
 
 LOOK: Any = {

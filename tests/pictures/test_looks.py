@@ -12,7 +12,7 @@ from reglab import catalogue
 from reglab.pictures import style
 from reglab.pictures.series import PALETTE
 
-LOOKS = (*style.ROLES.values(), *style.FURTHER)
+LOOKS = (*itertools.chain(*style.ROLES.values()), *style.FURTHER)
 
 
 def luminance(color: str) -> float:
@@ -41,6 +41,12 @@ def test_a_role_looks_the_same_whatever_stands_beside_it() -> None:
     }  # fmt: skip
 
 
+def test_a_second_rival_and_a_second_null_have_looks_of_their_own() -> None:
+    found = style.styles({"a": "rival", "b": "null", "c": "rival", "d": "null", "e": "further"})
+    assert list(found.values()) == [*style.ROLES["rival"][:1], style.NULL, style.SECOND_RIVAL, style.SECOND_NULL,
+                                    style.FURTHER[0]]  # fmt: skip
+
+
 def test_vermilion_is_the_rivals_alone() -> None:
     assert style.RIVAL.color == "#D55E00"
     assert [look for look in LOOKS if look.color == style.RIVAL.color] == [style.RIVAL]
@@ -55,8 +61,10 @@ def test_no_two_arms_of_an_experiment_look_the_same(name: str) -> None:
 
 
 def test_arms_that_would_look_the_same_are_refused() -> None:
-    with pytest.raises(ValueError, match="several arms are 'rival'"):
-        style.styles({"a": "rival", "b": "rival"})
+    with pytest.raises(ValueError, match="2 arms are 'method': there are looks for 1"):
+        style.styles({"a": "method", "b": "method"})
+    with pytest.raises(ValueError, match="3 arms are 'null': there are looks for 2"):
+        style.styles({"a": "null", "b": "null", "c": "null"})
     with pytest.raises(ValueError, match="there are looks for 5"):
         style.styles({str(i): "further" for i in range(6)})
 
