@@ -69,9 +69,9 @@ def bet(
 
 def _of_arm(effect: Callable[..., xr.DataArray], results: xr.Dataset, arm: str) -> np.ndarray:
     try:
-        return _by_seed(effect(results.sel(arm=arm)))
+        return _by_seed(effect(results.sel(arm=arm).drop_vars("arm")))
     except KeyError as error:
-        raise ValueError(f"{effect} is read for each arm alone, so it may not name an arm ({error})") from error
+        raise ValueError(f"the effect cannot be read for {arm!r} alone; it may name no arm ({error})") from error
 
 
 def _by_seed(values: xr.DataArray) -> np.ndarray:
