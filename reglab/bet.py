@@ -104,6 +104,7 @@ class Choice:
         if len(effects) < 2:
             raise ValueError(f"a choice needs two arms or more, and here is only {', '.join(effects) or 'none'}")
         self.arms = list(effects)
+        self.options = " · ".join(self.arms)
         self.hint = "Several are right where they cannot be told apart."
         if not np.isfinite(list(effects.values())).all():
             self.measured = OFF
@@ -162,6 +163,7 @@ class Number:
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(f"low={low:g}, high={high:g}: two numbers are needed, low below high")
         self.low, self.high, leeway = low, high, LEEWAY * (high - low)
+        self.options = f"a number from {low:g} to {high:g}"
         # about a hundred places, a round number apart
         magnitude = 10.0 ** math.floor(math.log10((high - low) / 100))
         self.step = next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude * 100 >= (high - low) * 0.999)
@@ -249,7 +251,7 @@ class Number:
             '<div aria-hidden="true" style="position:relative;height:4em;margin:.3em 3.2em;max-width:26em;'
             'line-height:1.2">'
             + at("0", "width:100%;top:2em;border-top:2px solid #808080;transform:translateY(-50%)")
-            + band(self.inside, "background:#0072b255")
+            + band(self.inside, "background:#0072b277")
             + band((start, stop), "background:#0072b2")
             + at(f"{self._place(self.mean):.1f}", f"{middle}top:2.6em", "measured")
             + at("{place}", f"{middle}top:0", "you")
@@ -336,7 +338,8 @@ class Bet:
         told = json.dumps({"question": self.question, "form": form, **self.wager.told()}, ensure_ascii=False)
         return (
             f'<div class="reglab-bet" data-bet="{html.escape(told)}">'
-            f"<p><strong>Your bet:</strong> {html.escape(self.question)}</p>"
+            f"<p><strong>Your bet:</strong> {html.escape(self.question)}<br>"
+            f"<small>{html.escape(self.wager.options)}</small></p>"
             f"<details><summary>Open the answer</summary>"
             f'<p class="reglab-summary">{html.escape(self.wager.measured)}</p>{self.picture.html}</details></div>'
         )

@@ -140,8 +140,8 @@ def test_a_drawn_line_shows_guess_and_interval_where_they_lie() -> None:
 
 
 def test_without_a_number_the_bet_is_off() -> None:
-    for wager, guess in ((choice({"plain": [0.1, math.nan], "new": [1, 2]}), "new"),
-                         (Number(np.array([math.nan, 1]), 0, 1), 0.5)):  # fmt: skip
+    off: list[Any] = [choice({"plain": [0.1, math.nan], "new": [1, 2]}), Number(np.array([math.nan, 1]), 0, 1)]
+    for wager, guess in zip(off, ("new", 0.5), strict=True):
         answer = wager.judge(guess)
         assert answer.right is None and answer.text.startswith("You said") and answer.text.endswith(OFF)
         assert wager.measured == OFF
@@ -150,7 +150,7 @@ def test_without_a_number_the_bet_is_off() -> None:
 
 def test_bad_bets_are_refused_by_name(picture: page.Picture) -> None:
     data, score = results(RIGHT), end("score")
-    for message, arguments in {
+    bad: dict[str, dict[str, Any]] = {
         r"among: there is no arm 'old'; the results have: plain, new, odd": {"among": ("new", "old")},
         "a choice needs two arms or more, and here is only new": {"among": ("new",)},
         "wins='best': the arm that is 'highest' or 'lowest' can win": {"wins": "best"},
@@ -160,7 +160,8 @@ def test_bad_bets_are_refused_by_name(picture: page.Picture) -> None:
         r"one number for each seed, and this one is along \('arm', 'seed'\)": {
             "low": 0, "high": 1, "effect": lambda found: found.score.isel(epoch=-1)},
         r"the effect cannot be read for 'plain' alone; it may name no arm \(": {"effect": end("score", "new")},
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for message, arguments in bad.items():
         with pytest.raises(ValueError, match=message):
             bet("Which?", data, picture, **{"effect": score, **arguments})
     with pytest.raises(ValueError, match="here is only none"):
@@ -261,13 +262,13 @@ CHOICE, NUMBER = "Which is highest?", "How high is new?"
 
 
 @pytest.fixture(scope="module")
-def asked(picture: page.Picture) -> list[Bet]:
+def asked(picture: page.Picture) -> list[Any]:
     data = results({"plain": [-0.5, -0.4, -0.3, -0.2], "new": [0.3, 0.4, 0.5, 0.6], "odd": [0.4, 0.3, 0.6, 0.5]})
     return [bet(CHOICE, data, picture, end("score")), bet(NUMBER, data, picture, end("score", "new"), low=-1, high=1)]
 
 
 @pytest.fixture(scope="module")
-def static(asked: list[Bet], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def static(asked: list[Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a page with two bets, with the theme's and the site's own styles and script; another one lies beside."""
     folder = tmp_path_factory.mktemp("static")
     theme = importlib.resources.files("sphinx_book_theme") / "theme" / "sphinx_book_theme" / "static" / "styles"
@@ -301,7 +302,7 @@ def tallies(view: Any) -> list[str]:
 
 
 @pytest.mark.browser
-def test_on_a_page_a_bet_by_mouse_opens_the_picture(static: Path, view: Any, asked: list[Bet]) -> None:
+def test_on_a_page_a_bet_by_mouse_opens_the_picture(static: Path, view: Any, asked: list[Any]) -> None:
     view.goto(static.as_uri())
     one = box(view, 0)
     picture = one.get_by_role("img")
@@ -319,7 +320,7 @@ def test_on_a_page_a_bet_by_mouse_opens_the_picture(static: Path, view: Any, ask
 
 @pytest.mark.browser
 def test_on_a_page_the_keyboard_alone_makes_both_bets_and_every_control_has_a_name(
-    static: Path, view: Any, asked: list[Bet]
+    static: Path, view: Any, asked: list[Any]
 ) -> None:
     view.goto(static.as_uri())
     assert view.get_by_role("group", name=f"Your bet: {CHOICE}").is_visible()
@@ -343,7 +344,7 @@ def test_on_a_page_the_keyboard_alone_makes_both_bets_and_every_control_has_a_na
 
 
 @pytest.mark.browser
-def test_the_page_judges_every_guess_as_python_does(static: Path, view: Any, asked: list[Bet]) -> None:
+def test_the_page_judges_every_guess_as_python_does(static: Path, view: Any, asked: list[Any]) -> None:
     view.goto(static.as_uri())
     wager = asked[1].wager
     assert isinstance(wager, Number)
@@ -372,7 +373,7 @@ def test_the_page_judges_every_guess_as_python_does(static: Path, view: Any, ask
 
 @pytest.mark.browser
 def test_bets_are_kept_over_a_reload_for_this_page_only_until_they_start_again(
-    static: Path, view: Any, asked: list[Bet]
+    static: Path, view: Any, asked: list[Any]
 ) -> None:
     view.goto(static.as_uri())
     box(view, 0).get_by_label("plain").check()
@@ -395,7 +396,7 @@ def test_bets_are_kept_over_a_reload_for_this_page_only_until_they_start_again(
 
 
 @pytest.mark.browser
-def test_who_opens_the_answer_first_makes_no_bet(static: Path, view: Any, asked: list[Bet]) -> None:
+def test_who_opens_the_answer_first_makes_no_bet(static: Path, view: Any, asked: list[Any]) -> None:
     view.goto(static.as_uri())
     one = box(view, 0)
     one.get_by_text("Open the answer without a bet").click()
@@ -418,12 +419,13 @@ def test_a_kept_bet_that_the_page_no_longer_asks_for_is_left_out(static: Path, v
 
 
 @pytest.mark.browser
-def test_without_scripts_the_answer_is_folded_under_the_question(static: Path, browser: Any, asked: list[Bet]) -> None:
+def test_without_scripts_the_answer_is_folded_under_the_question(static: Path, browser: Any, asked: list[Any]) -> None:
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
     tab.goto(static.as_uri())
     for i, one in enumerate(asked):
         assert box(tab, i).get_by_text(f"Your bet: {one.question}").is_visible()
+        assert box(tab, i).get_by_text(("plain · new · odd", "a number from -1 to 1")[i]).is_visible()
         assert not box(tab, i).get_by_role("img").is_visible()
         box(tab, i).get_by_text("Open the answer").click()
         assert box(tab, i).get_by_role("img").is_visible()
