@@ -23,7 +23,7 @@ from reglab.statistics import mean_interval
 if TYPE_CHECKING:
     import xarray as xr
 
-LEEWAY = 0.05
+TOLERANCE = 0.05
 """By this share of the range from low to high a guessed number may lie outside the interval and is still right."""
 
 SAME = 1e-6
@@ -162,13 +162,13 @@ class Number:
     def __init__(self, effect: np.ndarray, low: float, high: float) -> None:
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(f"low={low:g}, high={high:g}: two numbers are needed, low below high")
-        self.low, self.high, leeway = low, high, LEEWAY * (high - low)
+        self.low, self.high, tolerance = low, high, TOLERANCE * (high - low)
         self.options = f"a number from {low:g} to {high:g}"
         # about a hundred places, a round number apart
         magnitude = 10.0 ** math.floor(math.log10((high - low) / 100))
         self.step = next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude * 100 >= (high - low) * 0.999)
         self.digits = max(0, -math.floor(math.log10(self.step) + 1e-9))
-        self.hint = f"Right is what lies in the 95 % interval or at most {words.number(leeway)} beside it."
+        self.hint = f"Right is what lies in the 95 % interval or at most {words.number(tolerance)} beside it."
         mean, start, stop = (float(end) for end in mean_interval(effect))
         self.mean = mean
         if not math.isfinite(mean):
@@ -176,7 +176,7 @@ class Number:
             self.texts = dict.fromkeys(("low", "right", "high"), f"You said {{guess}}. {OFF}")
             return
         start, stop = (end if math.isfinite(end) else mean for end in (start, stop))
-        self.inside = start - leeway, stop + leeway
+        self.inside = start - tolerance, stop + tolerance
         self.drawing = self._line(start, stop)
         said, note = f"measured: {_around(effect)}", _note(len(effect))
         self.measured = f"{said.capitalize()}. {note}"
