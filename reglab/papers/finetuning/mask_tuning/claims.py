@@ -72,6 +72,8 @@ EVEN = ("Random drop, which drops as much but anything, and MT, which drops noth
 
 NOT_READ = "Not reported in what we read"
 
+EXAM = 0
+
 # fmt: off
 CLAIMS = (
     Claim("masking adapts", Masks, "Switching weights off adapts the model: rotated digits, R-AMT minus zero-shot",

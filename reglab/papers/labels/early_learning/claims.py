@@ -24,6 +24,8 @@ def change_until_stopping(results: xr.Dataset, variable: str) -> xr.DataArray:
     return curves.where(results.time == stop).max("time") - curves.isel(time=0)
 
 
+EXAM = 0
+
 # fmt: off
 CLAIMS = (
     Claim("early learning", Memorization,
