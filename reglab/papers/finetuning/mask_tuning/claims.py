@@ -12,9 +12,6 @@ from reglab.papers.finetuning.mask_tuning.experiments import Fronts, Masks
 if TYPE_CHECKING:
     import xarray as xr
 
-EXAM = 2000
-"""The first seed that claims are measured on; those from 1000 on were looked at."""
-
 
 def worst(variable: str, over: str) -> Callable[..., xr.DataArray]:
     """Return the effect: R-AMT minus another arm, in the one of several runs with the smallest mean."""
@@ -63,8 +60,8 @@ def forgetting(results: xr.Dataset) -> float:
     """Return Spearman's correlation of the share switched off with the accuracy on glyphs, over rates and seeds."""
     from scipy.stats import spearmanr
 
-    pairs = (results[name].sel(arm="R-AMT").transpose("seed", "rate").values.ravel() for name in ("masked", "glyphs"))
-    return float(spearmanr(*pairs, nan_policy="omit").statistic)
+    masks = results.sel(arm="R-AMT").transpose("seed", "rate")
+    return float(spearmanr(masks.masked.values.ravel(), masks.glyphs.values.ravel(), nan_policy="omit").statistic)
 
 
 EVEN = ("Random drop, which drops as much but anything, and MT, which drops nothing, do as well: dropping never turns "

@@ -377,7 +377,8 @@ class QueryMatrix(Tuning):
 
 PATHS = {
     **dict.fromkeys(("R-AMT", "KL-sum", "random mask"), (1.4e-4, 1.8e-4, 2.4e-4, 4e-4)),
-    **dict.fromkeys(("fine-tune", "fine-tune + KL"), (1e-4, 3e-4, 1e-3, 3e-3)),
+    "fine-tune": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "fine-tune + KL": (1e-4, 3e-4, 1e-3, 3e-3),
 }
 """The learning rates of each arm's path."""
 
@@ -386,19 +387,23 @@ PLACES = sorted(set().union(*PATHS.values()))
 
 @dataclass(frozen=True)
 class Fronts(Tuning):
-    """Give each arm four learning rates of its own: how much is learned, and what is forgotten for it."""
+    """Give each arm several learning rates of its own: how much is learned, and what is forgotten for it."""
 
     # fmt: off
     arms = {name: arm for name, arm in Masks.arms.items() if name in ("zero-shot", *PATHS)}
-    outputs = {name: replace(Masks.outputs[name], axes="arm seed rate") for name in (*TESTS, "masked", "moved")}
+    outputs = {
+        name: replace(Masks.outputs[name], axes="arm seed rate", low=None, high=None)
+        for name in (*TESTS, "masked", "moved")
+    }
     views = (
         View("New against old", (
             Scatter("What is lost of plain digits?", "rotated", "plain", "rate"),
             Scatter("What is lost of glyphs?", "rotated", "glyphs", "rate"),
-        )),
+        ), height=3.2),
         View("How many switches", (
-            Curves("New: how well are rotated digits read?", ["rotated"], ["zero-shot", "R-AMT", "fine-tune"]),
+            Curves("How well are rotated digits read?", ["rotated"], ["zero-shot", "R-AMT", "fine-tune"]),
             Curves("How many weights are off?", ["masked"], ["R-AMT", "KL-sum"]),
+            Curves("How well are plain digits read?", ["plain"], ["zero-shot", "R-AMT", "fine-tune"]),
             Curves("How far do the weights move?", ["moved"], ["R-AMT", "fine-tune"]),
         )),
     )
@@ -413,7 +418,7 @@ class Fronts(Tuning):
     def frames(self, seeds: Seeds) -> Events:
         """Train with all rates and seeds as one; everything is measured at the end."""
         yield Tick(0)
-        task, arms = new_task(seeds, self.checkpoint, self.shots), {}
+        task, arms = new_task(seeds, self.checkpoint, self.shots), dict[str, Arm]()
         for name, rates in PATHS.items():
             own = self.arms[name]
             arms |= {f"{name} {rate:g}": Arm(str(own), **{**own.settings, "rate": rate}) for rate in rates}
