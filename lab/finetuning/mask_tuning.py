@@ -100,8 +100,8 @@ notebook.draw(inside, "Kept or dropped")
 # The masks cover 19,200 weights: the map of the patches, and queries, keys, values and outputs of both attention
 # layers. 80 steps, batches of 32. The **arms** of a seed share examples and batches:
 #
-# - **zero-shot** is the baseline, **R-AMT** the method. **MT** has neither GDR nor norms, **KL-sum** follows $a+b$. -
-#   Rivals: **fine-tune** changes the same 19,200 weights with Adam, **fine-tune + KL** adds $0.1\,L_b$. Rate (0.003)
+# - **zero-shot** is the baseline, **R-AMT** the method. **MT** has neither GDR nor norms, **KL-sum** follows $a+b$.
+# - Rivals: **fine-tune** changes the same 19,200 weights with Adam, **fine-tune + KL** adds $0.1\,L_b$. Rate (0.003)
 #   and factor were chosen on rotated digits that are neither learned from nor tested on.
 # - Arms that know nothing: the **random mask** switches off as many weights of every matrix as R-AMT; **random drop**
 #   drops as many elements of every gradient, but any.
@@ -117,7 +117,7 @@ notebook.summary(results)
 
 # %% [markdown]
 # For a while nothing happens: the scores are on their way from 0.01 to 0.005. Then many cross at once, and the accuracy
-# first *falls*. Later they are sorted out. Fine-tuning does not have to wait.
+# first *falls*. Later masks are sorted out. Fine-tuning does not have to wait.
 #
 # Has GDR anything to do? **Look for** the moment in which the two gradients begin to disagree.
 
