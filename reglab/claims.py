@@ -29,7 +29,7 @@ RULES: dict[Rule, str] = {
 }
 """What each rule asks of the measured effect."""
 
-GROUPS: dict[Group, str] = {"paper": "The paper says", "identity": "Exact identities", "control": "Our controls"}
+GROUPS: dict[Group, str] = {"paper": "the paper says", "identity": "exact identities", "control": "our controls"}
 """The groups of claims in the order of a page, as they are called there."""
 
 SOURCES: dict[Source, str] = {
