@@ -188,9 +188,9 @@ notebook.verdicts("mask_tuning")
 #
 # ## Exercises
 #
-# **1. The longer way.** At equal accuracy on rotated digits, which forgets less, and why? In *How many switches*, take
-# R-AMT at $1.8\cdot10^{-4}$ and a rate of fine-tuning that reads rotated digits as well. How many times farther has
-# R-AMT moved the weights?
+# **1. The longer way.** At equal accuracy on rotated digits, which forgets less? In *How many switches*, take the second
+# mark of R-AMT and a rate of fine-tuning that reads rotated digits as well. How many times farther has R-AMT moved the
+# weights?
 
 # %%
 times_farther = None  # your number here
@@ -200,7 +200,7 @@ notebook.check(times_farther, exercises.check_farther)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# Fine-tuning forgets less, by far. At $10^{-4}$ it has moved the weights by 0.26, R-AMT by 5.3, twenty times as far.
+# Fine-tuning forgets less. At $10^{-4}$ it has moved the weights by 0.26, R-AMT by 5.3, twenty times as far.
 # GDR sees the new images and the names of the new classes, nothing of the old ones; and it only drops, it never pulls
 # back what has drifted. KL-sum does, and keeps more.
 #
