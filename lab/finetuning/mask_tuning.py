@@ -188,9 +188,9 @@ notebook.verdicts("mask_tuning")
 #
 # ## Exercises
 #
-# **1. The longer way.** At equal accuracy on rotated digits, which forgets less? In *How many switches*, take the second
-# mark of R-AMT and a rate of fine-tuning that reads rotated digits as well. How many times farther has R-AMT moved the
-# weights?
+# **1. The longer way.** At equal accuracy on rotated digits, which forgets less? In *How many switches*, take the
+# second mark of R-AMT and a rate of fine-tuning that reads rotated digits as well. How many times farther has R-AMT
+# moved the weights?
 
 # %%
 times_farther = None  # your number here
