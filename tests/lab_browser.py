@@ -119,7 +119,7 @@ def kernel(server: Server, notebook: str) -> psutil.Process:
     """Return the process in which the cells of an open notebook run."""
     with urllib.request.urlopen(f"{server.address}/api/sessions?token=test", timeout=processes.GUARD) as answer:
         (name,) = [one["kernel"]["id"] for one in json.load(answer) if one["path"] == notebook]
-    (process,) = [child for child in server.process.children() if name in " ".join(child.cmdline())]
+    (process,) = [child for child in server.process.children() if name in processes.command(child)]
     return process
 
 

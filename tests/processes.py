@@ -101,6 +101,14 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
+def command(process: psutil.Process) -> str:
+    """Return the command line of a process; nothing of one that has ended, also where its end was not waited for."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def end(processes: Sequence[psutil.Process]) -> None:
     """End processes at once."""
     for one in processes:

@@ -37,6 +37,15 @@ def test_a_test_that_waits_is_woken_when_a_process_dies_that_it_needs() -> None:
     helper.communicate()
 
 
+def test_a_process_whose_end_was_not_waited_for_has_no_command_line() -> None:
+    helper = processes.start([sys.executable, "-c", "print('over')"])
+    one = psutil.Process(helper.pid)
+    processes.wait_for(lambda: one.status() == psutil.STATUS_ZOMBIE)
+    assert processes.command(one) == "" and not processes.alive(one)
+    helper.communicate()
+    assert processes.command(one) == "" and processes.command(psutil.Process())
+
+
 def test_an_error_while_all_live_stays_as_it_is() -> None:
     with pytest.raises(ValueError, match="its own"), processes.needs("This process", psutil.Process()):
         raise ValueError("its own")

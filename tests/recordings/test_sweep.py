@@ -173,7 +173,7 @@ def wait_for_halt(process: Any) -> None:
 def test_a_killed_process_loses_nothing(tmp_path: Path, whole: bytes) -> None:
     process = small_recording.start(tmp_path, "record", PAPER, "--jobs", "2", how="halt")
     wait_for_halt(process)
-    workers = [one for one in psutil.Process(process.pid).children() if "LokyProcess" in " ".join(one.cmdline())]
+    workers = [one for one in psutil.Process(process.pid).children() if "LokyProcess" in processes.command(one)]
     assert len(workers) == 2 and kept(tmp_path)
     workers[0].send_signal(signal.SIGKILL)
     process.send_signal(signal.SIGCONT)
