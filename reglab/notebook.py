@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reglab import catalogue, claims
 from reglab.exercise import WrongAnswerError
 from reglab.experiment import Experiment
+from reglab.knobs import Tuned
 from reglab.pictures import page, words
 from reglab.seeds import as_seeds, generator
 
@@ -66,6 +67,36 @@ def source(*functions: Callable[..., Any]) -> Page:
     """Show the source of functions as it runs and is tested."""
     code = "\n\n".join(textwrap.dedent(inspect.getsource(function)).rstrip() for function in functions)
     return Page("", code, f"```python\n{code}\n```")
+
+
+ROLES = {
+    "baseline": "baseline",
+    "method": "the paper's method",
+    "rival": "rival: a cheaper way to the same end",
+    "null": "null: it knows nothing",
+    "ablation": "a part of the method is changed",
+    "further": "for comparison",
+}
+"""What the role of an arm says on a page."""
+
+
+def arms(experiment: Experiment) -> Page:
+    """Show what an experiment compares: each arm with its role and settings, and how chosen settings were chosen."""
+    knobs, rows, lines = experiment.knobs(), [], []
+    for name, arm in experiment.arms.items():
+        found = []
+        for setting, value in arm.settings.items():
+            declared = knobs.get(value) if isinstance(value, str) else None
+            chosen = value if isinstance(value, Tuned) else declared.tuned if declared else None
+            number = f"{arm.value(setting, experiment.settings()):g}"
+            label = declared.label(str(value)) if declared else setting.replace("_", " ")
+            found.append(f"{label} = {chosen.words if chosen and f'{chosen:g}' == number else number}")
+        cells = [name, ROLES[arm], "; ".join(found)]
+        rows.append("<tr>" + "".join(f"<td {LEFT}>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+        lines.append(": ".join(filter(None, cells)))
+    head = "".join(f'<th scope="col" {LEFT}>{text}</th>' for text in ("Arm", "Role", "Settings"))
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return Page(f'<div class="reglab-arms">{table}</div>', "\n".join(lines))
 
 
 def run(experiment: Experiment, seeds: int | Iterable[int] = 8) -> xr.Dataset:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from reglab.exercise import Mistake, compare
-from reglab.papers.labels.early_learning import method
+from reglab.effects import end
+from reglab.exercise import Mistake, WrongAnswerError, compare, read_off
+from reglab.papers.labels.early_learning import experiments, method
+from reglab.recordings import store
 from reglab.seeds import generator
 
 
@@ -40,3 +42,15 @@ def check_strength(answer: Callable[[float], float]) -> str:
         wrong = f"at q = {q} push and pull do not cancel. The push is q; what is g₁ in terms of q?"
         compare(answer(q), right, [], wrong)
     return "Push and pull cancel at every q we tried."
+
+
+def check_sweep(answer: Sequence[float | None]) -> str:
+    """Check the final test accuracies of ELR that a student reads off for λ = 1, 3 and 15."""
+    if len(answer) != 3:
+        raise WrongAnswerError("give three numbers, for λ = 1, 3 and 15.")
+    for strength, found in zip((1, 3, 15), answer, strict=True):
+        recorded = store.at(experiments.Memorization(strength=strength))
+        assert recorded is not None
+        shown = end("test_accuracy", "ELR")(recorded)
+        read_off(found, shown.values, f"at λ = {strength} the widget shows another accuracy in the end.", reading=0.02)
+    return "Too little lets it memorize, too much keeps it from learning: the best λ lies between."

@@ -39,8 +39,6 @@ EXAMPLES = 200
 
 END = Line("x", "stopping_time", " T", "cross-entropy")
 
-LEARNING_RATES = Axis((0.02, 0.05, 0.1, 0.2), label="learning rate η", log=True)
-
 SPREADS = Axis((0.01, 0.02, 0.05, 0.1, 0.2, 0.4), label="standard deviation σ", log=True)
 
 RIVALS = ("cross-entropy", "ELR", "early stopping", "weight decay", "shuffled targets")
@@ -117,7 +115,7 @@ class Memorization(Experiment):
     headline = "test_accuracy"
     grid = {"strength": (0, 0.5, 1, 3, 7, 15), "noise": (0, 0.2, 0.4, 0.6, 0.8)}
     smoke = {"epochs": 2}
-    equals_baseline = (({"strength": 0}, "ELR"), ({"strength": 0}, "ELR, no memory"), ({"strength": 0}, "shuffled targets"))
+    equals_baseline = tuple(({"strength": 0}, arm) for arm in ("ELR", "ELR, no memory", "shuffled targets"))
     # fmt: on
 
     def axes(self) -> dict[str, Axis]:
@@ -164,12 +162,12 @@ class Memorization(Experiment):
             }
             return Frame({"epoch": epoch}, stopped(values))
 
-        stopped = _BestSoFar(lanes.split(lanes.each("stop", 0)) > 0, "held_out_accuracy")
+        stopped = BestSoFar(lanes.split(lanes.each("stop", 0)) > 0, "held_out_accuracy")
         yield from fit(optimizer, losses, minibatches(lanes, 800, 50), measure, epochs=self.epochs)
 
 
-class _BestSoFar:
-    """For the arms that stop early: the values of the epoch that was best so far by one of them, the first of equals."""
+class BestSoFar:
+    """For arms that stop early: the values of the epoch that was best so far by one of them, the first of equals."""
 
     def __init__(self, stops: Tensor, by: str) -> None:
         self.stops, self.by, self.kept = stops, by, dict[str, Tensor]()
@@ -351,32 +349,18 @@ class EndOfEarlyLearning(Experiment):
     learning_rate: float = knob(RATES)
 
     outputs = {
-        "time": Var("seed", "T", "first step at which θᵀv ≥ 1/10", unit="steps", low=0),
-        "product": share("seed", "T·η", "that step times the learning rate"),
         "measured": share("seed", "measured", "share of wrongly labeled points predicted as what they are, at step T"),
         "formula": share("seed", "formula", "Φ(θᵀv/(σ‖θ‖)) for the weights at step T"),
     }
     scaled = f"n = {EXAMPLES} examples"
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """One frame for T and one for the accuracy at T."""
+        """One frame."""
         problem = gaussians(seeds, self.ratio, self.spread, self.noise)
-        time, theta = method.stopping_time(problem, self.learning_rate)
-        yield Frame({}, {"time": time, "product": time * self.learning_rate})
-        if "measured" in self.outputs:
-            right = (problem.inputs @ theta.unsqueeze(-1)).squeeze(-1) * problem.truth > 0
-            measured = metrics.share_where(right, problem.wrong)
-            yield Frame({}, {"measured": measured, "formula": method.linear_accuracy(theta, self.spread)})
-
-
-class StoppingTime(
-    Across, sibling=EndOfEarlyLearning, knob="learning_rate", values=LEARNING_RATES, outputs=("time", "product")
-):
-    """Measure when early learning ends, T, for several learning rates: the theorem says that T·η stays the same."""
-
-    views = (View("T times η", (Curves("Is T inversely proportional to the learning rate?", ["product"]),)),)
-    headline = "product"
-    smoke = {"ratio": 0.3}
+        _, theta = method.stopping_time(problem, self.learning_rate)
+        right = (problem.inputs @ theta.unsqueeze(-1)).squeeze(-1) * problem.truth > 0
+        measured = metrics.share_where(right, problem.wrong)
+        yield Frame({}, {"measured": measured, "formula": method.linear_accuracy(theta, self.spread)})
 
 
 class EarlyAccuracy(Across, sibling=EndOfEarlyLearning, knob="spread", values=SPREADS, outputs=("measured", "formula")):
@@ -389,4 +373,4 @@ class EarlyAccuracy(Across, sibling=EndOfEarlyLearning, knob="spread", values=SP
     smoke = {"ratio": 0.3}
 
 
-EXPERIMENTS = (Memorization, LinearTheory, StoppingTime, EarlyAccuracy)
+EXPERIMENTS = (Memorization, LinearTheory, EarlyAccuracy)
