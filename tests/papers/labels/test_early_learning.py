@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from reglab import data
 from reglab.exercise import WrongAnswerError
 from reglab.models import replicas
-from reglab.papers.labels.early_learning import exercises, experiments, method, pictures
-from reglab.pictures import page, words
+from reglab.papers.labels.early_learning import exercises, experiments, method
+from reglab.pictures import words
 from reglab.pictures.chart import Chart
+from reglab.recordings import store
 from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
@@ -239,7 +240,6 @@ def test_shares_sum_to_one() -> None:
     results = experiments.Memorization(epochs=1).run(3)
     np.testing.assert_allclose(results.wrong_true + results.wrong_memorized + results.wrong_other, 1, atol=1e-6)
     np.testing.assert_allclose(results.clean_true + results.clean_other, 1, atol=1e-6)
-    np.testing.assert_allclose(results.path.sum("corner"), 1, atol=1e-6)
     np.testing.assert_allclose(results.wrong_push + results.wrong_pull, results.wrong_total, atol=1e-5)
 
 
@@ -253,12 +253,6 @@ def test_without_noise_nothing_is_wrong_and_every_picture_is_drawn() -> None:
         for view in experiment.views:
             assert Chart(results, view, experiment.arms).png(dpi=40).startswith(b"\x89PNG")
         assert "cross-entropy" in words.sentence(results, experiment.headline, experiment.arms)
-
-
-def test_the_paths_of_the_digits_are_drawn() -> None:
-    drawn = page.picture(pictures.draw_paths, experiments.Memorization(epochs=1).run(1))
-    for text in ("cross-entropy, right label", "ELR, wrong label", "of 5 end at the true digit"):
-        assert text in drawn.alt
 
 
 # ---------------------------------------------------------------------------------------------- the linear theory
@@ -400,6 +394,7 @@ def solution(logits: Tensor, targets: Tensor) -> Tensor:
 def test_right_answers_are_accepted() -> None:
     assert "automatic differentiation" in exercises.check_gradient(solution)
     assert "cancel" in exercises.check_strength(lambda q: 2 * q / (2 * q - 1))
+    assert "logarithm" in exercises.check_pulls((-0.49, -0.009702))
 
 
 @pytest.mark.parametrize(
@@ -416,6 +411,30 @@ def test_right_answers_are_accepted() -> None:
 def test_wrong_gradients_get_a_hint(answer: object, hint: str) -> None:
     with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_gradient(answer)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [((0.49, 0.0097), "sign"), ((-0.49, -0.49), "without"), ((-0.0097, -0.0097), "with the log"), (-0.49, "two")],
+)
+def test_wrong_pulls_get_a_hint(answer: object, hint: str) -> None:
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_pulls(answer)  # type: ignore[arg-type]
+
+
+def test_the_accuracies_of_the_sweep_are_those_of_the_recording() -> None:
+    shown = [
+        float(found.test_accuracy.sel(arm="ELR").isel(epoch=-1).mean())
+        for strength in (1, 3, 15)
+        if (found := store.at(experiments.Memorization(strength=strength))) is not None
+    ]
+    assert "between" in exercises.check_sweep(shown)
+    with pytest.raises(WrongAnswerError, match="at λ = 15"):
+        exercises.check_sweep([*shown[:2], 0.1])
+    with pytest.raises(WrongAnswerError, match="three numbers"):
+        exercises.check_sweep(shown[:2])
+    with pytest.raises(NotImplementedError):
+        exercises.check_sweep((None, None, None))
 
 
 def test_a_wrong_strength_gets_a_hint_and_no_answer_none() -> None:

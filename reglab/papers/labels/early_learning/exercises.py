@@ -14,6 +14,20 @@ from reglab.recordings import store
 from reglab.seeds import generator
 
 
+def check_pulls(answer: tuple[float, float]) -> str:
+    """Check the first logit's gradients of log(1 - ⟨p, t⟩) and of -⟨p, t⟩ for two classes with p = t = (0.99, 0.01)."""
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise WrongAnswerError("give two numbers: with the logarithm and without.")
+    p = torch.tensor([[0.99, 0.01]], dtype=torch.float64)
+    agreement = (p * p).sum()
+    pulled = float(method.elr_gradient(p.log(), p)[0, 0])
+    for found, right, which in ((answer[0], pulled, "with the logarithm"),
+                                (answer[1], pulled * float(1 - agreement), "without the logarithm")):  # fmt: skip
+        hints: list[tuple[Mistake, str]] = [(-right, f"{which} the size is right, the sign is not.")]
+        compare(found, right, hints, f"{which} it is another number; start from p₁(⟨p, t⟩ − t₁).", tolerance=1e-3)
+    return "Fifty times weaker without the logarithm, just when the network is sure."
+
+
 def check_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     """Check a student's gradient of log(1 - ⟨p, t⟩) in the logits against automatic differentiation."""
     logits = torch.randn(5, 4, generator=generator(0, "exercise")).requires_grad_()

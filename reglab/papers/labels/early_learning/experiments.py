@@ -43,7 +43,7 @@ SPREADS = Axis((0.01, 0.02, 0.05, 0.1, 0.2, 0.4), label="standard deviation σ",
 
 RIVALS = ("cross-entropy", "ELR", "early stopping", "weight decay", "shuffled targets")
 RELATIVES = ("ELR", "KL", "ELR, no memory", "shuffled targets")
-STRENGTHS, DECAYS = (1, 3, 7, 15, 30, 60), (1e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1)
+STRENGTHS, DECAYS = (1, 3, 7, 15, 30, 60, 120), (1e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1)
 
 CURVE, LINE = "arm seed epoch", "arm seed time"
 
@@ -61,7 +61,7 @@ class Memorization(Experiment):
     """
 
     noise: float = knob(0.4, low=0, high=0.8, step=0.1, symbol="r", help="share of training labels redrawn uniformly")
-    strength: float = knob(STRENGTH)
+    strength: float = knob(dataclasses.replace(STRENGTH, tuned=tuned(3, STRENGTHS, "held_out_accuracy")))
     target_momentum: float = knob(MEMORY)
     learning_rate: float = knob(0.02, stops=(0.005, 0.01, 0.02, 0.05, 0.1), symbol="η", help="step size of SGD")
     epochs: int = knob(50, low=1, high=200, step=1, help="passes over the training digits")
@@ -71,7 +71,7 @@ class Memorization(Experiment):
         "ELR": Arm("method", elr="strength", memory="target_momentum"),
         "early stopping": Arm("rival", stop=1),
         "weight decay": Arm("rival", decay=tuned(0.02, DECAYS, "held_out_accuracy")),
-        "KL": Arm("ablation", kl=tuned(15, STRENGTHS, "held_out_accuracy"), memory="target_momentum"),
+        "KL": Arm("ablation", kl=tuned(60, STRENGTHS, "held_out_accuracy"), memory="target_momentum"),
         "ELR, no memory": Arm("ablation", elr="strength"),
         "shuffled targets": Arm("null", elr="strength", memory="target_momentum", shuffle=1),
     }
@@ -88,7 +88,6 @@ class Memorization(Experiment):
         "wrong_push": Var(CURVE, "cross-entropy, p", "cross-entropy's coefficient on the true class, wrong labels"),
         "wrong_pull": Var(CURVE, "regularizer, λg", "the regularizer's coefficient on the true class, wrong labels"),
         "wrong_total": Var(CURVE, "sum", "sum of both coefficients on the true class, wrong labels"),
-        "path": share("arm seed example corner epoch", "probability", "p at the corners, for a few training digits"),
     }
     # fmt: off
     views = (
@@ -119,12 +118,8 @@ class Memorization(Experiment):
     # fmt: on
 
     def axes(self) -> dict[str, Axis]:
-        """Epochs from 0 (before training) on, and the examples and corners of the path picture."""
-        return {
-            "epoch": Axis(range(self.epochs + 1), unit="epochs", label="epoch"),
-            "example": Axis([f"{kind} {i}" for kind in ("right label", "wrong label") for i in range(1, 6)]),
-            "corner": Axis(["true digit", "another digit", "all others"]),
-        }
+        """Epochs from 0 (before training) on."""
+        return {"epoch": Axis(range(self.epochs + 1), unit="epochs", label="epoch")}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds as one; a frame for each epoch."""
@@ -199,20 +194,7 @@ def _beliefs(z: Tensor, pull: Tensor, truth: Tensor, observed: Tensor) -> dict[s
         "wrong_push": metrics.mean_where(push, wrong),
         "wrong_pull": metrics.mean_where(pull, wrong),
         "wrong_total": metrics.mean_where(push + pull, wrong),
-        "path": _paths(p, truth, observed),
     }
-
-
-def _paths(p: Tensor, truth: Tensor, observed: Tensor) -> Tensor:
-    """Return p at three corners for five rightly and five wrongly labeled digits: [A, S, 10, 3], NaN if too few."""
-    paths = torch.full((*p.shape[:2], 10, 3), torch.nan)
-    other = torch.where(observed == truth, (truth + 1) % 10, observed)
-    for seed in range(len(truth)):
-        for offset, kind in ((0, observed[seed] == truth[seed]), (5, observed[seed] != truth[seed])):
-            for i, example in enumerate(kind.nonzero().flatten()[:5].tolist()):
-                corners = p[:, seed, example][:, [truth[seed, example], other[seed, example]]]
-                paths[:, seed, offset + i] = torch.cat([corners, 1 - corners.sum(-1, keepdim=True)], -1)
-    return paths
 
 
 # -------------------------------------------------------------------------------------- experiment A: the linear theory
