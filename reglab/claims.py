@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Rule = Literal["interval", "every seed", "exact", "bootstrap"]
 Verdict = Literal["holds", "unclear", "does not hold"]
+Group = Literal["paper", "identity", "control"]
+Source = Literal["paper", "theory", "zero", "pilot"]
 
 RULES: dict[Rule, str] = {
     "interval": "the 95 % interval of the mean over seeds lies wholly on the right side of the bound",
@@ -32,6 +34,17 @@ RULES: dict[Rule, str] = {
 }
 """What each rule asks of the measured effect."""
 
+GROUPS: dict[Group, str] = {"paper": "The paper says", "identity": "Exact identities", "control": "Our controls"}
+"""The groups of claims in the order of a page, as they are called there."""
+
+SOURCES: dict[Source, str] = {
+    "paper": "the paper's number",
+    "theory": "from theory",
+    "zero": "no effect",
+    "pilot": "from a pilot run",
+}
+"""Where a bound comes from, in the words beside it: "zero" is what no effect would give, 0 or a ratio of 1."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -40,7 +53,8 @@ class Claim:
     `text` is our statement and `reported` the paper's, with its number; `of` is the experiment and `at` names the
     settings it is run at (everything else default). `effect` takes those data sets in that order and returns one
     number per seed (rules "interval", "every seed") or one number ("exact", "bootstrap"). Exactly one of `above`,
-    `below`, `within` is the bound. `why` explains a claim that fails. A `robust` one gets the same verdict from another
+    `below`, `within` is the bound, and `source` says where it comes from (`SOURCES`); `group` says what kind of
+    statement it is (`GROUPS`). `why` explains a claim that fails. A `robust` one gets the same verdict from another
     draw of all its seeds, too (`reglab.recordings.alarms` says how likely), and takes seconds.
     """
 
@@ -58,12 +72,15 @@ class Claim:
     seeds: int = 8
     why: str = ""
     robust: bool = False
+    group: Group = field(kw_only=True)
+    source: Source = field(kw_only=True)
 
     def __post_init__(self) -> None:
         if sum(bound is not None for bound in (self.above, self.below, self.within)) != 1:
             raise ValueError(f"claim {self.key!r}: give exactly one of above, below, within")
-        if self.rule not in RULES:
-            raise ValueError(f"claim {self.key!r}: rule {self.rule!r} is none of {', '.join(RULES)}")
+        for name, known in (("rule", RULES), ("group", GROUPS), ("source", SOURCES)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"claim {self.key!r}: {name} {getattr(self, name)!r} is none of {', '.join(known)}")
 
     @property
     def bound(self) -> str:
@@ -176,8 +193,10 @@ def _described(name: str, claim: Claim, measured: Mapping[str, Any]) -> dict[str
         "paper": catalogue.find(name),
         "experiment": claim.of.__name__,
         "claim": claim.text,
+        "group": claim.group,
         "essential": claim.essential,
         "bound": claim.bound,
+        "source": claim.source,
         "rule": claim.rule,
         "seeds": claim.seeds,
         "settings": {label: dict(settings) for label, settings in claim.at.items()},

@@ -171,14 +171,14 @@ def verdicts(name: str) -> Page:
     for claim in measured["claims"]:
         effect, verdict = _effect(claim), MARKS[claim["verdict"]]
         bound = html.escape(claim["bound"].replace("-", "−"))
-        kind = "essential" if claim["essential"] else "expected"
+        kind, source = "essential" if claim["essential"] else "expected", claims.SOURCES[claim["source"]]
         why = f"<br><em>{html.escape(claim['why'])}</em>" if claim["why"] else ""
         rows.append(
             f"<tr><td {LEFT}>{html.escape(claim['claim'])}{why}</td><td {LEFT}>{html.escape(claim['reported'])}</td>"
-            f"<td>{effect}</td><td>{bound}</td>"
+            f"<td>{effect}</td><td>{bound}<br><small>{source}</small></td>"
             f'<td class="reglab-{claim["verdict"].replace(" ", "-")}">{verdict}<br><small>{kind}</small></td></tr>'
         )
-        lines.append(f"{verdict:16s} {claim['claim']}: {effect} (needed {claim['bound']}, {kind})")
+        lines.append(f"{verdict:16s} {claim['claim']}: {effect} (needed {claim['bound']}, {source}; {kind})")
     head = "".join(f'<th scope="col">{h}</th>' for h in ("Our claim", "The paper", "Measured", "Needed", "Verdict"))
     seeds = sorted({claim["seeds"] for claim in measured["claims"]})
     stale = " <strong>The code has changed since.</strong>" if claims.stale(name) else ""

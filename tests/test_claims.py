@@ -27,7 +27,7 @@ NUMBERS = st.floats(-1e3, 1e3)
 
 def claim(effect: Callable[..., Any] = lambda data: data.x, **how: Any) -> Claim:
     bound: dict[str, Any] = {} if {"above", "below", "within"} & set(how) else {"above": 0.0}
-    return Claim("k", Experiment, "we say", "they say", effect, **bound, **how)
+    return Claim("k", Experiment, "we say", "they say", effect, **{**bound, "group": "paper", "source": "zero", **how})
 
 
 def seeds(*values: float) -> list[xr.Dataset]:
@@ -130,9 +130,23 @@ def test_a_claim_has_exactly_one_bound(bounds: dict[str, Any]) -> None:
         claim(**bounds)
 
 
-def test_a_claim_has_a_known_rule() -> None:
-    with pytest.raises(ValueError, match="claim 'k': rule 'often' is none of interval, every seed"):
-        claim(rule="often")
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"rule": "often"}, "rule 'often' is none of interval, every seed"),
+        ({"group": "ours"}, "group 'ours' is none of paper, identity, control"),
+        ({"source": "derived"}, "source 'derived' is none of paper, theory, zero, pilot"),
+    ],
+)
+def test_a_claim_has_a_known_rule_group_and_source(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=f"claim 'k': {said}"):
+        claim(**wrong)
+
+
+@pytest.mark.parametrize("given", [{"group": "paper"}, {"source": "zero"}])
+def test_a_claim_says_what_kind_it_is_and_where_its_bound_comes_from(given: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="missing 1 required keyword-only argument"):
+        Claim("k", Experiment, "we say", "they say", lambda data: data.x, above=0, **given)
 
 
 # ------------------------------------------------------------------------------------------------------- measuring

@@ -172,17 +172,19 @@ def target_halved(results):
     return results.weight
 
 
+KIND = {"group": "paper", "source": "zero"}
+
 CLAIMS = (
     Claim("shrinks", Shrink, "The penalty makes it smaller", "In their Table 1 it is smaller",
-          lambda r: last(r, "plain") - last(r), above=0.1, essential=True),
-    Claim("first", Shrink, "One", "It says so", lambda r: last(r), above=0), Claim(
-        "second", Shrink, "Two", "It says so", lambda r: last(r, "plain"), above=0),
-    *(Claim(f"more than {i}", Shrink, "Three", "It says so", lambda r, i=i: last(r, "plain") - i, above=0)
+          lambda r: last(r, "plain") - last(r), above=0.1, essential=True, **KIND),
+    Claim("first", Shrink, "One", "It says so", lambda r: last(r), above=0, **KIND), Claim(
+        "second", Shrink, "Two", "It says so", lambda r: last(r, "plain"), above=0, **KIND),
+    *(Claim(f"more than {i}", Shrink, "Three", "It says so", lambda r, i=i: last(r, "plain") - i, above=0, **KIND)
       for i in (0.1, 0.2)),
     Claim("in both", Shrink, "Four", "It says so", least(lambda r: last(r)), above=0,
-          at={"weak": {"strength": 0.5}, "strong": {"factor": 2.0}}),
+          at={"weak": {"strength": 0.5}, "strong": {"factor": 2.0}}, **KIND),
     Claim("longer", Longer, "Five", "It says so", target_halved, below=1, rule="every seed", seeds=5,
-          why="it need not hold"),
+          why="it need not hold", **KIND),
 )
 '''
 
@@ -306,7 +308,8 @@ def state() -> tuple[str, list[str]]:
         ('"shrunk": "method"}', '"shrunk": "rival"}'),
         ("The penalty makes it smaller", "It is smaller with the penalty"),
         ("In their Table 1 it is smaller", "It is said in Table 1"),
-        ("above=0.1, essential=True)", 'above=0.1, robust=True, why="few seeds")'),
+        ("above=0.1, essential=True,", 'above=0.1, robust=True, why="few seeds",'),
+        ('{"group": "paper", "source": "zero"}', '{"group": "control", "source": "pilot"}'),
         ('at={"weak": {"strength": 0.5}', 'at={"a weak penalty": {"strength": 0.5}'),
         ("why=\"it need not hold\"", "essential=True"),
         ("EXPERIMENTS = (Shrink, Longer)", "def unused() -> int:\n    return 3\n\n\nEXPERIMENTS = (Longer, Shrink)"),
@@ -335,7 +338,7 @@ def test_results_speak_with_the_words_of_today(lab: Lab) -> None:
         ('label="step", unit="steps"', 'label="steps of descent"'),
         ("The penalty makes it smaller", "It is smaller with the penalty"),
         ("In their Table 1 it is smaller", "It is said in Table 1"),
-        ("above=0.1, essential=True)", "above=0.1)"),
+        ("above=0.1, essential=True,", "above=0.1,"),
         ('scaled = "nothing"', 'scaled = "all of it"'),
     )
     after, content = store.read(catalogue.experiment(NAME)), claims.read(NAME)

@@ -576,6 +576,7 @@ def test_measured_claims_are_those_of_the_code(name: str) -> None:
         declared = (claim.key, claim.of.__name__, claim.text, claim.reported, claim.bound, claim.rule, claim.essential)
         kept = ("key", "experiment", "claim", "reported", "bound", "rule", "essential")
         assert tuple(record[field] for field in kept) == declared
+        assert (record["group"], record["source"]) == (claim.group, claim.source)
         assert record["seeds"] == claim.seeds
         assert record["settings"] == {label: dict(settings) for label, settings in claim.at.items()}
 

@@ -12,8 +12,8 @@ from reglab import catalogue, files
 from reglab.cli.output import FailedError, explained, print_json, print_table, progress, say, say_error
 
 JSON_KEYS = (
-    "key", "paper", "experiment", "claim", "essential", "effect", "low", "high", "bound", "rule", "verdict", "seeds",
-    "settings",
+    "key", "paper", "experiment", "claim", "group", "essential", "effect", "low", "high", "bound", "source", "rule",
+    "verdict", "seeds", "settings",
 )  # fmt: skip
 """What `reglab check --json` tells about each claim."""
 

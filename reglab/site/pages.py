@@ -101,7 +101,8 @@ def _row(claim: Mapping[str, Any]) -> str:
     cells = [
         _plain(claim["reported"]),
         _plain(claim["claim"]) + ("<br>[essential]{.essential}" if claim["essential"] else ""),
-        f"**{_number(claim['effect'])}**{interval}<br>must be {_plain(claim['bound'].replace('-', '−'))}",
+        f"**{_number(claim['effect'])}**{interval}<br>must be {_plain(claim['bound'].replace('-', '−'))}"
+        f" ({claims.SOURCES[claim['source']]})",
         f"[{MARKS[verdict]}]{{.verdict .{verdict.replace(' ', '-')}}}"
         + (f"<br>{_plain(claim['why'])}" if claim["why"] else ""),
         "<br>".join(how),

@@ -20,8 +20,8 @@ def test_check_prints_what_it_measured_as_json(reglab: Reglab) -> None:
     assert [record["key"] for record in records] == ["time scales", "early accuracy"]
     for record in records:
         assert set(record) == {
-            "key", "paper", "experiment", "claim", "essential", "effect", "low", "high", "bound", "rule", "verdict",
-            "seeds", "settings",
+            "key", "paper", "experiment", "claim", "group", "essential", "effect", "low", "high", "bound", "source",
+            "rule", "verdict", "seeds", "settings",
         }  # fmt: skip
     assert records[0]["paper"] == NAME and records[0]["experiment"] == "StoppingTime" and records[0]["essential"]
     assert records[0]["verdict"] == "holds" and done.returncode == 0

@@ -92,7 +92,8 @@ def test_every_paper_has_a_robust_claim_and_luck_does_not_change_its_verdict(nam
 
 
 def claim(**bound: object) -> Claim:
-    return Claim("key", Experiment, "text", "reported", lambda data: 0.0, **bound)  # type: ignore[arg-type]
+    kind: dict[str, object] = {"group": "paper", "source": "zero"}
+    return Claim("key", Experiment, "text", "reported", lambda data: 0.0, **bound, **kind)  # type: ignore[arg-type]
 
 
 def test_the_probability_of_another_verdict_is_that_of_many_draws() -> None:

@@ -188,7 +188,8 @@ def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None
         assert claim == words(record["claim"]) + (" essential" if record["essential"] else "")
         number = "not known" if record["effect"] is None else number_text(record["effect"])
         assert effect.split()[: len(number.split())] == number.split()
-        assert effect.endswith("must be " + record["bound"].replace("-", "−"))
+        bound = f"must be {record['bound'].replace('-', '−')} ({claims.SOURCES[record['source']]})"
+        assert effect.endswith(bound)
         if record["rule"] != "exact" and record["low"] is not None:
             assert f"{number_text(record['low'])} to {number_text(record['high'])}" in effect
         assert verdict == words(f"{MARKS[record['verdict']]} {record['why']}")

@@ -16,11 +16,13 @@ RECORD = {
     "paper": catalogue.SLUGS[0],
     "experiment": "Memorization",
     "claim": "the *gap* of `a_b` is <null> at $5",
+    "group": "control",
     "essential": True,
     "effect": -0.0123456,
     "low": -0.02,
     "high": 0.0004,
     "bound": "-0.01 to 0.01",
+    "source": "pilot",
     "rule": "interval",
     "verdict": "unclear",
     "seeds": 8,
@@ -39,6 +41,7 @@ def test_a_claim_is_shown_as_it_was_measured() -> None:
     for text in ("few seeds", "base: defaults", "clean: noise = 0", "8 seeds", "essential", "digits", "torch 2.9"):
         assert text in page.replace("\\", "")
     assert "**1 claim of 1 paper measured:** ? unclear: 1" in page
+    assert "must be −0\\.01 to 0\\.01 (from a pilot run)" in page
     assert "has changed since" in page and "Measured on 2026-01-01 with torch 2.9." in page.replace("\\", "")
     page = pages.claims_page({catalogue.SLUGS[0]: {**content, "date": "2026-01-01 to 2026-02-03"}})
     assert "Measured on 2026-01-01 to 2026-02-03, the last with torch 2.9." in page.replace("\\", "")
