@@ -86,11 +86,12 @@ def arms(experiment: Experiment) -> Page:
     for name, arm in experiment.arms.items():
         found = []
         for setting, value in arm.settings.items():
-            declared = knobs.get(value) if isinstance(value, str) else None
-            chosen = value if isinstance(value, Tuned) else declared.tuned if declared else None
-            number = f"{arm.value(setting, experiment.settings()):g}"
-            label = declared.label(str(value)) if declared else setting.replace("_", " ")
-            found.append(f"{label} = {chosen.words if chosen and f'{chosen:g}' == number else number}")
+            declared = knobs[value] if isinstance(value, str) else None
+            chosen, number = declared.tuned if declared else value, arm.value(setting, experiment.settings())
+            if declared or isinstance(chosen, Tuned):
+                label = declared.label(str(value)) if declared else setting.replace("_", " ")
+                how = chosen.words if isinstance(chosen, Tuned) and chosen == number else f"{number:g}"
+                found.append(f"{label} = {how}")
         cells = [name, ROLES[arm], "; ".join(found)]
         rows.append("<tr>" + "".join(f"<td {LEFT}>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
         lines.append(": ".join(filter(None, cells)))

@@ -31,6 +31,6 @@ PAPER = Paper(
     flagship=True,
     no_rival={
         "LinearTheory": "It shows the theorem about cross-entropy at work; which method is the best for two Gaussian "
-        "clouds is another question.",
+        "clouds is another question."
     },
 )

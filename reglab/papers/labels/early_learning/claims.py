@@ -8,7 +8,7 @@ import numpy as np
 
 from reglab.claims import Claim
 from reglab.effects import advantage, end, fall
-from reglab.papers.labels.early_learning.experiments import EarlyAccuracy, LinearTheory, Memorization
+from reglab.papers.labels.early_learning.experiments import EarlyAccuracy, LinearTheory, Memorization, StoppingTime
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,6 +24,11 @@ def rise_until_stopping(results: xr.Dataset, variable: str) -> xr.DataArray:
     """Return by how much a variable of the cross-entropy arm has risen at its step T: one number per seed."""
     curves, stop = results[variable].sel(arm="cross-entropy"), results.stopping_time.sel(arm="cross-entropy")
     return curves.where(results.time == stop).max("time") - curves.isel(time=0)
+
+
+def half_range(values: xr.DataArray) -> float:
+    """Return half the range of some numbers over the middle of the range."""
+    return float((values.max() - values.min()) / (values.max() + values.min()))
 
 
 EXAM = 2000
@@ -64,6 +69,11 @@ CLAIMS = (
           "Both change by more than 0.05 (Proposition 5)",
           lambda r: np.minimum(-rise_until_stopping(r, "clean_kappa"), rise_until_stopping(r, "wrong_kappa")),
           above=0.05, rule="every seed", group="paper", source="paper", essential=True),
+    Claim("time scales", StoppingTime,
+          "T is inversely proportional to η: spread of the mean T·η over four learning rates, half range over middle",
+          "T = Ω(1/η) (Theorem 4)",
+          lambda r: half_range(r["product"].mean("seed")), below=0.15, rule="bootstrap", group="paper",
+          source="pilot", essential=True),
     Claim("late memorization", LinearTheory,
           "In the end gradient descent fits the wrong labels: share of wrongly labeled points predicted as labeled",
           "All noisy labels are fitted as t → ∞ (Theorem 4)",
@@ -72,6 +82,12 @@ CLAIMS = (
           "With ELR the exact test accuracy stays near 1: final value",
           "Two Gaussians in 100 dimensions, 40 % random labels: no memorization with ELR (Appendix B)",
           end("test_accuracy", "ELR"), above=0.99, group="paper", source="pilot", essential=True, robust=True),
+    Claim("early accuracy", EarlyAccuracy,
+          "At step T, for σ ≤ 0.02, almost all wrongly labeled points are predicted right: share over σ = 0.01 and "
+          "0.02",
+          "Accuracy at T above .9999 for σ small enough (Theorem 4)",
+          lambda r: r.measured.sel(spread=[0.01, 0.02]).mean("spread"), above=0.99, group="paper", source="paper",
+          essential=True),
     Claim("early accuracy formula", EarlyAccuracy,
           "At step T the share of wrongly labeled points that are predicted right follows Φ(θᵀv/(σ‖θ‖)): largest "
           "distance of the means over σ",

@@ -39,6 +39,8 @@ EXAMPLES = 200
 
 END = Line("x", "stopping_time", " T", "cross-entropy")
 
+LEARNING_RATES = Axis((0.02, 0.05, 0.1, 0.2), label="learning rate η", log=True)
+
 SPREADS = Axis((0.01, 0.02, 0.05, 0.1, 0.2, 0.4), label="standard deviation σ", log=True)
 
 RIVALS = ("cross-entropy", "ELR", "early stopping", "weight decay", "shuffled targets")
@@ -331,6 +333,7 @@ class EndOfEarlyLearning(Experiment):
     learning_rate: float = knob(RATES)
 
     outputs = {
+        "product": share("seed", "T·η", "first step T at which θᵀv ≥ 1/10, times the learning rate"),
         "measured": share("seed", "measured", "share of wrongly labeled points predicted as what they are, at step T"),
         "formula": share("seed", "formula", "Φ(θᵀv/(σ‖θ‖)) for the weights at step T"),
     }
@@ -339,10 +342,21 @@ class EndOfEarlyLearning(Experiment):
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """One frame."""
         problem = gaussians(seeds, self.ratio, self.spread, self.noise)
-        _, theta = method.stopping_time(problem, self.learning_rate)
+        time, theta = method.stopping_time(problem, self.learning_rate)
         right = (problem.inputs @ theta.unsqueeze(-1)).squeeze(-1) * problem.truth > 0
-        measured = metrics.share_where(right, problem.wrong)
-        yield Frame({}, {"measured": measured, "formula": method.linear_accuracy(theta, self.spread)})
+        found = {"product": time * self.learning_rate, "measured": metrics.share_where(right, problem.wrong)}
+        found["formula"] = method.linear_accuracy(theta, self.spread)
+        yield Frame({}, {name: found[name] for name in self.outputs})
+
+
+class StoppingTime(
+    Across, sibling=EndOfEarlyLearning, knob="learning_rate", values=LEARNING_RATES, outputs=("product",)
+):
+    """Measure when early learning ends, T, for several learning rates: the theorem says that T·η stays the same."""
+
+    views = (View("T times η", (Curves("Is T inversely proportional to the learning rate?", ["product"]),)),)
+    headline = "product"
+    smoke = {"ratio": 0.3}
 
 
 class EarlyAccuracy(Across, sibling=EndOfEarlyLearning, knob="spread", values=SPREADS, outputs=("measured", "formula")):
@@ -355,4 +369,4 @@ class EarlyAccuracy(Across, sibling=EndOfEarlyLearning, knob="spread", values=SP
     smoke = {"ratio": 0.3}
 
 
-EXPERIMENTS = (Memorization, LinearTheory, EarlyAccuracy)
+EXPERIMENTS = (Memorization, LinearTheory, StoppingTime, EarlyAccuracy)
