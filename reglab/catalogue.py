@@ -68,6 +68,10 @@ SLUGS = (
 """Every paper as `part/slug`, in teaching order. A new paper is one line here."""
 
 
+BLOCK = 1000
+"""Exam seeds begin at a multiple of this, and a block of seeds reaches up to the next."""
+
+
 @dataclass(frozen=True)
 class Paper:
     """The card of a paper; everything that is said about it in lists, on the page and on the website.
@@ -165,6 +169,11 @@ def experiments(name: str) -> tuple[type[Any], ...]:
 def claims(name: str) -> tuple[Any, ...]:
     """Return the claims of a paper, in the order of its page."""
     return module(name, "claims").CLAIMS
+
+
+def exam(name: str) -> int:
+    """Return the first of the exam seeds on which a paper's claims are measured; 0 while it is still being built."""
+    return module(name, "claims").EXAM
 
 
 def experiment(name: str, label: str = "") -> type[Any]:

@@ -57,6 +57,14 @@ def of_claim(claim: Claim) -> str:
         return _digest((of_experiment(claim.of), settings, claim.seeds, _meaning(claim.effect), bounds, claim.rule))
 
 
+def of_question(claim: Claim) -> str:
+    """Return the digest of what a claim asks, as `of_claim`, but of its experiment the name only."""
+    settings = [sorted(values.items()) for values in claim.at.values()]
+    bounds = (claim.above, claim.below, claim.within)
+    with _PARSING:
+        return _digest((claim.of.__name__, settings, claim.seeds, _meaning(claim.effect), bounds, claim.rule))
+
+
 def of_code(text: str) -> str:
     """Return the digest of some code: of its syntax tree without comments, docstrings, annotations and imports."""
     with _PARSING:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reglab import catalogue, claims
+from reglab import catalogue, claims, measurements
 from reglab.exercise import WrongAnswerError
 from reglab.experiment import Experiment
 from reglab.knobs import Tuned
@@ -164,7 +164,7 @@ MARKS = {"holds": "✓ holds", "unclear": "? unclear", "does not hold": "✗ doe
 
 def verdicts(name: str) -> Page:
     """Show the measured claims of a paper: its number, our effect with interval, and the verdict."""
-    measured = claims.read(name)
+    measured = measurements.read(name)
     if measured is None:
         text = f"Not measured yet: run `reglab check {catalogue.paper(name).slug}`."
         return Page(f"<p>{text}</p>", text)
@@ -182,9 +182,10 @@ def verdicts(name: str) -> Page:
         lines.append(f"{verdict:16s} {claim['claim']}: {effect} (needed {claim['bound']}, {source}; {kind})")
     head = "".join(f'<th scope="col">{h}</th>' for h in ("Our claim", "The paper", "Measured", "Needed", "Verdict"))
     seeds = sorted({claim["seeds"] for claim in measured["claims"]})
-    stale = " <strong>The code has changed since.</strong>" if claims.stale(name) else ""
+    stale = " <strong>The code has changed since.</strong>" if measurements.stale(name) else ""
+    blocks = words.blocks(claim["block"] for claim in measured["claims"])
     caption = (
-        f"Measured with {' or '.join(str(count) for count in seeds)} seeds on {measured['date']}, "
+        f"Measured on {blocks} ({' or '.join(map(str, seeds))} of them), {measured['date']}, "
         f"torch {measured['versions']['torch']}. In brackets: the 95 % interval, or smallest and largest seed.{stale}"
     )
     table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

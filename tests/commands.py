@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 
-from reglab import claims
+from reglab import measurements
 
 Reglab = Callable[..., "subprocess.CompletedProcess[str]"]
 PAPER = "early_learning"
@@ -15,5 +15,5 @@ QUICK = ("--set", "epochs=2", "--seeds", "2")
 
 def stored() -> bytes | None:
     """Return the lab's own file of measured claims, which these tests never change."""
-    path = claims.path(NAME)
+    path = measurements.path(NAME)
     return path.read_bytes() if path.exists() else None

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 import reglab.papers
-from reglab import catalogue, claims, digests
+from reglab import catalogue, digests, measurements
 from reglab.experiment import Experiment
 from reglab.recordings import store, sweep
 
@@ -174,6 +174,8 @@ def target_halved(results):
 
 KIND = {"group": "paper", "source": "zero"}
 
+EXAM = 0
+
 CLAIMS = (
     Claim("shrinks", Shrink, "The penalty makes it smaller", "In their Table 1 it is smaller",
           lambda r: last(r, "plain") - last(r), above=0.1, essential=True, **KIND),
@@ -232,7 +234,7 @@ class Lab:
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)
-        files = {"__init__": "", "experiments": text, "claims": "from .experiments import CLAIMS\n"}
+        files = {"__init__": "", "experiments": text, "claims": "from .experiments import CLAIMS, EXAM\n"}
         return self.load(**{f"tiny/{name}": content for name, content in files.items()}, _shared=shared)
 
 
@@ -258,14 +260,15 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     """Record and measure everything of the small paper, once; return both files."""
     with pytest.MonkeyPatch.context() as patch:
         bare_lab(tmp_path_factory.mktemp("lab"), patch).edit()
-        return sweep.record(NAME, jobs=1).read_bytes(), claims.write(NAME, claims.measure(NAME)).read_bytes()
+        path = measurements.write(NAME, measurements.measure(NAME))
+        return sweep.record(NAME, jobs=1).read_bytes(), path.read_bytes()
 
 
 @pytest.fixture
 def lab(measured: tuple[bytes, bytes], bare: Lab) -> Lab:
     """Return a lab with everything recorded and measured."""
     bare.edit()
-    for path, content in zip((store.path(NAME), claims.path(NAME)), measured, strict=True):
+    for path, content in zip((store.path(NAME), measurements.path(NAME)), measured, strict=True):
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
     assert state() == ("", [])
@@ -274,7 +277,7 @@ def lab(measured: tuple[bytes, bytes], bare: Lab) -> Lab:
 
 def state() -> tuple[str, list[str]]:
     """Return why the recording is stale, and which claims are."""
-    return store.stale(catalogue.experiment(NAME)), claims.outdated(NAME)
+    return store.stale(catalogue.experiment(NAME)), measurements.outdated(NAME)
 
 
 # ----------------------------------------------------------------------------------------- what makes nothing stale
@@ -317,8 +320,8 @@ def state() -> tuple[str, list[str]]:
 )  # fmt: skip
 def test_words_and_pictures_make_nothing_stale(lab: Lab, old: str, new: str) -> None:
     module = lab.edit((old, new))
-    assert (store.stale(module.Shrink), claims.outdated(NAME)) == ("", [])
-    assert not claims.stale(NAME) and store.has(module.Shrink())
+    assert (store.stale(module.Shrink), measurements.outdated(NAME)) == ("", [])
+    assert not measurements.stale(NAME) and store.has(module.Shrink())
 
 
 def test_an_order_of_claims_and_outputs_makes_nothing_stale(lab: Lab) -> None:
@@ -327,7 +330,7 @@ def test_an_order_of_claims_and_outputs_makes_nothing_stale(lab: Lab) -> None:
         ("    headline = ", "    outputs = dict(reversed(outputs.items()))\n    headline = "),
     )
     assert state() == ("", [])
-    content = claims.read(NAME)
+    content = measurements.read(NAME)
     assert content is not None and [record["key"] for record in content["claims"]] == KEYS[::-1]
 
 
@@ -341,7 +344,7 @@ def test_results_speak_with_the_words_of_today(lab: Lab) -> None:
         ("above=0.1, essential=True,", "above=0.1,"),
         ('scaled = "nothing"', 'scaled = "all of it"'),
     )
-    after, content = store.read(catalogue.experiment(NAME)), claims.read(NAME)
+    after, content = store.read(catalogue.experiment(NAME)), measurements.read(NAME)
     assert before is not None and after is not None and content is not None
     words = {"units": "cm", "long_name": "w", "description": "another text"}
     assert words.items() <= after.weight.attrs.items() and "low" not in after.weight.attrs
@@ -380,8 +383,8 @@ def test_results_speak_with_the_words_of_today(lab: Lab) -> None:
 def test_what_is_computed_makes_recording_and_claims_stale(lab: Lab, old: str, new: str) -> None:
     module = lab.edit((old, new), ("class Base(Experiment)", "class Mixin:\n    pass\n\n\nclass Base(Experiment)"))
     assert store.stale(module.Shrink) == "the code of the paper has changed"
-    assert not store.has(module.Shrink()) and claims.stale(NAME)
-    assert set(OF_SHRINK) <= set(claims.outdated(NAME))
+    assert not store.has(module.Shrink()) and measurements.stale(NAME)
+    assert set(OF_SHRINK) <= set(measurements.outdated(NAME))
 
 
 def test_a_shared_function_makes_both_experiments_stale(lab: Lab) -> None:
@@ -446,7 +449,23 @@ def test_a_picture_of_what_was_not_recorded_makes_the_recording_stale(lab: Lab, 
 )
 def test_a_changed_effect_or_bound_makes_its_claims_stale(lab: Lab, old: str, new: str, keys: list[str]) -> None:
     lab.edit((old, new))
-    assert state() == ("", keys) and claims.stale(NAME)
+    assert state() == ("", keys) and measurements.stale(NAME)
+
+
+def test_a_question_is_the_claim_without_the_code_of_the_experiment(lab: Lab) -> None:
+    def asked() -> list[str]:
+        return [digests.of_question(claim) for claim in catalogue.claims(NAME)]
+
+    before = asked()
+    lab.edit(("strength * penalty(w, 0)", "strength * 2 * penalty(w, 0)"), ("above=0.1, essential=True,", "above=0.1,"))
+    assert asked() == before and set(OF_SHRINK) <= set(measurements.outdated(NAME))
+    for old, new in (
+        ("above=0.1, essential", "above=0.2, essential"),
+        ('last(r, "plain") - last(r)', 'last(r, "plain") + last(r)'),
+        ('Claim("shrinks", Shrink', 'Claim("shrinks", Longer'),
+    ):
+        lab.edit((old, new))
+        assert [one == other for one, other in zip(asked(), before, strict=True)] == [False] + 6 * [True]
 
 
 def test_values_that_an_effect_was_made_with_count(lab: Lab) -> None:
@@ -456,15 +475,15 @@ def test_values_that_an_effect_was_made_with_count(lab: Lab) -> None:
 
 def test_a_claim_that_is_new_or_gone_makes_the_file_stale(lab: Lab) -> None:
     lab.edit(('Claim("first"', 'Claim("another"'))
-    content = claims.read(NAME)
+    content = measurements.read(NAME)
     assert state() == ("", ["another"]) and content is not None and content["stale"]
     assert "first" not in [record["key"] for record in content["claims"]]
     lab.edit(("\n\ndef draw_path", "\nCLAIMS = CLAIMS[1:]\n\n\ndef draw_path"))
-    assert claims.stale(NAME) and claims.outdated(NAME) == []
-    claims.write(NAME, [])
-    assert not claims.stale(NAME)
+    assert measurements.stale(NAME) and measurements.outdated(NAME) == []
+    measurements.write(NAME, [], why="it was said twice")
+    assert not measurements.stale(NAME)
     lab.edit()
-    assert claims.outdated(NAME) == ["shrinks"]
+    assert measurements.outdated(NAME) == ["shrinks"]
 
 
 # --------------------------------------------------------------------------------------------------- where code lies

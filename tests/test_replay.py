@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from reglab import catalogue, claims
+from reglab import catalogue, measurements
 from reglab.experiment import Experiment
 from reglab.pictures import Curves, Dots, Points, Shares
 from reglab.pictures.panel import uses
@@ -429,7 +429,7 @@ def test_a_missing_file_of_numbers_leaves_the_picture_and_a_note(site: Path, vie
 def test_every_claim_leads_to_the_page_and_setting_that_shows_it(site: Path, view: Any) -> None:
     page = (site / "claims.html").read_text(encoding="utf-8")
     for name in catalogue.SLUGS:
-        for record in (claims.read(name) or {"claims": []})["claims"]:
+        for record in (measurements.read(name) or {"claims": []})["claims"]:
             kind = catalogue.experiment(name, record["experiment"])
             for knobs in record["settings"].values():
                 place = replay.address(kind.make(knobs)) or "does-it-hold"

@@ -13,7 +13,7 @@ from reglab.cli.output import FailedError, explained, print_json, print_table, p
 
 JSON_KEYS = (
     "key", "paper", "experiment", "claim", "group", "essential", "effect", "low", "high", "bound", "source", "rule",
-    "verdict", "seeds", "settings",
+    "verdict", "block", "seeds", "settings",
 )  # fmt: skip
 """What `reglab check --json` tells about each claim."""
 
@@ -23,7 +23,10 @@ def check(
         list[str] | None, typer.Argument(metavar="[PAPER]...", help="Which papers; all if none is named.")
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Use so many seeds instead of each claim's own; then nothing is written.")
+        int | None,
+        typer.Option(
+            min=1, max=catalogue.BLOCK, help="Use so many seeds instead of each claim's own; then nothing is written."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of tables.")] = False,
     stale: Annotated[
@@ -33,6 +36,15 @@ def check(
         list[str] | None,
         typer.Option("--claim", metavar="KEY", help="Only this claim; may be repeated; then nothing is written."),
     ] = None,
+    building: Annotated[
+        bool, typer.Option("--building", help="Measure on the seeds 0, 1, … for building; then nothing is written.")
+    ] = False,
+    why: Annotated[
+        str,
+        typer.Option(
+            metavar="SENTENCE", help="What changed and why; where a claim asks something new, or takes new seeds."
+        ),
+    ] = "",
     compare: Annotated[
         bool, typer.Option("--compare", help="Say what differs from what is stored; nothing is written.")
     ] = False,
@@ -42,29 +54,36 @@ def check(
 ) -> None:
     """Measure the claims of papers, write them to data/claims/, and fail when an essential one does not hold.
 
-    With --stale the other claims stay as they were measured. The exit status is 1 when the verdict of an essential
-    claim is not "holds"; with --robust, when a verdict is not the stored one; with --compare, when an essential claim
-    does not hold and lies apart from what is stored.
+    The seeds are the paper's exam seeds, those from the EXAM of its claims.py on: look at them when effects and bounds
+    are final, and build with --building. What a measurement replaces with another question or other seeds goes to the
+    history, with the sentence of --why. With --stale the other claims stay as they were measured.
+
+    The exit status is 1 when the verdict of an essential claim is not "holds"; with --robust, when a verdict is not the
+    stored one; with --compare, when an essential claim does not hold and lies apart from what is stored.
     """
     if robust or compare:
         with explained():
-            if seeds or as_json or stale or keys:
+            if seeds or as_json or stale or keys or building or why:
                 raise ValueError("--robust and --compare measure as it was stored; they take no other option")
         _check_again(papers, robust)
         return
     with explained():
         names = catalogue.select(papers or catalogue.SLUGS)
-        from reglab import claims
+        from reglab import measurements
 
         looked = names if stale else []
-        outdated = {name: claims.outdated(name) for name in looked}
-        kept = [record for name in looked for record in (claims.read(name) or {"claims": []})["claims"]]
+        outdated = {name: measurements.outdated(name) for name in looked}
+        kept = [record for name in looked for record in (measurements.read(name) or {"claims": []})["claims"]]
         bad = [record for record in kept if _bad(record) and record["key"] not in outdated[record["paper"]]]
-        names = [name for name in names if not stale or claims.stale(name)]
+        names = [name for name in names if not stale or measurements.stale(name)]
         wanted = _wanted(names, keys) if keys and names else None
+        measured_only = seeds is not None or wanted is not None or building
         for name in names:
-            claims.path(name).parent.mkdir(parents=True, exist_ok=True)
-            files.check_writable(claims.path(name))
+            if not building:
+                measurements.check_unseen(name, wanted[name] if wanted else outdated.get(name))
+            _explained(name, [] if measured_only else measurements.replaced(name, outdated.get(name)), why)
+            measurements.path(name).parent.mkdir(parents=True, exist_ok=True)
+            files.check_writable(measurements.path(name))
     records: list[dict[str, Any]] = []
     for record in bad:
         say(f"{record['paper']}: the essential claim {record['key']!r} was measured as: {record['verdict']}")
@@ -79,15 +98,14 @@ def check(
 
             if wanted is not None and not wanted[name]:
                 continue
-            measured = claims.measure(name, seeds, wanted[name] if wanted else outdated.get(name), progress=report)
+            asked = wanted[name] if wanted else outdated.get(name)
+            measured = measurements.measure(name, seeds, asked, progress=report, block=0 if building else None)
             records += measured
-            own = all(claim.seeds == (seeds or claim.seeds) for claim in catalogue.claims(name))
-            if own and wanted is None:
-                with explained(FailedError):
-                    claims.write(name, measured)
+            if measured_only:
+                say(f"{name}: data/claims/{name}.json stays as it is.")
             else:
-                why = "only some claims were measured" if wanted else f"{seeds} is not the claims' own number of seeds"
-                say(f"{name}: {why}; data/claims/{name}.json stays as it is.")
+                with explained(FailedError):
+                    measurements.write(name, measured, why)
     if as_json:
         print_json([{key: record[key] for key in JSON_KEYS} for record in records])
     else:
@@ -99,13 +117,25 @@ def check(
         raise typer.Exit(1)
 
 
+def _explained(name: str, replaced: Sequence[str], why: str) -> None:
+    """Raise `ValueError` when `why` is missing for measured claims that a measurement replaces, or says it of none."""
+    slug = name.split("/")[1]
+    if replaced and not why:
+        raise ValueError(
+            f"{slug}: {', '.join(map(repr, replaced))} asked something else, or on other seeds, and will go to the "
+            f'history; say what changed and why: `reglab check {slug} --why "..."`'
+        )
+    if why and not replaced:
+        raise ValueError(f"{slug}: nothing that was measured goes to the history; leave --why out")
+
+
 def _check_again(papers: Sequence[str] | None, robust: bool) -> None:
     """Measure claims again and say what differs from what is stored.
 
     Ends with status 1 when a robust claim has another verdict, or when an essential one neither holds nor has an
     interval that meets the stored one: a long training is another draw on another processor, and may end near a bound.
     """
-    from reglab import claims
+    from reglab import measurements
 
     with explained():
         names = catalogue.select(papers or catalogue.SLUGS)
@@ -113,7 +143,7 @@ def _check_again(papers: Sequence[str] | None, robust: bool) -> None:
     with progress() as bar:
         for name in bar.track(names, description="robust claims" if robust else "all claims"):
             with explained(FailedError):
-                found = claims.again(name, robust)
+                found = measurements.again(name, robust)
             for before, now in found:
                 if _told(before) != _told(now):
                     say(f"Differs: {name}, {now['key']!r}: stored {_told(before)}, now {_told(now)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,12 @@ def named(attributes: Mapping[str, Any]) -> str:
 def seeds(count: int) -> str:
     """Write how many seeds: `1 seed`, `8 seeds`."""
     return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def blocks(firsts: Iterable[int]) -> str:
+    """Write on which seeds claims were measured, given the first of each: `the exam seeds 2000, 2001, …`."""
+    kinds = [f"{'exam' if first else 'building'} seeds {first}, {first + 1}, …" for first in sorted(set(firsts))]
+    return f"the {' and '.join(kinds)}"
 
 
 def averaged(count: int) -> str:

@@ -30,7 +30,7 @@ LAYERS = (
     Layer(
         "Experiments",
         "What a paper is written with, beside the ground.",
-        ("experiment", "training", "across", "effects", "claims"),
+        ("experiment", "training", "across", "effects", "claims", "measurements"),
     ),
     Layer("Recordings", "Experiments computed over a grid of settings, kept and checked.", ("recordings",)),
     Layer("Notebooks", "What the cells of a notebook call.", ("explore", "notebook", "site.replay")),

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reglab import catalogue, claims, files
+from reglab import catalogue, claims, files, measurements
 from reglab.notebook import MARKS
 from reglab.pictures import words
 from reglab.site import modules, replay
@@ -45,7 +45,7 @@ def generate() -> None:
         files.write(GENERATED / f"part-{key}.md", grid)
     files.write(GENERATED / "gallery.md", "\n".join(gallery))
     files.write(GENERATED / "parts.md", _parts(papers))
-    measured = {name: content for name in catalogue.SLUGS if (content := claims.read(name)) is not None}
+    measured = {name: content for name in catalogue.SLUGS if (content := measurements.read(name)) is not None}
     files.write(GENERATED / "summary.md", _summary(measured))
     files.write(GENERATED / "claims.md", claims_page(measured))
     files.write(GENERATED / "api.md", "\n".join(_modules()))
@@ -53,13 +53,14 @@ def generate() -> None:
 
 
 def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the page of claims as Markdown, given what `claims.read` returned for each paper by name."""
+    """Return the page of claims as Markdown, given what `measurements.read` returned for each paper by name."""
     pieces = [_summary(measured), *_overview(measured)]
     for name, content in measured.items():
         paper = catalogue.paper(name)
         scaled = {claim["experiment"]: claim["scaled"] for claim in content["claims"] if claim["scaled"]}
         last = ", the last" if " to " in content["date"] else ""
         versions = ", ".join(f"{package} {version}" for package, version in content["versions"].items())
+        blocks = words.blocks(claim["block"] for claim in content["claims"])
         pieces.append(
             f"(claims-{paper.slug})=\n## {_plain(paper.short)}: {_plain(paper.title)}\n\n"
             f"[To the page of this paper](/lab/{name}) · {paper.venue} {paper.year} · {_counts(content['claims'])}\n\n"
@@ -68,7 +69,7 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
             + "".join(_row(claim) for claim in content["claims"])
             + "```\n\n"
             + "".join(f"What was scaled down in {kind}: {_plain(text)}.\n\n" for kind, text in scaled.items())
-            + f"Measured on {content['date']}{last} with {_plain(versions)}.\n"
+            + f"Measured on {blocks}: {content['date']}{last} with {_plain(versions)}.\n"
         )
         if content["stale"]:
             pieces.append(

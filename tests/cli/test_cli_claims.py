@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from commands import NAME, PAPER, Reglab, stored
 
-from reglab import catalogue, claims, digests
+from reglab import catalogue, claims, digests, measurements
 
 
 def test_check_prints_what_it_measured_as_json(reglab: Reglab) -> None:
@@ -21,7 +21,7 @@ def test_check_prints_what_it_measured_as_json(reglab: Reglab) -> None:
     for record in records:
         assert set(record) == {
             "key", "paper", "experiment", "claim", "group", "essential", "effect", "low", "high", "bound", "source",
-            "rule", "verdict", "seeds", "settings",
+            "rule", "verdict", "block", "seeds", "settings",
         }  # fmt: skip
     assert records[0]["paper"] == NAME and records[0]["experiment"] == "StoppingTime" and records[0]["essential"]
     assert records[0]["verdict"] == "holds" and done.returncode == 0
@@ -40,32 +40,34 @@ def test_an_essential_claim_that_does_not_hold_fails(inside: Reglab, monkeypatch
 
 
 def measured(claim: claims.Claim, verdict: str = "holds") -> dict[str, Any]:
-    kept = {"key": claim.key, "digest": digests.of_claim(claim), "date": "2026-01-02", "verdict": verdict}
-    return {**kept, "effect": 0.25, "low": 0.0, "high": 0.5}
+    digest = {"digest": digests.of_claim(claim), "question": digests.of_question(claim)}
+    numbers = {"effect": 0.25, "low": 0.0, "high": 0.5, "bound": claim.bound}
+    return {"key": claim.key, **digest, "block": 0, "date": "2026-01-02", **numbers, "verdict": verdict}
 
 
 def test_stale_looks_at_what_was_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
-    claims_file, module = claims.path(NAME), catalogue.module(NAME, "claims")
+    claims_file, module = measurements.path(NAME), catalogue.module(NAME, "claims")
     declared = {claim.key: claim for claim in module.CLAIMS}
     first, *others = (declared[key] for key in ("shape matters", "early accuracy", "time scales"))
     monkeypatch.setattr(module, "CLAIMS", [first, *others])
     assert [claim.essential for claim in module.CLAIMS] == [False, True, True]
     records = [measured(claim) for claim in (first, *others)]
-    claims.write(NAME, records)
+    measurements.write(NAME, records)
     fresh = inside("check", PAPER, "--stale")
     assert fresh.returncode == 0 and "No claims are stale" in fresh.stderr and fresh.stdout == ""
     assert json.loads(inside("check", PAPER, "--stale", "--json").stdout) == []
     for verdict in ("unclear", "does not hold"):
-        claims.write(NAME, [measured(others[0], verdict)])
+        measurements.write(NAME, [measured(others[0], verdict)])
         failed = inside("check", PAPER, "--stale")
         assert failed.returncode == 1 and f"'time scales' was measured as: {verdict}" in failed.stderr
-    claims.write(NAME, [records[1], measured(first, "unclear")])
+    measurements.write(NAME, [records[1], measured(first, "unclear")])
     assert inside("check", PAPER, "--stale").returncode == 0
     claims_file.write_text("{half")
     damaged = inside("check", PAPER, "--stale")
     assert damaged.returncode == 2 and "not a readable claims file" in damaged.stderr
-    claims.write(NAME, records)
+    claims_file.unlink()
+    measurements.write(NAME, records)
     changed = claims_file.read_text().replace(records[2]["digest"], "0" * 16)
     claims_file.write_text(changed)
     again = inside("check", PAPER, "--stale", "--claim", "early accuracy")
@@ -78,11 +80,11 @@ def test_stale_measures_the_stale_claims_only(inside: Reglab, tmp_path: Path, mo
     module = catalogue.module(NAME, "claims")
     scales, early = (claim for claim in module.CLAIMS if claim.key in ("time scales", "early accuracy"))
     monkeypatch.setattr(module, "CLAIMS", [early, scales])
-    claims.write(NAME, [measured(scales, "unclear"), measured(early) | {"digest": "0" * 16}])
+    measurements.write(NAME, [measured(scales, "unclear"), measured(early) | {"digest": "0" * 16}])
     done = inside("check", PAPER, "--stale", "--json")
     assert [record["key"] for record in json.loads(done.stdout)] == ["early accuracy"]
     assert done.returncode == 1 and "'time scales' was measured as: unclear" in done.stderr, "what stays counts, too"
-    content = claims.read(NAME)
+    content = measurements.read(NAME)
     assert content is not None and not content["stale"]
     assert [record["effect"] for record in content["claims"]] == [json.loads(done.stdout)[0]["effect"], 0.25]
     assert content["date"].startswith("2026-01-02 to ")
@@ -93,16 +95,17 @@ def test_check_writes_what_it_measured(inside: Reglab, tmp_path: Path, monkeypat
     module = catalogue.module(NAME, "claims")
     quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "EarlyAccuracy"))
     monkeypatch.setattr(module, "CLAIMS", quick)
-    assert inside("check", PAPER, "--seeds", "2").returncode in (0, 1) and not claims.path(NAME).exists()
+    for some in (("--seeds", "2"), ("--building", "--claim", quick[0].key)):
+        assert inside("check", PAPER, *some).returncode in (0, 1) and not measurements.path(NAME).exists()
     done = inside("check", PAPER, "--json")
-    content = claims.read(NAME)
+    content = measurements.read(NAME)
     assert done.returncode == 0 and done.stderr == "" and content is not None
     assert [record["key"] for record in content["claims"]] == [claim.key for claim in quick]
     assert [record["effect"] for record in content["claims"]] == [one["effect"] for one in json.loads(done.stdout)]
-    assert not claims.stale(NAME)
-    claims.path(NAME).unlink()
-    claims.path(NAME).parent.rmdir()
-    claims.path(NAME).parent.write_text("a file where the folder should be")
+    assert not measurements.stale(NAME)
+    measurements.path(NAME).unlink()
+    measurements.path(NAME).parent.rmdir()
+    measurements.path(NAME).parent.write_text("a file where the folder should be")
     refused = inside("check", PAPER)
     assert refused.returncode == 2 and refused.stderr.startswith("Error: ") and "labels" in refused.stderr
 
@@ -112,7 +115,7 @@ def test_robust_claims_are_compared_with_what_is_stored(
 ) -> None:
     module = catalogue.module(NAME, "claims")
     (quick,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
-    (record,) = (record for record in (claims.read(NAME) or {})["claims"] if record["key"] == "time scales")
+    (record,) = (record for record in (measurements.read(NAME) or {})["claims"] if record["key"] == "time scales")
     monkeypatch.setattr(module, "CLAIMS", (dataclasses.replace(quick, robust=True), *module.CLAIMS[:2]))
     before = stored()
     same = inside("check", PAPER, "--robust")
@@ -124,7 +127,7 @@ def test_robust_claims_are_compared_with_what_is_stored(
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
     missing = inside("check", PAPER, "--robust")
     assert missing.returncode == 1 and "run `reglab check early_learning`" in missing.stderr
-    claims.write(NAME, [record | {"verdict": "does not hold"}])
+    measurements.write(NAME, [record | {"verdict": "does not hold"}])
     other = inside("check", PAPER, "--robust")
     assert other.returncode == 1 and "it was stored as 'does not hold'" in other.stderr
     assert "`reglab check early_learning`" in other.stderr
@@ -136,12 +139,12 @@ def test_all_claims_are_compared_and_what_differs_is_told(
     module = catalogue.module(NAME, "claims")
     quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "EarlyAccuracy"))
     monkeypatch.setattr(module, "CLAIMS", quick)
-    records = [one for one in (claims.read(NAME) or {})["claims"] if one["key"] in [claim.key for claim in quick]]
+    records = [one for one in (measurements.read(NAME) or {})["claims"] if one["key"] in [claim.key for claim in quick]]
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
-    claims.write(NAME, [records[0] | {"effect": 0.5, "verdict": "unclear"}, *records[1:]])
-    before = claims.path(NAME).read_bytes()
+    measurements.write(NAME, [records[0] | {"effect": 0.5, "verdict": "unclear"}, *records[1:]])
+    before = measurements.path(NAME).read_bytes()
     done = inside("check", PAPER, "--compare")
-    assert done.returncode == 0 and claims.path(NAME).read_bytes() == before, "all hold, whatever was stored"
+    assert done.returncode == 0 and measurements.path(NAME).read_bytes() == before, "all hold, whatever was stored"
     assert f"Differs: {NAME}, {records[0]['key']!r}: stored 0.5 [" in done.stderr and "holds" in done.stderr
     assert f"{len(quick) - 1} of {len(quick)} claims get their stored verdicts" in done.stderr
 
@@ -151,13 +154,40 @@ def test_an_essential_claim_may_come_near_its_bound_on_another_processor_but_not
 ) -> None:
     module = catalogue.module(NAME, "claims")
     (scales,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
-    (record,) = (one for one in (claims.read(NAME) or {})["claims"] if one["key"] == "time scales")
+    (record,) = (one for one in (measurements.read(NAME) or {})["claims"] if one["key"] == "time scales")
     assert scales.essential and record["low"] < record["effect"] < record["high"]
     monkeypatch.setattr(module, "CLAIMS", (dataclasses.replace(scales, below=record["effect"]),))
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
-    claims.write(NAME, [record])
+    measurements.write(NAME, [record])
     near = inside("check", PAPER, "--compare")
     assert near.returncode == 0 and "holds, now" in near.stderr and "unclear" in near.stderr
-    claims.write(NAME, [record | {key: record[key] - 1 for key in ("effect", "low", "high")}])
+    measurements.write(NAME, [record | {key: record[key] - 1 for key in ("effect", "low", "high")}])
     far = inside("check", PAPER, "--compare")
     assert far.returncode == 1 and "'time scales' unclear" in far.stderr and "stored as 'holds'" in far.stderr
+
+
+def test_exam_seeds_are_looked_at_once_and_the_file_says_what_changed(
+    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = catalogue.module(NAME, "claims")
+    (quick,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
+    monkeypatch.setattr(module, "CLAIMS", (quick,))
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    measurements.write(NAME, [measured(quick)])
+    monkeypatch.setattr(module, "EXAM", 1000)
+    unsaid = inside("check", PAPER)
+    assert unsaid.returncode == 2 and "say what changed and why: `reglab check early_learning --why" in unsaid.stderr
+    done = inside("check", PAPER, "--why", "building is over", "--json")
+    assert done.returncode == 0 and [one["block"] for one in json.loads(done.stdout)] == [1000]
+    content = json.loads(measurements.path(NAME).read_text())
+    assert [one["why"] for one in content["history"]["time scales"]] == ["building is over"]
+    idle = inside("check", PAPER, "--why", "no reason")
+    assert idle.returncode == 2 and "nothing that was measured goes to the history; leave --why out" in idle.stderr
+
+    monkeypatch.setattr(module, "CLAIMS", (dataclasses.replace(quick, below=0.2),))
+    for options in ((), ("--stale",), ("--why", "an easier bound"), ("--claim", "time scales"), ("--seeds", "2")):
+        looked = inside("check", PAPER, *options)
+        assert looked.returncode == 2 and "take EXAM = 2000" in looked.stderr, options
+    building = inside("check", PAPER, "--building", "--seeds", "2", "--json")
+    assert [one["block"] for one in json.loads(building.stdout)] == [0] and "stays as it is" in building.stderr
+    assert json.loads(measurements.path(NAME).read_text()) == content

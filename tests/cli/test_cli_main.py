@@ -12,7 +12,7 @@ import processes
 import pytest
 from commands import NAME, PAPER, Reglab, stored
 
-from reglab import catalogue, claims
+from reglab import catalogue, measurements
 
 
 def test_help_is_quick_and_complete(reglab: Reglab) -> None:
@@ -133,7 +133,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing_half_done(arguments: tuple[str, ...
     assert (process.returncode, output, errors) == (130, "", "Stopped.\n")
     assert list(folder.iterdir()) == []
     assert stored() == kept
-    assert list(claims.path(NAME).parent.glob("*.tmp")) == []
+    assert list(measurements.path(NAME).parent.glob("*.tmp")) == []
 
 
 FINALIZER = """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_results import ARMS, growing, results
 
-from reglab.pictures.words import number, sentence
+from reglab.pictures.words import blocks, number, sentence
 
 NUMBERS = {0: "0", 0.5: "0.50", -1.234: "−1.23", 0.0123456: "0.0123", -1e-5: "−1e−05", 1234.5: "1.23e+03"}
 
@@ -61,3 +61,8 @@ def test_an_arm_without_the_headline_quantity_does_not_silence_the_sentence() ->
     text = sentence(data, "score", ARMS)
     data["score"][2] = np.nan
     assert sentence(data, "score", ARMS) == text
+
+
+def test_blocks_of_seeds_in_words() -> None:
+    assert blocks([0, 0]) == "the building seeds 0, 1, …"
+    assert blocks([2000, 0]) == "the building seeds 0, 1, … and exam seeds 2000, 2001, …"

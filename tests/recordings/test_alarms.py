@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reglab import catalogue, claims, statistics
+from reglab import catalogue, measurements, statistics
 from reglab.claims import Claim
 from reglab.experiment import Experiment
 from reglab.recordings import alarms, sweep
@@ -81,7 +81,7 @@ def test_recorded_seeds_drawn_again_raise_no_alarm(name: str) -> None:
 
 @every_paper
 def test_every_paper_has_a_robust_claim_and_luck_does_not_change_its_verdict(name: str) -> None:
-    stored = {record["key"]: record for record in (claims.read(name) or {"claims": []})["claims"]}
+    stored = {record["key"]: record for record in (measurements.read(name) or {"claims": []})["claims"]}
     robust = [claim for claim in catalogue.claims(name) if claim.robust]
     assert robust, "mark a claim as robust whose verdict another draw of all seeds gives, too, within seconds"
     for claim in robust:

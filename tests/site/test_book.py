@@ -12,7 +12,7 @@ import pytest
 import yaml
 from page_weight import weight
 
-from reglab import catalogue, claims
+from reglab import catalogue, claims, measurements
 from reglab.notebook import MARKS
 from reglab.pictures.words import number as number_text
 from reglab.site import book, execute
@@ -176,7 +176,7 @@ def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None
 
     page = BeautifulSoup((site / "claims.html").read_text(encoding="utf-8"), "html.parser")
     rows = [row.find_all("td") for row in page.select("table.claims tbody tr")]
-    records = [r for name in catalogue.SLUGS for r in (claims.read(name) or {"claims": []})["claims"]]
+    records = [r for name in catalogue.SLUGS for r in (measurements.read(name) or {"claims": []})["claims"]]
     assert len(rows) == len(records)
 
     def words(text: str) -> str:

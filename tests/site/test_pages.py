@@ -25,6 +25,7 @@ RECORD = {
     "source": "pilot",
     "rule": "interval",
     "verdict": "unclear",
+    "block": 0,
     "seeds": 8,
     "settings": {"base": {}, "clean": {"noise": 0.0}},
     "reported": "CIFAR-10: 81.88 → 89.15",
@@ -42,9 +43,12 @@ def test_a_claim_is_shown_as_it_was_measured() -> None:
         assert text in page.replace("\\", "")
     assert "**1 claim of 1 paper measured:** ? unclear: 1" in page
     assert "must be −0\\.01 to 0\\.01 (from a pilot run)" in page
-    assert "has changed since" in page and "Measured on 2026-01-01 with torch 2.9." in page.replace("\\", "")
+    assert (
+        "has changed since" in page
+        and "Measured on the building seeds 0, 1, …: 2026-01-01 with torch 2.9." in page.replace("\\", "")
+    )
     page = pages.claims_page({catalogue.SLUGS[0]: {**content, "date": "2026-01-01 to 2026-02-03"}})
-    assert "Measured on 2026-01-01 to 2026-02-03, the last with torch 2.9." in page.replace("\\", "")
+    assert ": 2026-01-01 to 2026-02-03, the last with torch 2.9." in page.replace("\\", "")
 
 
 def test_several_papers_have_a_list_that_leads_to_each(monkeypatch: pytest.MonkeyPatch) -> None:

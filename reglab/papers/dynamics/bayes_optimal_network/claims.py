@@ -47,6 +47,8 @@ def against_passing(*datasets: xr.Dataset) -> xr.DataArray:
 
 LOUD = {"noisy": {"alpha": 0.45, "sigma": 0.25}}
 
+EXAM = 0
+
 # fmt: off
 CLAIMS = (
     Claim("theory agrees", Learning,

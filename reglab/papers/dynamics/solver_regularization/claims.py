@@ -32,6 +32,8 @@ def rank_correlation(results: xr.Dataset) -> float:
 
 DEAR = {"dear": {"strength": 100}}
 
+EXAM = 0
+
 # fmt: off
 CLAIMS = (
     Claim("less work", Digits, "The error penalty lowers the evaluations for the test digits: ER over vanilla",

@@ -57,6 +57,8 @@ def more(variable: str, arm: str, over: str) -> Effect:
     return late(variable, arm) - late(variable, over)
 
 
+EXAM = 0
+
 # fmt: off
 CLAIMS = (
     Claim("overestimation", Pessimism,

@@ -50,6 +50,8 @@ EVEN = (
     "Adam, which rescales it, makes up for much of what is lost."
 )
 
+EXAM = 0
+
 # fmt: off
 CLAIMS = (
     Claim("masking adapts", Masks,

@@ -25,6 +25,8 @@ PLANE = (
     "and change little here."
 )
 
+EXAM = 0
+
 # fmt: off
 CLAIMS = (
     Claim("modes on the ring", ModeCollapse,

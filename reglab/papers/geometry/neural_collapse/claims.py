@@ -56,6 +56,8 @@ def theorem_4_2(results: xr.Dataset) -> xr.DataArray:
 FIGURE = {"figure": {"beta": 100}}
 TOO_MUCH = {"too much": {"feature_decay": 1e-2, "last_decay": 1e-2}}
 
+EXAM = 0
+
 # fmt: off
 CLAIMS = (
     Claim("always less variable", Flow, "Along the flow NC1~ falls all the time, in all arms: largest step of its "

@@ -31,8 +31,7 @@ def half_range(values: xr.DataArray) -> float:
     return float((values.max() - values.min()) / (values.max() + values.min()))
 
 
-EXAM = 2000
-"""The first seed on which the claims are measured."""
+EXAM = 0
 
 # fmt: off
 CLAIMS = (

@@ -21,6 +21,8 @@ def middle_gain(results: xr.Dataset) -> xr.DataArray:
     return gains.sel(contrast=[0.2, 0.3, 0.4]).mean("contrast") - gains.sel(contrast=[0.1, 0.6]).mean("contrast")
 
 
+EXAM = 0
+
 # fmt: off
 CLAIMS = (
     Claim("more accurate", Digits, "CutMix is more accurate on new digits than plain: difference of the accuracies",
