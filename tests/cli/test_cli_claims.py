@@ -49,7 +49,7 @@ def test_stale_looks_at_what_was_measured(inside: Reglab, tmp_path: Path, monkey
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
     claims_file, module = measurements.path(NAME), catalogue.module(NAME, "claims")
     declared = {claim.key: claim for claim in module.CLAIMS}
-    first, *others = (declared[key] for key in ("shape matters", "early accuracy", "time scales"))
+    first, *others = (declared[key] for key in ("shape matters", "time scales", "early accuracy"))
     monkeypatch.setattr(module, "CLAIMS", [first, *others])
     assert [claim.essential for claim in module.CLAIMS] == [False, True, True]
     records = [measured(claim) for claim in (first, *others)]
