@@ -91,8 +91,8 @@ def jupyterlab(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def page(browser: Any, server: Server, notebook: str) -> Iterator[Any]:
-    """Open a notebook in JupyterLab and run all its cells; yields the Playwright page with the widget in it.
+def page(browser: Any, server: Server, notebook: str, shows: str = "img[decoding=sync]") -> Iterator[Any]:
+    """Open a notebook in JupyterLab and run all its cells; yields the Playwright page once an output `shows` this.
 
     Where the server or the kernel dies, `processes.watched` tells of it.
     """
@@ -108,7 +108,7 @@ def page(browser: Any, server: Server, notebook: str) -> Iterator[Any]:
             needed.enter_context(processes.needs(f"The kernel of {notebook}", kernel(server, notebook), server.log))
             tab.get_by_role("menuitem", name="Run", exact=True).click()
             tab.get_by_text("Run All Cells", exact=True).click()
-            tab.wait_for_selector(".jp-OutputArea img[decoding=sync]")
+            tab.wait_for_selector(f".jp-OutputArea {shows}")
             yield tab
         finally:
             if browser.is_connected():

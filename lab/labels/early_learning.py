@@ -18,6 +18,8 @@
 
 # %%
 from reglab import notebook
+from reglab.bet import bet
+from reglab.effects import end
 from reglab.explore import explore
 from reglab.papers.labels.early_learning import exercises, experiments, method, pictures
 
@@ -37,8 +39,7 @@ notebook.card("early_learning")
 # Early-learning regularization (ELR) writes down what the network believes about every training example while it still
 # believes the truth. A term in the loss then holds it to that belief.
 #
-# **Before you look:** the picture shows one color for each answer that the network gives. In which of the two rows
-# will the orange, the wrong labels, take over?
+# The picture after the bet has one color for each answer that the network gives. Orange is the wrong label.
 
 # %% tags=["parameters"]
 seeds = 8
@@ -51,7 +52,8 @@ epochs = 50
 # %%
 digits = experiments.Memorization(noise, strength, target_momentum, learning_rate, epochs)
 results = notebook.run(digits, seeds)
-notebook.draw(results, "What is predicted")
+question = "What share of the wrong labels will cross-entropy know by heart in the end?"
+bet(question, results, "What is predicted", end("wrong_memorized", "cross-entropy"), low=0, high=1)
 
 # %% [markdown]
 # Look at the right column, the wrongly labeled digits. Under cross-entropy (first row) blue, the truth, comes first
@@ -95,11 +97,9 @@ notebook.source(method.update_targets, method.elr_regularizer, method.elr_loss, 
 # arms of one seed share digits, wrong labels, first weights and batches: **cross-entropy** is the baseline; **ELR** is
 # the method; **ELR, no memory** has $\beta=0$, its target is the present prediction; **KL** uses the same targets in
 # the more obvious term $-\lambda\sum_c t_c\log p_c$.
-#
-# **Predict:** which arm ends highest on new digits? Where would you have stopped cross-entropy?
 
 # %% tags=["thumbnail"]
-notebook.draw(results, "Accuracy and memory")
+bet("Which arm ends highest on new digits?", results, "Accuracy and memory", end("test_accuracy"))
 
 # %%
 notebook.summary(results)

@@ -33,7 +33,7 @@ LAYERS = (
         ("experiment", "training", "across", "effects", "claims", "measurements"),
     ),
     Layer("Recordings", "Experiments computed over a grid of settings, kept and checked.", ("recordings",)),
-    Layer("Notebooks", "What the cells of a notebook call.", ("explore", "notebook", "site.replay")),
+    Layer("Notebooks", "What the cells of a notebook call.", ("bet", "explore", "notebook", "site.replay")),
     Layer(
         "Website and command line",
         "What people start; no notebook uses it.",
