@@ -51,7 +51,7 @@ def compare(
     raise WrongAnswerError(otherwise)
 
 
-def read_off(found: Any, values: Sequence[float], hint: str, *, reading: float) -> None:
+def read_off(found: Any, values: np.ndarray | Sequence[float], hint: str, *, reading: float) -> None:
     """Compare a number read off a picture with what it shows, one number for each seed.
 
     It may lie in the 95 % interval of their mean, or beside it by as much as one can misread, `reading`. Raises

@@ -227,12 +227,12 @@ def test_batched_training_equals_a_plain_loop(arm: str) -> None:
 
 def test_early_stopping_keeps_the_first_of_the_best_epochs_seed_by_seed() -> None:
     stops = torch.tensor([[False, False], [True, True]])
-    stopped = experiments.BestSoFar(stops, "score")
-    held_out = [[[1.0, 5.0], [1.0, 5.0]], [[2.0, 4.0], [2.0, 4.0]], [[2.0, 6.0], [2.0, 6.0]], [[0.0, 0.0], [0.0, 0.0]]]
+    kept: dict[str, Tensor] = {}
     found = []
-    for epoch, scores in enumerate(held_out):
-        values = {"score": torch.tensor(scores), "other": torch.full((2, 2, 3), float(epoch))}
-        found.append(stopped(values)["other"][..., 0].tolist())
+    for epoch, scores in enumerate([[1.0, 5.0], [2.0, 4.0], [2.0, 6.0], [0.0, 0.0]]):
+        now = {"score": torch.tensor([scores, scores]), "other": torch.full((2, 2), float(epoch))}
+        kept = experiments.best_so_far(kept or now, now, stops, "score")
+        found.append(kept["other"].tolist())
     assert found == [[[0, 0], [0, 0]], [[1, 1], [1, 0]], [[2, 2], [1, 2]], [[3, 3], [1, 2]]]
 
 

@@ -79,9 +79,7 @@ class Memorization(Experiment):
     }
     outputs = {
         "test_accuracy": share(CURVE, "test accuracy", "share of the 797 test digits classified right"),
-        "held_out_accuracy": share(
-            CURVE, "accuracy on noisy labels", "share of the 200 held-out digits predicted as labeled"
-        ),
+        "held_out_accuracy": share(CURVE, "noisy accuracy", "share of the 200 held-out digits predicted as labeled"),
         "clean_true": share(CURVE, "right", "share of rightly labeled digits predicted right"),
         "clean_other": share(CURVE, "not right", "share of rightly labeled digits predicted as another digit"),
         "wrong_true": share(CURVE, "true digit", "share of wrongly labeled digits predicted as what they are"),
@@ -157,26 +155,20 @@ class Memorization(Experiment):
                 "held_out_accuracy": metrics.accuracy(held_out, noisy[:, 800:]),
                 **_beliefs(z, pull, truth, observed),
             }
-            return Frame({"epoch": epoch}, stopped(values))
+            kept.update(best_so_far(kept or values, values, stops, "held_out_accuracy"))
+            return Frame({"epoch": epoch}, dict(kept))
 
-        stopped = BestSoFar(lanes.split(lanes.each("stop", 0)) > 0, "held_out_accuracy")
+        stops, kept = lanes.split(lanes.each("stop", 0)) > 0, dict[str, Tensor]()
         yield from fit(optimizer, losses, minibatches(lanes, 800, 50), measure, epochs=self.epochs)
 
 
-class BestSoFar:
-    """For arms that stop early: the values of the epoch that was best so far by one of them, the first of equals."""
+def best_so_far(kept: dict[str, Tensor], now: dict[str, Tensor], stops: Tensor, by: str) -> dict[str, Tensor]:
+    """Return what is measured now, each [A, S]; for runs that stop early, what was kept unless they are better by one.
 
-    def __init__(self, stops: Tensor, by: str) -> None:
-        self.stops, self.by, self.kept = stops, by, dict[str, Tensor]()
-
-    def __call__(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return values [A, S, ...], those of stopping arms [A, S] replaced by what their best epoch had."""
-        if self.kept:
-            worse = self.stops & (values[self.by] <= self.kept[self.by])
-            for name, now in values.items():
-                values[name] = torch.where(worse.reshape(*worse.shape, *[1] * (now.dim() - 2)), self.kept[name], now)
-        self.kept = values
-        return values
+    Of equally good epochs the first is kept; `stops` [A, S] says which runs stop early.
+    """
+    worse = stops & (now[by] <= kept[by])
+    return {name: torch.where(worse, kept[name], values) for name, values in now.items()}
 
 
 def _beliefs(z: Tensor, pull: Tensor, truth: Tensor, observed: Tensor) -> dict[str, Tensor]:
