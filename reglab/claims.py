@@ -29,7 +29,7 @@ RULES: dict[Rule, str] = {
 }
 """What each rule asks of the measured effect."""
 
-GROUPS: dict[Group, str] = {"paper": "The paper says", "identity": "Exact identities", "control": "Our controls"}
+GROUPS: dict[Group, str] = {"paper": "the paper says", "identity": "exact identities", "control": "our controls"}
 """The groups of claims in the order of a page, as they are called there."""
 
 SOURCES: dict[Source, str] = {
@@ -78,6 +78,16 @@ class Claim:
                 raise ValueError(f"claim {self.key!r}: {name} {getattr(self, name)!r} is none of {', '.join(known)}")
 
     @property
+    def exchanges(self) -> tuple[tuple[str, str], ...]:
+        """The method with each null arm that takes its place to show that the claim does not hold for it, too.
+
+        None for a claim that is not essential, and where the experiment has not one method and a null.
+        """
+        arms = {role: [arm for arm, one in self.of.arms.items() if one == role] for role in ("method", "null")}
+        wanted = self.essential and len(arms["method"]) == 1
+        return tuple((arms["method"][0], null) for null in arms["null"]) if wanted else ()
+
+    @property
     def bound(self) -> str:
         """The bound in words: `> 0.1`, `< 0.15` or `-0.01 to 0.01`."""
         if self.within is not None:
@@ -119,3 +129,23 @@ class Claim:
         else:
             found = Interval(*(float(end) for end in statistics.mean_interval(effect)))
         return found, self.verdict(found.low, found.high)
+
+    def judge_nulls(self, datasets: Sequence[xr.Dataset]) -> dict[str, tuple[Interval, Verdict]]:
+        """Return the same for each null arm in the method's place, by its name, if that changes the effect.
+
+        Their labels are exchanged in the data sets. An effect that stays the same is not about the method.
+        """
+        found, before = {}, np.asarray(self.effect(*datasets), dtype=float)
+        for method, null in self.exchanges:
+            other = [exchanged(data, method, null) for data in datasets]
+            if not np.array_equal(before, np.asarray(self.effect(*other), dtype=float), equal_nan=True):
+                found[null] = self.judge(other)
+        return found
+
+
+def exchanged(data: xr.Dataset, one: str, other: str) -> xr.Dataset:
+    """Return some results with the labels of two arms exchanged; results without arms as they are."""
+    if "arm" not in data.coords:
+        return data
+    labels = [{one: other, other: one}.get(arm, arm) for arm in data.arm.values.tolist()]
+    return data.assign_coords(arm=("arm", np.array(labels, dtype=object), data.arm.attrs))

@@ -50,19 +50,25 @@ def of_experiment(kind: type[Experiment]) -> str:
 
 
 def of_claim(claim: Claim) -> str:
-    """Return the digest of how a claim is measured: experiment, settings, seeds, effect, bound and rule, no words."""
-    settings = [sorted(values.items()) for values in claim.at.values()]
-    bounds = (claim.above, claim.below, claim.within)
+    """Return the digest of how a claim is measured: experiment, settings, seeds, effect, bound and rule, no words.
+
+    Roles of arms count where null arms are put in the method's place.
+    """
+    nulls = (claim.exchanges,) if claim.exchanges else ()
     with _PARSING:
-        return _digest((of_experiment(claim.of), settings, claim.seeds, _meaning(claim.effect), bounds, claim.rule))
+        return _digest((of_experiment(claim.of), *_asked(claim), *nulls))
 
 
 def of_question(claim: Claim) -> str:
     """Return the digest of what a claim asks, as `of_claim`, but of its experiment the name only."""
+    with _PARSING:
+        return _digest((claim.of.__name__, *_asked(claim)))
+
+
+def _asked(claim: Claim) -> tuple[Any, ...]:
     settings = [sorted(values.items()) for values in claim.at.values()]
     bounds = (claim.above, claim.below, claim.within)
-    with _PARSING:
-        return _digest((claim.of.__name__, settings, claim.seeds, _meaning(claim.effect), bounds, claim.rule))
+    return settings, claim.seeds, _meaning(claim.effect), bounds, claim.rule
 
 
 def of_code(text: str) -> str:

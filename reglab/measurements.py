@@ -19,14 +19,15 @@ import numpy as np
 
 import reglab
 from reglab import catalogue, digests, files
-from reglab.claims import Claim
+from reglab.claims import Claim, Verdict
 from reglab.experiment import Experiment
+from reglab.statistics import Interval
 
 if TYPE_CHECKING:
     import xarray as xr
 
 KEPT = ("key", "digest", "question", "block", "date", "effect", "low", "high", "bound", "verdict")
-"""What is kept of a measured claim; everything else is said by the code."""
+"""What is kept of a measured claim, beside `nulls` where it has any; everything else is said by the code."""
 
 BEFORE = ("block", "date", "effect", "low", "high", "bound", "verdict")
 """What the history keeps of a measurement, beside the sentence that says what changed and why."""
@@ -70,11 +71,11 @@ def measure(
 
     records, today = [], datetime.date.today().isoformat()
     for claim in claims:
-        found, verdict = claim.judge([results[run] for run in needed(claim)])
-        numbers = {key: _number(value) for key, value in zip(("effect", "low", "high"), found, strict=True)}
+        datasets = [results[run] for run in needed(claim)]
+        nulls = {arm: _numbers(*judged) for arm, judged in claim.judge_nulls(datasets).items()}
         digest = {"digest": measured[claim.key], "question": digests.of_question(claim)}
-        kept = {"key": claim.key, **digest, "block": first, "date": today, **numbers, "bound": claim.bound}
-        records.append(_described(name, claim, {**kept, "verdict": verdict}))
+        kept = {"key": claim.key, **digest, "block": first, "date": today, "bound": claim.bound, "nulls": nulls}
+        records.append(_described(name, claim, kept | _numbers(*claim.judge(datasets))))
         records[-1]["seeds"] = claim.seeds if seeds is None else seeds
     return records
 
@@ -110,6 +111,7 @@ def _described(name: str, claim: Claim, measured: Mapping[str, Any]) -> dict[str
     """Return the record of a claim: what was measured, and what the code says of it."""
     return {
         **{key: measured[key] for key in KEPT},
+        "nulls": measured.get("nulls", {}),
         "paper": catalogue.find(name),
         "experiment": claim.of.__name__,
         "claim": claim.text,
@@ -123,6 +125,11 @@ def _described(name: str, claim: Claim, measured: Mapping[str, Any]) -> dict[str
         "scaled": claim.of.scaled,
         "why": claim.why if measured["verdict"] != "holds" else "",
     }
+
+
+def _numbers(found: Interval, verdict: Verdict) -> dict[str, Any]:
+    """Return an effect with its interval and verdict as they are kept."""
+    return {"effect": _number(found.mean), "low": _number(found.low), "high": _number(found.high), "verdict": verdict}
 
 
 def _number(value: float) -> float | None:
@@ -175,7 +182,7 @@ def write(name: str, records: Sequence[Mapping[str, Any]], why: str = "") -> Pat
     import torch
 
     declared, kept = [claim.key for claim in catalogue.claims(name)], _kept(name)
-    measured = {record["key"]: {key: record[key] for key in KEPT} for record in records}
+    measured = {record["key"]: _stored(record) for record in records}
     history = {key: list(entries) for key, entries in kept["history"].items()}
     for key, old in kept["claims"].items():
         new = measured.get(key, old) if key in declared else None
@@ -202,6 +209,11 @@ def write(name: str, records: Sequence[Mapping[str, Any]], why: str = "") -> Pat
     return target
 
 
+def _stored(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of the record of a claim."""
+    return {key: record[key] for key in KEPT} | ({"nulls": record["nulls"]} if record.get("nulls") else {})
+
+
 def _kept(name: str) -> dict[str, Any]:
     """Return what the file of a paper holds: versions, records and history by key; `ValueError` for a damaged file."""
     source = path(name)
@@ -209,7 +221,7 @@ def _kept(name: str) -> dict[str, Any]:
         return {"versions": {}, "claims": {}, "history": {}}
     try:
         content = json.loads(source.read_text(encoding="utf-8"))
-        records = [{key: record[key] for key in KEPT} for record in content["claims"]]
+        records = [_stored(record) for record in content["claims"]]
         history = {
             key: [{field: one[field] for field in (*BEFORE, "why")} for one in entries]
             for key, entries in content["history"].items()

@@ -7,7 +7,8 @@ import inspect
 import os
 import textwrap
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -162,43 +163,104 @@ MARKS = {"holds": "✓ holds", "unclear": "? unclear", "does not hold": "✗ doe
 """How a verdict is written, so that colour is never needed."""
 
 
+OPEN = 8
+"""So many claims of a paper are open on its page; the others are folded."""
+
+
 def verdicts(name: str) -> Page:
-    """Show the measured claims of a paper: its number, our effect with interval, and the verdict."""
+    """Show the measured claims of a paper: its number, our effect with interval, and the verdict.
+
+    They stand in their groups. Eight are open, essential ones first and one of each group at least; the others are
+    folded, and so is what was measured before.
+    """
     measured = measurements.read(name)
     if measured is None:
         text = f"Not measured yet: run `reglab check {catalogue.paper(name).slug}`."
         return Page(f"<p>{text}</p>", text)
-    rows, lines = [], []
-    for claim in measured["claims"]:
-        effect, verdict = _effect(claim), MARKS[claim["verdict"]]
-        bound = html.escape(claim["bound"].replace("-", "−"))
-        kind, source = "essential" if claim["essential"] else "expected", claims.SOURCES[claim["source"]]
-        why = f"<br><em>{html.escape(claim['why'])}</em>" if claim["why"] else ""
-        rows.append(
-            f"<tr><td {LEFT}>{html.escape(claim['claim'])}{why}</td><td {LEFT}>{html.escape(claim['reported'])}</td>"
-            f"<td>{effect}</td><td>{bound}<br><small>{source}</small></td>"
-            f'<td class="reglab-{claim["verdict"].replace(" ", "-")}">{verdict}<br><small>{kind}</small></td></tr>'
-        )
-        lines.append(f"{verdict:16s} {claim['claim']}: {effect} (needed {claim['bound']}, {source}; {kind})")
-    head = "".join(f'<th scope="col">{h}</th>' for h in ("Our claim", "The paper", "Measured", "Needed", "Verdict"))
-    seeds = sorted({claim["seeds"] for claim in measured["claims"]})
+    records = measured["claims"]
+    said = words.tally([record["verdict"] for record in records])
+    shown = _open(records)
+    folded = [record for record in records if record not in shown]
+    seeds = " or ".join(str(count) for count in sorted({record["seeds"] for record in records}))
     stale = " <strong>The code has changed since.</strong>" if measurements.stale(name) else ""
-    blocks = words.blocks(claim["block"] for claim in measured["claims"])
     caption = (
-        f"Measured on {blocks} ({' or '.join(map(str, seeds))} of them), {measured['date']}, "
+        f"Measured on {words.blocks(record['block'] for record in records)} ({seeds} of them), {measured['date']}, "
         f"torch {measured['versions']['torch']}. In brackets: the 95 % interval, or smallest and largest seed.{stale}"
     )
-    table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return Page(f'<div class="reglab-claims">{table}</div>', "\n".join(lines))
+    count = "1 more claim" if len(folded) == 1 else f"{len(folded)} more claims"
+    more = f"<details><summary>{count}: {marks(folded)}</summary>{_table(folded)}</details>" if folded else ""
+    page = f"<p><strong>{said}</strong></p>{_table(shown, caption)}{more}{history(measured['history'])}"
+    lines = [_line(record) for group in claims.GROUPS for record in records if record["group"] == group]
+    return Page(f'<div class="reglab-claims">{page}</div>', "\n".join([said, *lines]))
 
 
-def _effect(claim: dict[str, Any]) -> str:
-    if claim["effect"] is None:
-        return "not defined"
-    effect = words.number(claim["effect"])
-    if claim["low"] is None or claim["rule"] == "exact":
-        return effect
-    return f"{effect} [{words.number(claim['low'])}, {words.number(claim['high'])}]"
+def marks(records: Iterable[Mapping[str, Any]]) -> str:
+    """Count the verdicts of some claims by their marks; those that there are."""
+    count = Counter(record["verdict"] for record in records)
+    return " · ".join(f"{mark}: {count[verdict]}" for verdict, mark in MARKS.items() if count[verdict])
+
+
+def _open(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the claims that are open on a page, in the order of their declaration."""
+    ranked = sorted(records, key=lambda record: not record["essential"])
+    first = list({record["group"]: record for record in reversed(ranked)}.values())
+    chosen = first + [record for record in ranked if record not in first][: OPEN - len(first)]
+    return [record for record in records if record in chosen]
+
+
+def _table(records: Sequence[Mapping[str, Any]], caption: str = "") -> str:
+    """Return claims as a table with a heading for each group."""
+    head = "".join(f'<th scope="col">{h}</th>' for h in ("Our claim", "The paper", "Measured", "Needed", "Verdict"))
+    body = ""
+    for group, title in claims.GROUPS.items():
+        if rows := "".join(_row(record) for record in records if record["group"] == group):
+            heading = f'<tr><th colspan="5" scope="rowgroup" {LEFT}>{title.capitalize()}</th></tr>'
+            body += f"<tbody>{heading}{rows}</tbody>"
+    caption = f"<caption>{caption}</caption>" if caption else ""
+    return f"<table>{caption}<thead><tr>{head}</tr></thead>{body}</table>"
+
+
+def _row(claim: Mapping[str, Any]) -> str:
+    bound = html.escape(claim["bound"].replace("-", "−"))
+    kind = "essential" if claim["essential"] else "expected"
+    why = f"<br><em>{html.escape(claim['why'])}</em>" if claim["why"] else ""
+    nulls = "".join(f"<br><small>{html.escape(text)}</small>" for text in of_nulls(claim))
+    return (
+        f"<tr><td {LEFT}>{html.escape(claim['claim'])}{why}</td><td {LEFT}>{html.escape(claim['reported'])}</td>"
+        f"<td>{_effect(claim)}</td><td>{bound}<br><small>{claims.SOURCES[claim['source']]}</small></td>"
+        f'<td class="reglab-{claim["verdict"].replace(" ", "-")}">{MARKS[claim["verdict"]]}<br><small>{kind}</small>'
+        f"{nulls}</td></tr>"
+    )
+
+
+def _line(claim: Mapping[str, Any]) -> str:
+    kind = "essential" if claim["essential"] else "expected"
+    needed = "; ".join((f"needed {claim['bound']}, {claims.SOURCES[claim['source']]}", kind, *of_nulls(claim)))
+    return f"{MARKS[claim['verdict']]:16s} {claim['claim']}: {_effect(claim)} ({needed})"
+
+
+def of_nulls(claim: Mapping[str, Any]) -> list[str]:
+    """Say what becomes of a claim with each null arm in the method's place, where it is about the method."""
+    return [f"the null arm “{arm}” in the method's place: {one['verdict']}" for arm, one in claim["nulls"].items()]
+
+
+def history(before: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Return as HTML what was measured of some claims before, folded, one line for each; "" for nothing."""
+    lines = [
+        f"<li><strong>{html.escape(key)}</strong>, {words.blocks([one['block']])}, {one['date']}: "
+        f"{words.measured(one['effect'], one['low'], one['high'])}, needed {html.escape(one['bound'])}: "
+        f"{one['verdict']}. {html.escape(one['why'])}</li>"
+        for key, entries in before.items()
+        for one in entries
+    ]
+    if not lines:
+        return ""
+    return f"<details><summary>What was measured before: {len(lines)}</summary><ul>{''.join(lines)}</ul></details>"
+
+
+def _effect(claim: Mapping[str, Any]) -> str:
+    ends = (None, None) if claim["rule"] == "exact" else (claim["low"], claim["high"])
+    return words.measured(claim["effect"], *ends)
 
 
 def check(answer: Any, checker: Callable[[Any], str]) -> Page:

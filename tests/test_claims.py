@@ -1,4 +1,4 @@
-"""Claims: verdicts, rules, and the file they are kept in."""
+"""Claims: verdicts, rules, and null arms in the method's place."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from reglab import catalogue, statistics
 from reglab.claims import Claim
 from reglab.experiment import Experiment
+from reglab.knobs import Arm
 from reglab.statistics import Interval
 
 NAME = catalogue.SLUGS[0]
@@ -144,3 +145,76 @@ def test_a_claim_has_a_known_rule_group_and_source(wrong: dict[str, Any], said: 
 def test_a_claim_says_what_kind_it_is_and_where_its_bound_comes_from(given: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="missing 1 required keyword-only argument"):
         Claim("k", Experiment, "we say", "they say", lambda data: data.x, above=0, **given)
+
+
+# ------------------------------------------------------------------------------------- null arms in the method's place
+
+
+class Arms(Experiment):
+    arms = {"plain": Arm("baseline"), "clever": Arm("method"), "noise": Arm("null"), "shuffled": Arm("null")}
+
+
+NUMBERS_OF_ARMS = {"plain": 0.0, "clever": 3.0, "noise": 2.0, "shuffled": -1.0}
+
+
+def measured(**numbers: float) -> list[xr.Dataset]:
+    """Return results of four seeds whose arms have some numbers, give or take 0.1."""
+    values = np.add.outer([*{**NUMBERS_OF_ARMS, **numbers}.values()], [0.1, -0.1, 0.1, -0.1])
+    labels = np.array(list(NUMBERS_OF_ARMS), dtype=object)
+    return [xr.Dataset({"x": (("arm", "seed"), values), "y": ("seed", values[0])}, {"arm": labels})]
+
+
+def about(effect: Callable[..., Any], essential: bool = True, of: type[Experiment] = Arms, **how: Any) -> Claim:
+    kind: dict[str, Any] = {"above": 1.0, "group": "paper", "source": "zero", "essential": essential}
+    return Claim("k", of, "we say", "they say", effect, **{**kind, **how})
+
+
+def gain(data: xr.Dataset) -> xr.DataArray:
+    return data.x.sel(arm="clever") - data.x.sel(arm="plain")
+
+
+def test_a_claim_is_judged_with_each_null_arm_in_the_method_s_place() -> None:
+    found = about(gain).judge_nulls(measured())
+    assert {arm: (judged[0].mean, judged[1]) for arm, judged in found.items()} == {
+        "noise": (pytest.approx(2.0), "holds"),
+        "shuffled": (pytest.approx(-1.0), "does not hold"),
+    }
+    assert about(gain).judge(measured())[0].mean == pytest.approx(3.0), "the data sets are as they were"
+
+
+def test_a_method_that_is_compared_with_its_null_loses_in_its_place() -> None:
+    found = about(lambda data: data.x.sel(arm="clever") - data.x.sel(arm="noise"), above=0.5).judge_nulls(measured())
+    assert tuple(found["noise"][0]) == pytest.approx(3 * (-1.0,)) and found["noise"][1] == "does not hold"
+
+
+@pytest.mark.parametrize("rule", ["interval", "every seed"])
+def test_a_claim_that_is_not_about_the_method_is_not_judged_again(rule: Any) -> None:
+    assert about(lambda data: data.y + 2, rule=rule).judge_nulls(measured()) == {}
+    assert about(lambda data: data.x.sel(arm="plain") + 2, rule=rule).judge_nulls(measured()) == {}
+    assert about(lambda data: data.y * math.nan, rule=rule).judge_nulls(measured()) == {}
+
+
+def test_numbers_from_all_seeds_are_judged_again_too() -> None:
+    def ratio(first: xr.Dataset, second: xr.Dataset) -> float:
+        return float(first.x.sel(arm="clever").mean() / second.x.sel(arm="clever").mean())
+
+    data = [*measured(), *measured(clever=1.5, noise=1.6)]
+    claim = about(ratio, rule="bootstrap", above=1.5)
+    assert claim.judge(data)[0].mean == pytest.approx(2.0) and claim.judge(data)[1] == "holds"
+    found, verdict = claim.judge_nulls(data)["noise"]
+    assert found.mean == pytest.approx(1.25) and found.low < 1.25 < found.high and verdict == "does not hold"
+    exact = about(lambda data: float(gain(data).mean()), rule="exact").judge_nulls(measured())
+    assert tuple(exact["noise"][0]) == pytest.approx(3 * (2.0,)) and exact["noise"][1] == "holds"
+
+
+def test_only_essential_claims_of_one_method_are_judged_again() -> None:
+    class Two(Arms):
+        arms = {**Arms.arms, "plain": Arm("method")}
+
+    class NoNull(Arms):
+        arms = {"plain": "baseline", "clever": "method"}
+
+    assert about(gain).exchanges == (("clever", "noise"), ("clever", "shuffled"))
+    others = (about(gain, of=kind) for kind in (Two, NoNull, Experiment))
+    for claim in (about(gain, essential=False), *others):
+        assert claim.exchanges == () and claim.judge_nulls(measured()) == {}

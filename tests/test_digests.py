@@ -468,6 +468,11 @@ def test_a_question_is_the_claim_without_the_code_of_the_experiment(lab: Lab) ->
         assert [one == other for one, other in zip(asked(), before, strict=True)] == [False] + 6 * [True]
 
 
+def test_a_null_arm_makes_the_claims_stale_that_it_is_to_fail(lab: Lab) -> None:
+    lab.edit(('"plain": "baseline", "shrunk": "method"}', '"plain": "null", "shrunk": "method"}'))
+    assert state() == ("", ["shrinks"]), "the essential one"
+
+
 def test_values_that_an_effect_was_made_with_count(lab: Lab) -> None:
     lab.edit(('f"more than {i}"', 'f"more than {min(i, 0.2)}"'), ("(0.1, 0.2)", "(0.1, 0.3)"))
     assert state() == ("", ["more than 0.2"])

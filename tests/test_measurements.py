@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shutil
@@ -18,8 +19,9 @@ from hypothesis import strategies as st
 
 from reglab import catalogue, digests, measurements
 from reglab.claims import Claim
+from reglab.effects import end
 from reglab.experiment import Experiment
-from reglab.knobs import knob
+from reglab.knobs import Arm, knob
 from reglab.results import Frame, Var
 
 NAME = catalogue.SLUGS[0]
@@ -314,6 +316,35 @@ def test_building_seeds_may_be_looked_at_as_often_as_one_likes(declare: Callable
     check()
     declare(0, claimed(above=0.5))
     assert [*check("the bound is that of the paper")["history"]] == ["large"]
+
+
+# ------------------------------------------------------------------------------------- null arms in the method's place
+
+
+@dataclass(frozen=True)
+class Guess(Experiment):
+    """Two arms of which one knows nothing and is as good."""
+
+    arms = {"clever": Arm("method"), "noise": Arm("null")}
+    outputs = {"score": Var("arm seed", "score", "of the arm")}
+
+    def frames(self, seeds: tuple[int, ...]) -> Iterator[Frame]:
+        """Give all arms nearly the same score."""
+        yield Frame({}, {"score": 5 + np.array([[0.0], [0.5]]) + np.arange(len(seeds)) % 2})
+
+
+def test_what_null_arms_reach_is_kept_where_there_is_any(declare: Callable[..., None]) -> None:
+    clever, others = end("score", "clever"), lambda results: results.score.mean("arm")
+    about = [dataclasses.replace(claimed(key, effect), of=Guess, essential=True) for key, effect in
+             (("score", clever), ("better", clever - end("score", "noise")), ("all", others))]  # fmt: skip
+    declare(1000, *about, dataclasses.replace(about[0], key="expected", essential=False))
+    records = {record["key"]: record for record in check()["claims"]}
+    (null,) = records["score"]["nulls"].items()
+    assert null[0] == "noise" and null[1]["effect"] == 6.0 and null[1]["verdict"] == "holds"
+    assert records["better"]["nulls"] == {"noise": {"effect": 0.5, "low": 0.5, "high": 0.5, "verdict": "does not hold"}}
+    assert records["all"]["nulls"] == records["expected"]["nulls"] == {}
+    kept = json.loads(measurements.path(NAME).read_text(encoding="utf-8"))["claims"]
+    assert ["nulls" in record for record in kept] == [True, True, False, False]
 
 
 # --------------------------------------------------------------------------------------------------------- numbers

@@ -623,6 +623,20 @@ def test_essential_claims_hold_and_failures_are_explained(name: str) -> None:
         )
 
 
+@every_paper
+def test_no_essential_claim_holds_for_an_arm_that_knows_nothing(name: str) -> None:
+    for claim, record in _records(name):
+        assert set(record["nulls"]) <= {null for _, null in claim.exchanges}
+        for null, found in record["nulls"].items():
+            assert found["verdict"] != "holds", f"{claim.key} holds with {null!r} in the method's place: claim more"
+
+
+@every_experiment
+def test_an_arm_that_knows_nothing_stands_beside_one_method(cls: type[Experiment]) -> None:
+    roles = list(cls.arms.values())
+    assert "null" not in roles or roles.count("method") == 1, "which arm shall the null arms take the place of?"
+
+
 # --------------------------------------------------------------------------------------------------- notebooks
 
 

@@ -12,6 +12,8 @@ document.addEventListener("DOMContentLoaded", () => {
   // the entries of a bibliography are no list items
   document.querySelectorAll(".citation-list").forEach((list) => list.removeAttribute("role"));
 
+  document.querySelectorAll("form.claims-filter").forEach(filterClaims);
+
   // what scrolls sideways can be scrolled with the arrow keys
   const watcher = new ResizeObserver((entries) => {
     for (const { target } of entries) {
@@ -21,3 +23,38 @@ document.addEventListener("DOMContentLoaded", () => {
   const wide = "pre, .pst-scrollable-table-container, .cell_output .output, div.math";
   document.querySelectorAll(`.bd-article :is(${wide})`).forEach((node) => watcher.observe(node));
 });
+
+// The table of claims shows the rows that a form asks for; without scripts there is no form, and all rows are shown.
+function filterClaims(form) {
+  const { part, paper } = form.elements;
+  const rows = [...document.querySelectorAll("table.claims tbody tr")];
+  const links = [...document.querySelectorAll('.bd-article li > p > a[href^="#claims-"]')];
+  const of = (row) => row.querySelector('a[href^="lab/"]').getAttribute("href").match(/^lab\/(.+)\.html/)[1];
+
+  function apply() {
+    for (const option of paper.options) {
+      option.disabled = option.hidden = option.value && part.value && !option.value.startsWith(`${part.value}/`);
+    }
+    if (paper.selectedOptions[0].disabled) paper.value = "";
+    const ticked = (name) => [...form.elements[name]].filter((box) => box.checked).map((box) => box.value);
+    const asked = { verdict: ticked("verdict"), "claim-group": ticked("group") };
+    for (const row of rows) {
+      const fits = Object.entries(asked).every(([kind, some]) => some.some((one) => row.querySelector(`.${kind}.${one}`)));
+      row.hidden = !fits || !of(row).startsWith(paper.value || part.value);
+    }
+    for (const table of document.querySelectorAll("table.claims")) {
+      const section = table.closest("section");
+      section.hidden = !table.querySelector("tbody tr:not([hidden])");
+      const ids = [section, ...section.querySelectorAll("[id]")].map((node) => `#${node.id}`);
+      links.filter((link) => ids.includes(link.getAttribute("href")))
+        .forEach((link) => { link.closest("li").hidden = section.hidden; });
+    }
+    form.querySelector("output").textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} claims shown`;
+  }
+
+  form.addEventListener("change", apply);
+  form.addEventListener("reset", () => setTimeout(apply));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.hidden = false;
+  apply();
+}

@@ -58,8 +58,9 @@ def check(
     are final, and build with --building. What a measurement replaces with another question or other seeds goes to the
     history, with the sentence of --why. With --stale the other claims stay as they were measured.
 
-    The exit status is 1 when the verdict of an essential claim is not "holds"; with --robust, when a verdict is not the
-    stored one; with --compare, when an essential claim does not hold and lies apart from what is stored.
+    The exit status is 1 when an essential claim does not hold, or holds for an arm that knows nothing in the method's
+    place, too; with --robust, when a verdict is not the stored one; with --compare, when an essential claim does not
+    hold and lies apart from what is stored.
     """
     if robust or compare:
         with explained():
@@ -74,7 +75,8 @@ def check(
         looked = names if stale else []
         outdated = {name: measurements.outdated(name) for name in looked}
         kept = [record for name in looked for record in (measurements.read(name) or {"claims": []})["claims"]]
-        bad = [record for record in kept if _bad(record) and record["key"] not in outdated[record["paper"]]]
+        kept = [record for record in kept if record["key"] not in outdated[record["paper"]]]
+        bad = [record for record in kept if _bad(record)]
         names = [name for name in names if not stale or measurements.stale(name)]
         wanted = _wanted(names, keys) if keys and names else None
         measured_only = seeds is not None or wanted is not None or building
@@ -114,6 +116,10 @@ def check(
     bad += [record for record in records if _bad(record)]
     if bad:
         say(f"Essential claims that do not hold: {', '.join(repr(record['key']) for record in bad)}")
+    idle = [f"{record['key']!r} (for {arm})" for record in kept + records for arm in _held_by(record)]
+    if idle:
+        say(f"Essential claims that hold for an arm that knows nothing, too: {', '.join(idle)}")
+    if bad or idle:
         raise typer.Exit(1)
 
 
@@ -172,6 +178,11 @@ def _number(value: float | None) -> str:
 
 def _bad(record: dict[str, Any]) -> bool:
     return bool(record["essential"]) and record["verdict"] != "holds"
+
+
+def _held_by(record: dict[str, Any]) -> list[str]:
+    """Return for which null arms in the method's place a claim holds."""
+    return [arm for arm, one in record["nulls"].items() if one["verdict"] == "holds"]
 
 
 def _apart(before: dict[str, Any], now: dict[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,26 @@ def blocks(firsts: Iterable[int]) -> str:
     """Write on which seeds claims were measured, given the first of each: `the exam seeds 2000, 2001, …`."""
     kinds = [f"{'exam' if first else 'building'} seeds {first}, {first + 1}, …" for first in sorted(set(firsts))]
     return f"the {' and '.join(kinds)}"
+
+
+def tally(verdicts: Sequence[str], of: str = "") -> str:
+    """Count verdicts in one sentence: `Of 18 claims, 14 hold, 3 are unclear and 1 does not hold.`"""
+    forms = {
+        "holds": ("holds", "hold"),
+        "unclear": ("is unclear", "are unclear"),
+        "does not hold": ("does not hold", "do not hold"),
+    }
+    counts = {one: verdicts.count(one) for one in forms}
+    said = [f"{count} {forms[one][count != 1]}" for one, count in counts.items()]
+    claims = "1 claim" if len(verdicts) == 1 else f"{len(verdicts)} claims"
+    return f"Of {claims}{of}, {said[0]}, {said[1]} and {said[2]}."
+
+
+def measured(effect: float | None, low: float | None, high: float | None) -> str:
+    """Write an effect with its interval, if it has one: `0.105 [0.074, 0.136]`."""
+    if effect is None:
+        return "not defined"
+    return number(effect) + ("" if low is None or high is None else f" [{number(low)}, {number(high)}]")
 
 
 def averaged(count: int) -> str:

@@ -11,12 +11,11 @@ import html
 import io
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reglab import catalogue, claims, files, measurements
-from reglab.notebook import MARKS
+from reglab.notebook import MARKS, history, marks, of_nulls
 from reglab.pictures import words
 from reglab.site import modules, replay
 
@@ -54,7 +53,7 @@ def generate() -> None:
 
 def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the page of claims as Markdown, given what `measurements.read` returned for each paper by name."""
-    pieces = [_summary(measured), *_overview(measured)]
+    pieces = [_summary(measured), _filters(measured), *_overview(measured)]
     for name, content in measured.items():
         paper = catalogue.paper(name)
         scaled = {claim["experiment"]: claim["scaled"] for claim in content["claims"] if claim["scaled"]}
@@ -63,7 +62,7 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
         blocks = words.blocks(claim["block"] for claim in content["claims"])
         pieces.append(
             f"(claims-{paper.slug})=\n## {_plain(paper.short)}: {_plain(paper.title)}\n\n"
-            f"[To the page of this paper](/lab/{name}) · {paper.venue} {paper.year} · {_counts(content['claims'])}\n\n"
+            f"[To the page of this paper](/lab/{name}) · {paper.venue} {paper.year} · {marks(content['claims'])}\n\n"
             "```{list-table}\n:header-rows: 1\n:class: claims\n:widths: 24 24 17 14 21\n\n"
             "* - The paper says\n  - We claim\n  - We measured\n  - Verdict\n  - How\n"
             + "".join(_row(claim) for claim in content["claims"])
@@ -71,6 +70,8 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
             + "".join(f"What was scaled down in {kind}: {_plain(text)}.\n\n" for kind, text in scaled.items())
             + f"Measured on {blocks}: {content['date']}{last} with {_plain(versions)}.\n"
         )
+        if before := history(content["history"]):
+            pieces.append(f"{before}\n")
         if content["stale"]:
             pieces.append(
                 ":::{attention}\nThe code of this paper has changed since these claims were measured. "
@@ -87,7 +88,7 @@ def _overview(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     if len(measured) > 1:
         for name, content in measured.items():
             paper = catalogue.paper(name)
-            yield f"- [{_plain(paper.short)}](#claims-{paper.slug}): {_counts(content['claims'])}"
+            yield f"- [{_plain(paper.short)}](#claims-{paper.slug}): {marks(content['claims'])}"
         yield ""
 
 
@@ -101,11 +102,13 @@ def _row(claim: Mapping[str, Any]) -> str:
     how = [_plain(count), *(_linked(claim, label, knobs) for label, knobs in claim["settings"].items())]
     cells = [
         _plain(claim["reported"]),
-        _plain(claim["claim"]) + ("<br>[essential]{.essential}" if claim["essential"] else ""),
+        _plain(claim["claim"])
+        + f"<br>[{claims.GROUPS[claim['group']]}]{{.claim-group .{claim['group']}}}"
+        + (" · [essential]{.essential}" if claim["essential"] else ""),
         f"**{_number(claim['effect'])}**{interval}<br>must be {_plain(claim['bound'].replace('-', '−'))}"
         f" ({claims.SOURCES[claim['source']]})",
         f"[{MARKS[verdict]}]{{.verdict .{verdict.replace(' ', '-')}}}"
-        + (f"<br>{_plain(claim['why'])}" if claim["why"] else ""),
+        + "".join(f"<br>{_plain(text)}" for text in (claim["why"], *of_nulls(claim)) if text),
         "<br>".join(how),
     ]
     return "".join(f"{'* -' if i == 0 else '  -'} {cell}\n" for i, cell in enumerate(cells))
@@ -127,18 +130,40 @@ def _setting(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _counts(records: list[dict[str, Any]]) -> str:
-    count = Counter(record["verdict"] for record in records)
-    return " · ".join(f"{mark}: {count[verdict]}" for verdict, mark in MARKS.items() if count[verdict])
-
-
 def _summary(measured: Mapping[str, Mapping[str, Any]]) -> str:
     records = [record for content in measured.values() for record in content["claims"]]
     if not records:
         return "No claim has been measured yet.\n"
     papers = "1 paper" if len(measured) == 1 else f"{len(measured)} papers"
-    total = "1 claim" if len(records) == 1 else f"{len(records)} claims"
-    return f"**{total} of {papers} measured:** {_counts(records)}\n"
+    return f"**{words.tally([record['verdict'] for record in records], f' of {papers}')}**\n"
+
+
+def _filters(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the controls that choose rows of the page of claims: hidden until the script shows that it works."""
+    if not measured:
+        return ""
+
+    def boxes(name: str, title: str, choices: Mapping[Any, str]) -> str:
+        inputs = "".join(
+            f'<label><input type="checkbox" name="{name}" value="{value}" checked> {label}</label>'
+            for value, label in choices.items()
+        )
+        return f"<fieldset><legend>{title}</legend>{inputs}</fieldset>"
+
+    def select(name: str, title: str, choices: Mapping[str, str]) -> str:
+        options = "".join(f'<option value="{value}">{html.escape(label)}</option>' for value, label in choices.items())
+        return f'<label>{title} <select name="{name}">{options}</select></label>'
+
+    parts = {key: part.title for key, part in catalogue.PARTS.items() if any(name.startswith(key) for name in measured)}
+    papers = {name: catalogue.paper(name).short for name in measured}
+    return (
+        '<form class="claims-filter" aria-label="Which claims are shown" autocomplete="off" hidden>'
+        + boxes("verdict", "Verdict", {verdict.replace(" ", "-"): mark for verdict, mark in MARKS.items()})
+        + boxes("group", "Group", claims.GROUPS)
+        + select("part", "Part", {"": "all parts", **parts})
+        + select("paper", "Paper", {"": "all papers", **papers})
+        + '<button type="reset">Show all</button><output aria-live="polite"></output></form>\n'
+    )
 
 
 def _card(paper: catalogue.Paper, alt: str) -> str:

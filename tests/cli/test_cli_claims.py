@@ -191,3 +191,18 @@ def test_exam_seeds_are_looked_at_once_and_the_file_says_what_changed(
     building = inside("check", PAPER, "--building", "--seeds", "2", "--json")
     assert [one["block"] for one in json.loads(building.stdout)] == [0] and "stays as it is" in building.stderr
     assert json.loads(measurements.path(NAME).read_text()) == content
+
+
+def test_a_claim_that_an_arm_that_knows_nothing_meets_fails(
+    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = catalogue.module(NAME, "claims")
+    (quick,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
+    monkeypatch.setattr(module, "CLAIMS", (quick,))
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    null = {"effect": 0.1, "low": 0.0, "high": 0.2, "verdict": "holds"}
+    measurements.write(NAME, [measured(quick) | {"nulls": {"noise": null}}])
+    done = inside("check", PAPER, "--stale")
+    assert done.returncode == 1 and "knows nothing, too: 'time scales' (for noise)" in done.stderr
+    measurements.write(NAME, [measured(quick) | {"nulls": {"noise": null | {"verdict": "unclear"}}}])
+    assert inside("check", PAPER, "--stale").returncode == 0

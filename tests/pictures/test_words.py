@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_results import ARMS, growing, results
 
-from reglab.pictures.words import blocks, number, sentence
+from reglab.pictures.words import blocks, measured, number, sentence, tally
 
 NUMBERS = {0: "0", 0.5: "0.50", -1.234: "−1.23", 0.0123456: "0.0123", -1e-5: "−1e−05", 1234.5: "1.23e+03"}
 
@@ -66,3 +66,14 @@ def test_an_arm_without_the_headline_quantity_does_not_silence_the_sentence() ->
 def test_blocks_of_seeds_in_words() -> None:
     assert blocks([0, 0]) == "the building seeds 0, 1, …"
     assert blocks([2000, 0]) == "the building seeds 0, 1, … and exam seeds 2000, 2001, …"
+
+
+def test_verdicts_are_counted_in_a_sentence() -> None:
+    verdicts = ["holds", "unclear", "unclear", "does not hold", "does not hold"]
+    assert tally(verdicts, " of 2 papers") == "Of 5 claims of 2 papers, 1 holds, 2 are unclear and 2 do not hold."
+    assert tally(["unclear"]) == "Of 1 claim, 0 hold, 1 is unclear and 0 do not hold."
+
+
+def test_an_effect_is_written_with_its_interval_if_it_has_one() -> None:
+    assert measured(0.25, 0.125, 0.5) == f"{number(0.25)} [{number(0.125)}, {number(0.5)}]"
+    assert measured(0.25, None, None) == number(0.25) and measured(None, None, None) == "not defined"

@@ -185,7 +185,8 @@ def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None
     for cells, record in zip(rows, records, strict=True):
         reported, claim, effect, verdict, how = (words(cell.get_text(" ")) for cell in cells)
         assert reported == words(record["reported"])
-        assert claim == words(record["claim"]) + (" essential" if record["essential"] else "")
+        kind = claims.GROUPS[record["group"]] + (" · essential" if record["essential"] else "")
+        assert claim == f"{words(record['claim'])} {kind}"
         number = "not known" if record["effect"] is None else number_text(record["effect"])
         assert effect.split()[: len(number.split())] == number.split()
         bound = f"must be {record['bound'].replace('-', '−')} ({claims.SOURCES[record['source']]})"
@@ -273,3 +274,69 @@ def test_solutions_are_folded_and_open_by_click(site: Path, view: Any, page: str
     folded.first.locator("summary").click()
     assert answer.is_visible()
     assert not view.problems
+
+
+CLAIMS_SHOWN = "table.claims tbody tr:not([hidden]):visible"
+
+
+def rows_of(**wanted: set[str]) -> int:
+    """Count the measured claims whose verdict and group are among some, of all papers or of those named."""
+    found = 0
+    for name in catalogue.SLUGS:
+        for record in (measurements.read(name) or {"claims": []})["claims"]:
+            facts = {"verdict": record["verdict"], "group": record["group"], "part": name.split("/")[0], "paper": name}
+            found += all(facts[key] in values for key, values in wanted.items())
+    return found
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_table_of_claims_shows_what_is_asked_for(site: Path, view: Any, width: int) -> None:
+    from playwright.sync_api import expect
+
+    def shown(count: int) -> None:
+        expect(view.locator(CLAIMS_SHOWN)).to_have_count(count)
+        expect(form.locator("output")).to_have_text(f"{count} of {rows_of()} claims shown")
+        for paper in catalogue.SLUGS:
+            heading = view.locator("section", has=view.locator(f'table.claims a[href^="lab/{paper}.html"]')).last
+            some = heading.locator(CLAIMS_SHOWN).count() > 0
+            link = view.locator(f'.bd-article li a[href="#claims-{paper.split("/")[1].replace("_", "-")}"]')
+            assert heading.locator("h2").is_visible() == link.is_visible() == some, paper
+        assert view.evaluate("document.documentElement.scrollWidth") <= width
+
+    view.set_viewport_size({"width": width, "height": 900})
+    view.goto((site / "claims.html").as_uri())
+    form = view.get_by_role("form", name="Which claims are shown")
+    expect(form).to_be_visible()
+    expect(form.locator("output")).to_have_attribute("aria-live", "polite")
+    shown(rows_of())
+    form.get_by_label("✓ holds").uncheck()
+    shown(rows_of(verdict={"unclear", "does not hold"}))
+    form.get_by_label("our controls").focus()
+    view.keyboard.press("Space")
+    shown(rows_of(verdict={"unclear", "does not hold"}, group={"paper", "identity"}))
+    form.get_by_role("button", name="Show all").press("Enter")
+    shown(rows_of())
+    first = catalogue.SLUGS[0]
+    form.get_by_role("combobox", name="Paper").select_option(first)
+    shown(rows_of(paper={first}))
+    form.get_by_label("exact identities").uncheck()
+    shown(rows_of(paper={first}, group={"paper", "control"}))
+    other = next(name.split("/")[0] for name in catalogue.SLUGS if name.split("/")[0] != first.split("/")[0])
+    form.get_by_role("combobox", name="Part").select_option(other)
+    expect(form.get_by_role("combobox", name="Paper")).to_have_value("")
+    shown(rows_of(part={other}, group={"paper", "control"}))
+    for box in ("✓ holds", "? unclear", "✗ does not hold"):
+        form.get_by_label(box).uncheck()
+    shown(0)
+    assert not view.problems
+
+
+@pytest.mark.browser
+def test_without_scripts_all_claims_are_shown_and_no_control_that_does_nothing(site: Path, browser: Any) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto((site / "claims.html").as_uri())
+    assert tab.locator("table.claims tbody tr:visible").count() == rows_of()
+    assert not tab.locator("form.claims-filter").is_visible()
+    context.close()

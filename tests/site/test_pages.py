@@ -31,17 +31,34 @@ RECORD = {
     "reported": "CIFAR-10: 81.88 → 89.15",
     "scaled": "digits",
     "why": "few seeds",
+    "nulls": {"noise": {"effect": 0.0, "low": -0.1, "high": 0.1, "verdict": "does not hold"}},
+}
+
+
+BEFORE = {
+    "block": 1000,
+    "date": "2025-01-01",
+    "effect": 0.105,
+    "low": 0.074,
+    "high": 0.136,
+    "bound": "> 0.08",
+    "verdict": "unclear",
+    "why": "The bound changed.",
 }
 
 
 def test_a_claim_is_shown_as_it_was_measured() -> None:
     content = {"claims": [RECORD], "stale": True, "date": "2026-01-01", "versions": {"torch": "2.9"}}
+    content["history"] = {"k": [BEFORE]}
     page = pages.claims_page({catalogue.SLUGS[0]: content})
     for text in ("the \\*gap\\* of \\`a\\_b\\` is \\<null\\> at \\$5", "**−0.0123**", "−0.02 to 0.0004", "? unclear"):
         assert text in page
     for text in ("few seeds", "base: defaults", "clean: noise = 0", "8 seeds", "essential", "digits", "torch 2.9"):
         assert text in page.replace("\\", "")
-    assert "**1 claim of 1 paper measured:** ? unclear: 1" in page
+    assert "**Of 1 claim of 1 paper, 0 hold, 1 is unclear and 0 do not hold.**" in page
+    assert "[our controls]{.claim-group .control} · [essential]{.essential}" in page
+    assert "the null arm “noise” in the method's place: does not hold" in page.replace("\\", "")
+    assert "What was measured before: 1" in page and "exam seeds 1000, 1001, …, 2025-01-01: 0.10 [" in page
     assert "must be −0\\.01 to 0\\.01 (from a pilot run)" in page
     assert (
         "has changed since" in page
@@ -54,9 +71,9 @@ def test_a_claim_is_shown_as_it_was_measured() -> None:
 def test_several_papers_have_a_list_that_leads_to_each(monkeypatch: pytest.MonkeyPatch) -> None:
     first = catalogue.paper(catalogue.SLUGS[0])
     monkeypatch.setattr(catalogue, "paper", lambda name: replace(first, slug=name.split("/")[1]))
-    content = {"claims": [RECORD], "stale": False, "date": "2026-01-01", "versions": {"torch": "2.9"}}
+    content = {"claims": [RECORD], "stale": False, "date": "2026-01-01", "versions": {"torch": "2.9"}, "history": {}}
     page = pages.claims_page({"labels/one": content, "noise/two": content})
-    assert "**2 claims of 2 papers measured:** ? unclear: 2" in page
+    assert "**Of 2 claims of 2 papers, 0 hold, 2 are unclear and 0 do not hold.**" in page
     for slug in ("one", "two"):
         assert f"](#claims-{slug}): ? unclear: 1" in page and f"(claims-{slug})=" in page
     assert f"Not measured yet: {first.short}" in page and "has changed since" not in page
