@@ -46,6 +46,11 @@ def mean_interval(values: np.ndarray | Sequence[float], axis: int = -1) -> tuple
     return mean, mean - half, mean + half
 
 
+def over_seeds(values: xr.DataArray) -> xr.DataArray:
+    """Return the mean over seeds; what has no seeds as it is."""
+    return values.mean("seed") if "seed" in values.dims else values
+
+
 def bootstrap(effect: Callable[..., float], datasets: Sequence[xr.Dataset]) -> Interval:
     """Return one number from all seeds of some data sets, with its 95 % percentile interval over resampled seeds.
 

@@ -19,6 +19,8 @@
 
 # %%
 from reglab import notebook
+from reglab.bet import bet
+from reglab.effects import end
 from reglab.explore import explore
 from reglab.papers.dynamics.bayes_optimal_network import exercises, experiments, method, pictures
 
@@ -36,8 +38,8 @@ notebook.card("bayes_optimal_network")
 # method is known: guess, look at the eigenvalues of the guess, **clean** them, repeat.
 #
 # In the picture the number of examples grows to the right. The dashed line is the theory: in high dimension no method
-# is below it on average, though single teachers may be. **Before you look:** ordinary least squares knows nothing
-# about teachers. How far above the line will it be?
+# is below it on average, though single teachers may be. Ordinary least squares knows nothing about
+# teachers.
 
 # %% tags=["parameters"]
 seeds = 8
@@ -48,7 +50,8 @@ dimension = 40
 # %% tags=["thumbnail"]
 learning = experiments.Learning(kappa, sigma, dimension)
 results = notebook.run(learning, seeds)
-notebook.draw(results, "Error and sample size")
+question = "Without data the error is 2. What is that of least squares at a sample ratio of 0.3?"
+bet(question, results, "Error and sample size", end("error", "least squares", alpha=0.3), low=0, high=4)
 
 # %%
 notebook.summary(results)
@@ -109,12 +112,12 @@ notebook.draw(denoising, "Cleaning")
 # ### Gradient descent
 #
 # Now train networks like the teacher, by plain gradient descent from random weights, until they fit all examples.
-# Sixteen of them see the same data. They all end somewhere else! Average their matrices. **Predict:** what is the
-# error of one run, compared with the average?
+# Sixteen of them see the same data. They all end somewhere else! Average their matrices.
 
 # %%
 averaging = notebook.run(experiments.Averaging(), seeds)
-notebook.draw(averaging, "Averaging")
+question = "How many times as large as the error of the average is that of one run?"
+bet(question, averaging, "Averaging", end("single") / end("average"), low=0, high=5)
 
 # %% [markdown]
 # One run has about twice the error of the average. The dashed line says why: it is $(1+1/K)$ times the best possible

@@ -19,6 +19,8 @@
 
 # %%
 from reglab import notebook
+from reglab.bet import bet
+from reglab.effects import end
 from reglab.explore import explore
 from reglab.papers.dynamics.solver_regularization import exercises, experiments, method, pictures
 
@@ -35,8 +37,7 @@ notebook.card("solver_regularization")
 # At every step the solver estimates its own error, to choose the next step size. These numbers are there already! The
 # paper adds them to the loss. Training then looks for an equation that classifies as well and is easier to solve.
 #
-# The picture shows all steps of the solver for one trained network in each row. **Before you look:** in which row are
-# they longest?
+# The picture shows all steps of the solver for one trained network in each row.
 
 # %% tags=["parameters"]
 seeds = 8
@@ -48,7 +49,9 @@ iterations = 100
 # %%
 digits = experiments.Digits(strength, tolerance, strength_stiffness, iterations=iterations)
 results = notebook.run(digits, seeds)
-notebook.picture(pictures.draw_steps, results, height=2.8)
+question = "Which network will the solver answer with the fewest evaluations?"
+drawn = notebook.picture(pictures.draw_steps, results, height=2.8)
+bet(question, results, drawn, end("evaluations"), among=("vanilla", "SR", "ER²", "ER"), wins="lowest")
 
 # %% [markdown]
 # The plain network (vanilla) needs about twice as many steps as the one that pays for its errors (ER). The first step
@@ -89,11 +92,11 @@ notebook.source(method.next_size, method.annealed)
 # **Arms**, with the same digits, first weights and batches: **vanilla**, no penalty; **ER** pays for errors with
 # $R_E$; **ER²** with $R_{E_2}$; **SR** for stiffness; **STEER** ends training runs at a random time; **speed** pays
 # for the length of $\dot z$; **detached** pays for errors too, but without their gradient, so nothing should change.
-#
-# **Predict:** does the work grow during training? Does the accuracy suffer?
 
 # %% tags=["thumbnail"]
-notebook.draw(results, "Work and accuracy")
+question = "How much accuracy does ER lose against vanilla, in percent?"
+loss = (end("accuracy", "vanilla") - end("accuracy", "ER")) / 0.01
+bet(question, results, "Work and accuracy", loss, low=-5, high=10)
 
 # %%
 notebook.summary(results)
@@ -114,12 +117,12 @@ notebook.draw(results, "What is penalized")
 #
 # ### Noise
 #
-# The same works for stochastic equations. A noisy spiral is to be imitated, in means and variances. **Predict:** fewer
-# steps, and a worse fit?
+# The same works for stochastic equations. A noisy spiral is to be imitated, in means and variances.
 
 # %%
 spiral = notebook.run(experiments.Spiral(iterations=60), 4)
-notebook.draw(spiral, "Noisy spiral")
+share = end("accepted", "λ = 1") / end("accepted", "λ = 0")
+bet("What share of the steps of λ = 0 will λ = 1 need?", spiral, "Noisy spiral", share, low=0, high=1.5)
 
 # %% [markdown]
 # With a price the equation needs fewer steps, near the 11 that are the fewest possible here. The fit differs more from

@@ -19,6 +19,8 @@
 
 # %%
 from reglab import notebook
+from reglab.bet import bet
+from reglab.effects import end
 from reglab.explore import explore
 from reglab.papers.dynamics.stochastic_actor_critic import claims, exercises, experiments, method
 
@@ -35,8 +37,7 @@ notebook.card("stochastic_actor_critic")
 # STAC trains one critic that predicts two numbers: a mean $\mu$, and the standard deviation $\sigma$ of the noise in
 # what it learns from. The agent then counts on $\mu-\beta\sigma$.
 #
-# Our world is a line with two hills of reward. The right hill is higher, but its rewards are very noisy. **Before you
-# look:** where will the critic's $\sigma$ be large?
+# Our world is a line with two hills of reward. The right hill is higher, but its rewards are very noisy.
 
 # %% tags=["parameters"]
 seeds = 8
@@ -47,7 +48,8 @@ steps = 600
 # %%
 risky = experiments.Actors(beta=beta, reward_noise=reward_noise, steps=steps)
 results = notebook.run(risky, seeds)
-notebook.draw(results, "What the critic knows")
+question = "On the right rewards have a noise of 2. How much larger is the σ of STAC's critic there than on the left?"
+bet(question, results, "What the critic knows", claims.step_up, low=0, high=5)
 
 # %% [markdown]
 # It is small left and large right of the dotted line, where rewards are noisy, and near the exact one of what the
@@ -83,10 +85,10 @@ notebook.source(method.squash, method.pessimistic, method.soft_target, method.cr
 # two such critics; **SAC** does so with two plain critics, which know no $\sigma$.
 #
 # On a line, the true value of any policy can be computed from a grid. **Overestimation** is the critic's mean minus
-# this exact value. **Predict:** which agents go to the noisy hill?
+# this exact value.
 
 # %% tags=["thumbnail"]
-notebook.draw(results, "Bias and risk")
+bet("Which agent is on the noisy hill most of the time?", results, "Bias and risk", end("right"))
 
 # %%
 notebook.summary(results)
@@ -107,11 +109,9 @@ notebook.draw(results, "Which half counts")
 # ### Scarce data
 #
 # Now rewards are noisy everywhere, moves are very noisy on the right, and the agent remembers only 200 transitions.
-# **Predict:** which line lies above zero? Which far below?
-
 # %%
 noisy = notebook.run(experiments.Pessimism(**claims.NOISY), seeds)
-notebook.draw(noisy, "Overestimation")
+bet("Which agent promises most too much?", noisy, "Overestimation", end("overestimation"))
 
 # %% [markdown]
 # Without pessimism the critic promises too much. More $\beta$ lowers the line, and soon too far: we compare with the
@@ -130,15 +130,23 @@ notebook.draw(notebook.run(experiments.Pessimism(), 4), "Risk")
 # get stuck at the right wall.
 #
 # The paper shows this in a square: the agent walks to one corner, here at the upper left, and a circle of radius 0.3
-# around the middle holds a danger of large penalties. **Predict:** will it walk around?
+# around the middle holds a danger of large penalties.
 
 # %%
-notebook.draw(notebook.run(experiments.PointMass(steps=1000), 1), "Maps")
+walks = notebook.run(experiments.PointMass(steps=1000), 1)
+bet(
+    "How many steps of an episode is the agent in danger at β = 0?",
+    walks,
+    "Maps",
+    end("inside", "β = 0"),
+    low=0,
+    high=10,
+)
 
 # %% [markdown]
-# In our small version hardly. After 1000 steps the maps look alike; later the agent spends a little less time in danger
-# (see the claims). A detour costs about as much as the danger, and the critic's map of the noise is still blurred. In
-# the paper the circle gets darker and darker.
+# Our small agents hardly walk around it. After 1000 steps the maps look alike; later the agent spends a little less
+# time in danger (see the claims). A detour costs about as much as the danger, and the critic's map of the noise is
+# still blurred. In the paper the circle gets darker and darker.
 #
 # ## Explore
 #

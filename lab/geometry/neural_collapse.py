@@ -18,6 +18,8 @@
 
 # %%
 from reglab import notebook
+from reglab.bet import bet
+from reglab.effects import end
 from reglab.explore import explore
 from reglab.papers.geometry.neural_collapse import exercises, experiments, method
 
@@ -37,7 +39,7 @@ notebook.card("neural_collapse")
 # means little collapse, a loose one means much, and one can ask what else matters.
 #
 # Weight decay can act on the layers that make the features, or on the classifier. In the picture we double or remove
-# one of them and leave the other alone. **Before you look:** which of the two moves the features more?
+# one of them and leave the other alone.
 
 # %% tags=["parameters"]
 seeds = 8
@@ -48,7 +50,9 @@ epochs = 90
 # %% tags=["thumbnail"]
 digits = experiments.WeightDecay(feature_decay, last_decay, epochs)
 results = notebook.run(digits, seeds)
-notebook.draw(results, "Which weight decay collapses features")
+question = "Which change moves the variability within classes farthest from base?"
+among = ("features × 2", "last layer × 2", "features 0", "last layer 0")
+bet(question, results, "Which weight decay collapses features", lambda r: abs(end("shift")(r)), among=among)
 
 # %%
 notebook.summary(results)
@@ -99,12 +103,13 @@ notebook.source(method.velocity, method.factors)
 # ### The flow
 #
 # Keep the classifier at its best and let the features run downhill without a tie: $\dot
-# H=W^{*\top}(Y-W^*H)-\lambda_HH$. The paper proves that the variability falls at *every* moment. **Predict:** do the
-# class means move apart all the time?
+# H=W^{*\top}(Y-W^*H)-\lambda_HH$. The paper proves that the variability falls at *every* moment.
 
 # %%
 flow = notebook.run(experiments.Flow(), seeds)
-notebook.draw(flow, "Collapse in time")
+question = "By what factor does the scatter of the class means change in the arm λ_H?"
+change = end("between", "λ_H") / end("between", "λ_H", time=0)
+bet(question, flow, "Collapse in time", change, low=0, high=2)
 
 # %% [markdown]
 # The variability falls in every arm, even with $\lambda_H=0$, only more slowly. From means at right angles the flow has
@@ -129,11 +134,12 @@ notebook.draw(tied, "Tied features")
 # Let $H_0$ be collapsed already and change it a little, $\delta H_0$. The minimum answers with
 # $\delta H\approx F\,\delta H_0$, where the matrix $F$ acts on all columns stacked. Its block $F_{kk}$ is the answer of
 # class $k$ to its own change, $F_{kl}$ that to a change of class $l$. The singular values of $F_{kk}$ say what is
-# passed on: 1 is all, 0 nothing. **Predict:** the staircase has a high step and a low one. Which strength moves which?
+# passed on: 1 is all, 0 nothing.
 
 # %%
 response = notebook.run(experiments.Response(), seeds)
-notebook.draw(response, "Staircase")
+question = "Which strengths leave least scatter within classes?"
+bet(question, response, "Staircase", end("left"), wins="lowest")
 
 # %% [markdown]
 # On the left the closed form (dashed) meets the computed values. The low step belongs to deviations along the class

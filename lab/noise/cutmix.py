@@ -18,6 +18,8 @@
 
 # %%
 from reglab import notebook
+from reglab.bet import bet
+from reglab.effects import end
 from reglab.explore import explore
 from reglab.papers.noise.cutmix import exercises, experiments, method
 
@@ -35,11 +37,12 @@ notebook.card("cutmix")
 # picture. If a third of the pixels come from the other one, so does a third of the label. Every pixel tells something,
 # and the network has to say what is where.
 #
-# **Before you look:** below, a digit is mixed with another one. Mixup and CutMix are asked to keep 60 % of it. How much
-# of the label will belong to the first digit in each of the five pictures?
+# The picture after the bet shows a digit that is mixed with another one. Mixup and CutMix are asked to keep 60 % of it.
 
 # %%
-notebook.draw(notebook.run(experiments.Mixing(lam=0.6), 1), "One picture from two")
+mixed = notebook.run(experiments.Mixing(lam=0.6), 1)
+question = "How much of the label will CutMix give to the first digit?"
+bet(question, mixed, "One picture from two", end("own", "CutMix"), low=0, high=1)
 
 # %% [markdown]
 # Cutout keeps the full label, whatever was erased. Mixup gives 60 % to the first digit. CutMix counts pixels: its box
@@ -76,8 +79,6 @@ notebook.source(method.cut_box, method.cutmix, method.mixed_cross_entropy)
 # 100 digits train a network of three convolutions, 900 others test it. **Arms**, with the same digits, first weights,
 # batches and draws: **plain**, **Cutout**, **Mixup**, **CutMix**, and **one label**, which pastes as CutMix does but
 # keeps the label of $x_A$. After training we erase the middle of the test digits.
-#
-# **Predict:** which arms can still read a digit behind a hole of 4x4 pixels?
 
 # %% tags=["parameters"]
 seeds = 8
@@ -89,7 +90,8 @@ steps = 400
 # %% tags=["thumbnail"]
 digits = experiments.Digits(probability, alpha, examples, steps)
 results = notebook.run(digits, seeds)
-notebook.draw(results, "Occlusion")
+question = "Which arm reads most digits behind a hole of 4x4 pixels?"
+bet(question, results, "Occlusion", end("hidden", hole=4))
 
 # %%
 notebook.summary(results)
@@ -107,11 +109,9 @@ notebook.draw(results, "Trust")
 # %% [markdown]
 # Cutout is about as sure as plain; CutMix and Mixup are much less sure. Under attack the differences are small. So of
 # the three methods only CutMix does well both behind holes and with noise.
-#
-# **Predict:** whose training loss is lowest? Is that arm the best on new digits?
 
 # %%
-notebook.draw(results, "Accuracy")
+bet("Whose training loss will be lowest?", results, "Accuracy", end("loss"), wins="lowest")
 
 # %% [markdown]
 # The training loss of CutMix stays high. This is no underfitting: a mixed label cannot be fitted to zero. On new digits
@@ -130,14 +130,14 @@ notebook.draw(located, "Maps")
 
 # %% [markdown]
 # On the right, white is in both boxes, grey in one of them only. The object counts as found where white is at least
-# half of white and grey together (IoU, intersection over union). **Predict:** who does best when the head is erased,
-# and who finds the object most often?
+# half of white and grey together (IoU, intersection over union).
 
 # %%
-notebook.draw(located, "Head and body")
+bet("Who does best when the head is erased?", located, "Head and body", end("headless"))
 
 # %%
-notebook.draw(located, "Where is the object")
+question = "Who finds the object most often?"
+bet(question, located, "Where is the object", end("localization", tau=0.15))
 
 # %% [markdown]
 # Without heads CutMix is better than plain, so it depends less on them. A hole in the middle hurts all arms alike. And

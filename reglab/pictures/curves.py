@@ -11,6 +11,7 @@ import numpy as np
 from reglab.pictures.panel import Line, Panel, Read
 from reglab.pictures.series import Series, SeriesArtist, Source, Strokes, axis_of, last_of, reduce, sources
 from reglab.pictures.words import named, number, typeset
+from reglab.statistics import over_seeds
 
 if TYPE_CHECKING:
     import altair as alt
@@ -116,7 +117,7 @@ class CurvesArtist(SeriesArtist):
         values = data[self.panel.theory].sel(
             {k: v for k, v in self.panel.at.items() if k in data[self.panel.theory].dims}
         )
-        values = values.mean("seed") if "seed" in values.dims else values
+        values = over_seeds(values)
         if "arm" not in values.dims:
             return [values.values]
         return [values.sel(arm=arm).values for arm in self.panel.arms or self._arms]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reglab.pictures.artist import PanelArtist, bar
-from reglab.pictures.panel import Panel, Read
+from reglab.pictures.panel import Panel, Read, span
 from reglab.pictures.reached import latest
 from reglab.pictures.series import sources
 from reglab.pictures.style import DIVERGING, SEQUENTIAL
-from reglab.pictures.words import averaged, named, number, typeset
+from reglab.pictures.words import averaged, named, number, positions, typeset
 from reglab.statistics import mean_interval
 
 if TYPE_CHECKING:
@@ -76,18 +76,14 @@ class Heatmap(Panel):
             values = values.sel(arm=list(self.arms))
         last, when = latest(values, "seed", self.x, self.y)
         seeds = last.transpose("seed", self.y, self.x).values
-        return Cells(texts(last[self.x]), texts(last[self.y]), *mean_interval(seeds, axis=0), len(seeds), when)
+        return Cells(positions(last[self.x]), positions(last[self.y]), *mean_interval(seeds, axis=0), len(seeds), when)
 
     def ends(self, values: np.ndarray, attributes: Mapping[str, Any]) -> tuple[float, float]:
         """Return the numbers of the first and the last colour: given, declared, or so that all values have one."""
-        if self.limits is not None:
-            return self.limits
-        finite = values[np.isfinite(values)]
-        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-        if self.diverging:
-            most = max(abs(low), abs(high)) or 1.0
-            return -most, most
-        low, high = attributes.get("low", low), attributes.get("high", high)
+        low, high = span(values, {} if self.diverging else attributes, self.limits)
+        if self.diverging and self.limits is None:
+            high = max(abs(low), abs(high)) or 1.0
+            low = -high
         return low, high if high > low else low + 1
 
     def artist(self, axes: Axes, data: xr.Dataset, arms: Mapping[str, str]) -> HeatmapArtist:
@@ -97,11 +93,6 @@ class Heatmap(Panel):
     def chart(self, scene: Scene) -> dict[str, Any]:
         """Return the panel for the site."""
         return _chart(self, scene)
-
-
-def texts(axis: xr.DataArray) -> list[str]:
-    """Return the positions along an axis as text."""
-    return [value if isinstance(value, str) else f"{value:.6g}" for value in axis.values.tolist()]
 
 
 def labelled(count: int) -> list[int]:
@@ -189,8 +180,8 @@ def _chart(panel: Heatmap, scene: Scene) -> dict[str, Any]:
     values = scene.grid[panel.variable].sel(panel.place())
     shown = panel.arms if panel.y == "arm" else [panel.arm]
     lines = scene.lines(sources(scene.first, [panel.variable], shown, panel.at, scene.arms))
-    names = {"x": texts(scene.axes[panel.x])}
-    names["y"] = [line["label"] for line in lines] if panel.y == "arm" else texts(scene.axes[panel.y])
+    names = {"x": positions(scene.axes[panel.x])}
+    names["y"] = [line["label"] for line in lines] if panel.y == "arm" else positions(scene.axes[panel.y])
     low, high = panel.ends(values.mean("seed").values, values.attrs)
 
     def side(axis: str, which: str) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reglab.pictures.artist import PanelArtist, legend
-from reglab.pictures.panel import Panel, Read
+from reglab.pictures.panel import Panel, Read, span
 from reglab.pictures.reached import latest
 from reglab.pictures.series import Series, Source, Strokes, sources
 from reglab.pictures.words import averaged, named, number, typeset
@@ -54,9 +54,7 @@ class Histogram(Panel):
 
     def edges(self, values: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
         """Return the ends of all bins [bins + 1]."""
-        finite = values[np.isfinite(values)]
-        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-        low, high = self.limits or (attributes.get("low", low), attributes.get("high", high))
+        low, high = span(values, attributes, self.limits)
         return np.linspace(low, high, self.bins + 1) if high > low else np.linspace(low - 0.5, low + 0.5, self.bins + 1)
 
     def series(self, data: xr.Dataset, arms: Mapping[str, str], edges: np.ndarray) -> list[Series]:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from reglab.pictures.artist import PanelArtist
-from reglab.pictures.heatmap import texts
-from reglab.pictures.panel import Panel, Read
+from reglab.pictures.panel import Panel, Read, span
 from reglab.pictures.reached import latest
 from reglab.pictures.series import sources
-from reglab.pictures.words import named, number, typeset
+from reglab.pictures.words import named, number, positions, typeset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,7 +68,7 @@ class Images(Panel):
             values = values.expand_dims(self.by)
         last, when = latest(values, self.by, str(height), str(width))
         last = last.transpose(self.by, height, width)
-        names = texts(last[self.by])
+        names = positions(last[self.by])
         if self.by != "arm":
             name, unit = (data[self.by].attrs[key] for key in ("long_name", "units"))
             names = [f"{name} {place}" + ("" if unit in ("1", f"{name}s") else f" {unit}") for place in names]
@@ -77,11 +76,7 @@ class Images(Panel):
 
     def ends(self, values: np.ndarray, attributes: Mapping[str, Any]) -> tuple[float, float]:
         """Return the numbers that are black and white: given, declared, or the smallest and the largest."""
-        if self.limits is not None:
-            return self.limits
-        finite = values[np.isfinite(values)]
-        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-        low, high = attributes.get("low", low), attributes.get("high", high)
+        low, high = span(values, attributes, self.limits)
         return low, high if high > low else low + 1
 
     def artist(self, axes: Axes, data: xr.Dataset, arms: Mapping[str, str]) -> ImagesArtist:

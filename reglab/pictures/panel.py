@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
@@ -54,6 +56,15 @@ class Read:
     log: bool = False
     items: Sequence[str | int] = ()
     limits: tuple[float, float] | None = None
+
+
+def span(values: np.ndarray, attributes: Mapping[str, Any], limits: tuple[float, float] | None) -> tuple[float, float]:
+    """Return from where to where some values are shown: as given, as declared, or from the smallest to the largest."""
+    if limits is not None:
+        return limits
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    return attributes.get("low", low), attributes.get("high", high)
 
 
 class Panel:

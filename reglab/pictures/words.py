@@ -23,6 +23,11 @@ def typeset(text: str) -> str:
     return SUBSCRIPT.sub(r"$\\mathrm{\1}_{\2}$", text)
 
 
+def positions(axis: xr.DataArray) -> list[str]:
+    """Return the positions along an axis as text."""
+    return [value if isinstance(value, str) else f"{value:.6g}" for value in axis.values.tolist()]
+
+
 def named(attributes: Mapping[str, Any]) -> str:
     """Return the name of a variable or axis with its unit, if it has one that the name does not say."""
     label, unit = str(attributes["long_name"]), attributes["units"]

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from reglab.pictures.panel import uses
-from reglab.statistics import quantile
+from reglab.statistics import over_seeds, quantile
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -87,7 +87,7 @@ def scaled(data: xr.Dataset, grid: xr.Dataset, kind: type[Experiment]) -> xr.Dat
 
 def spans(grid: xr.Dataset) -> dict[str, float]:
     """Return what the mean over seeds of each variable spans over a recorded grid."""
-    means = {str(name): values.mean("seed") if "seed" in values.dims else values for name, values in grid.items()}
+    means = {str(name): over_seeds(values) for name, values in grid.items()}
     return {name: float(values.max() - values.min()) for name, values in means.items()}
 
 

@@ -12,6 +12,7 @@ from reglab import catalogue
 from reglab.experiment import Experiment
 from reglab.recordings import alarms, store, sweep
 from reglab.recordings.thin import thin
+from reglab.statistics import over_seeds
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -97,7 +98,7 @@ def _beyond_luck(plan: sweep.Sweep, place: tuple[int, ...], text: str) -> dict[a
         old = old.sel(arm=new.arm)
     for variable, values in old.items():
         other, span = new[variable], spans[str(variable)]
-        if values.shape != other.shape or (_mean(values).isnull() != _mean(other).isnull()).any():
+        if values.shape != other.shape or (over_seeds(values).isnull() != over_seeds(other).isnull()).any():
             raise DiffersError(f"{label}: {variable} has results elsewhere than the recording. {_advice(kind, text)}")
         if "seed" not in values.dims:
             attributes, distance = grid[variable].attrs, float(abs(other - values).max())
@@ -128,7 +129,3 @@ def _advice(kind: type[Experiment], text: str) -> str:
         f"If the change is meant, record it again: `reglab record {slug}`; "
         f"if not, this repeats the comparison alone: `reglab record {slug} --spot {shlex.quote(text)}`"
     )
-
-
-def _mean(values: xr.DataArray) -> xr.DataArray:
-    return values.mean("seed") if "seed" in values.dims else values
