@@ -66,7 +66,6 @@ STILL_LONGER = {"geometry/neural_collapse": (622, 18, 5), "dynamics/stochastic_a
 """Papers older than the budgets: how many lines, claims and experiments of their own they may have until they fit."""
 
 STILL_BUILDING = {
-    "labels/early_learning",
     "noise/cutmix",
     "geometry/neural_collapse",
     "finetuning/mask_tuning",
