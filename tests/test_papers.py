@@ -68,7 +68,6 @@ STILL_LONGER = {"geometry/neural_collapse": (622, 18, 5), "dynamics/stochastic_a
 STILL_BUILDING = {
     "noise/cutmix",
     "geometry/neural_collapse",
-    "finetuning/mask_tuning",
     "generation/mode_collapse",
     "dynamics/solver_regularization",
     "dynamics/bayes_optimal_network",
@@ -302,7 +301,6 @@ def test_a_pair_of_arms_has_one_baseline_and_one_method(cls: type[Experiment]) -
 WITHOUT_RIVAL_YET = (
     "noise/cutmix",
     "geometry/neural_collapse",
-    "finetuning/mask_tuning",
     "generation/mode_collapse",
     "dynamics/solver_regularization",
     "dynamics/bayes_optimal_network",

@@ -353,7 +353,7 @@ def test_changes_are_measured_over_all_weights() -> None:
 
 
 @pytest.mark.usefixtures("double_precision")
-def test_the_choice_of_rates_does_not_look_at_the_tests() -> None:
+def test_what_settings_are_chosen_by_depends_on_no_test_data() -> None:
     task = experiments.new_task((0,), 0, 2)
     images, labels, _ = task.tests["rotated"]
     shuffled = task._replace(tests={**task.tests, "rotated": (images.flip(0), labels.roll(7), task.classes)})

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from reglab import data, metrics
 from reglab.experiment import Experiment
-from reglab.knobs import Arm, Knob, knob
+from reglab.knobs import Arm, Knob, knob, tuned
 from reglab.models import pretrained, replicas, tiny_clip
 from reglab.models.transformer import Weights
 from reglab.papers.finetuning.mask_tuning import method
@@ -260,8 +260,8 @@ class Masks(Tuning):
     arms = {
         "zero-shot": Arm("baseline"),
         "R-AMT": Arm("method", masks=1, rate="learning_rate", drops="strength", norms=1),
-        "fine-tune": Arm("rival", tunes=1, rate=3e-3),  # tuned over (1e-4, 3e-4, 1e-3, 3e-3, 1e-2) on validation
-        "fine-tune + KL": Arm("rival", tunes=1, rate=3e-3, adds=0.1),  # adds over (0.1, 0.3, 1, 3, 10) on validation
+        "fine-tune": Arm("rival", tunes=1, rate=tuned(3e-3, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "validation")),
+        "fine-tune + KL": Arm("rival", tunes=1, rate=3e-3, adds=0.1),  # the least of 0.1 to 10 reads held-out ones best
         "MT": Arm("ablation", masks=1, rate="learning_rate"),
         "KL-sum": Arm("ablation", masks=1, rate="learning_rate", norms=1, adds=1),
         "random drop": Arm("ablation", masks=1, rate="learning_rate", drops="strength", norms=1, blind=1),
