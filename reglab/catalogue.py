@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -78,7 +78,8 @@ class Paper:
 
     `idea` is one sentence for the map of the lab; `sources` says what was read to build the page; `minutes` is the
     time a student needs; `prerequisites` is what to know first; `code` is the address of the official code or "".
-    A `flagship` may be longer than the other papers; at most eight are.
+    A `flagship` may be longer than the other papers; at most eight are. `no_rival` says of each experiment with a
+    method and no rival why there is none.
     """
 
     part: str
@@ -95,6 +96,7 @@ class Paper:
     minutes: int
     prerequisites: tuple[str, ...]
     flagship: bool = False
+    no_rival: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reglab import statistics
+
 
 class WrongAnswerError(Exception):
     """An answer to an exercise is wrong; the message is a hint."""
@@ -47,6 +49,21 @@ def compare(
         if mistake(found) if callable(mistake) else _close(found, mistake, tolerance):
             raise WrongAnswerError(hint)
     raise WrongAnswerError(otherwise)
+
+
+def read_off(found: Any, values: np.ndarray | Sequence[float], hint: str, *, reading: float) -> None:
+    """Compare a number read off a picture with what it shows, one number for each seed.
+
+    It may lie in the 95 % interval of their mean, or beside it by as much as one can misread, `reading`. Raises
+    `WrongAnswerError` with the hint, and `NotImplementedError` for None, the unanswered exercise.
+    """
+    if found is None:
+        raise NotImplementedError
+    _, low, high = statistics.mean_interval(values)
+    if not isinstance(found, np.number | float | int):
+        raise WrongAnswerError("give one number.")
+    if not low - reading <= found <= high + reading:
+        raise WrongAnswerError(hint)
 
 
 def _close(found: Any, value: Tensor | float, tolerance: float) -> bool:

@@ -12,12 +12,38 @@ import numpy as np
 from reglab.names import nearest
 
 
+class Tuned(float):
+    """A number that was chosen: it stands for itself, and remembers from which candidates and by which output."""
+
+    over: tuple[float, ...]
+    on: str
+
+    @property
+    def words(self) -> str:
+        """How it was chosen, as a page says it."""
+        return f"{self:g}, chosen from {', '.join(f'{value:g}' for value in self.over)}"
+
+
+def tuned(value: float, over: Sequence[float], on: str) -> Tuned:
+    """Return a number chosen from `over`, as the default of a knob or as a setting of an arm.
+
+    `on` names the output of the experiment, measured on validation data, whose last value was largest in the mean over
+    seeds. Raises `ValueError` for a number that is no candidate, or the first or last: better ones may lie beyond.
+    """
+    if not min(over) < value < max(over) or value not in over:
+        raise ValueError(f"tuned({value!r}): it must be one of {tuple(over)} and neither the first nor the last")
+    made = Tuned(value)
+    made.over, made.on = tuple(sorted(over)), on
+    return made
+
+
 @dataclass(frozen=True)
 class Knob:
     """One setting of an experiment: its default and what may be put in its place.
 
     A number lies between `low` and `high` (`step` is the slider's step only); `stops` are the slider's positions
-    when they are irregular, and then bound the range too; `choices` are the only allowed values.
+    when they are irregular, and then bound the range too; `choices` are the only allowed values. `tuned` tells how the
+    default was chosen, where it was.
     """
 
     default: Any
@@ -29,6 +55,7 @@ class Knob:
     symbol: str = ""
     unit: str = ""
     help: str = ""
+    tuned: Tuned | None = None
 
     @property
     def range(self) -> str:
@@ -93,6 +120,9 @@ def knob(
     help: str = "",
 ) -> Any:
     """Declare a field of an experiment as a knob, from its parts or from a `Knob` that several experiments share."""
+    chosen = default if isinstance(default, Tuned) else None
+    if chosen is not None:
+        default = float(chosen)
     if isinstance(default, Knob):
         return field(default=default.default, metadata={"knob": default})
     if stops:
@@ -100,7 +130,7 @@ def knob(
     numeric = not isinstance(default, bool) and not choices
     if numeric and (low is None or high is None):
         raise ValueError(f"a numeric knob (default {default!r}) needs low and high, or stops")
-    declared = Knob(default, low, high, step, tuple(stops), tuple(choices), symbol, unit, help)
+    declared = Knob(default, low, high, step, tuple(stops), tuple(choices), symbol, unit, help, chosen)
     return field(default=default, metadata={"knob": declared})
 
 

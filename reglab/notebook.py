@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from reglab import catalogue, claims, measurements
 from reglab.exercise import WrongAnswerError
 from reglab.experiment import Experiment
+from reglab.knobs import Tuned
 from reglab.pictures import page, words
 from reglab.seeds import as_seeds, generator
 
@@ -67,6 +68,37 @@ def source(*functions: Callable[..., Any]) -> Page:
     """Show the source of functions as it runs and is tested."""
     code = "\n\n".join(textwrap.dedent(inspect.getsource(function)).rstrip() for function in functions)
     return Page("", code, f"```python\n{code}\n```")
+
+
+ROLES = {
+    "baseline": "baseline",
+    "method": "the paper's method",
+    "rival": "rival: a cheaper way to the same end",
+    "null": "null: it knows nothing",
+    "ablation": "a part of the method is changed",
+    "further": "for comparison",
+}
+"""What the role of an arm says on a page."""
+
+
+def arms(experiment: Experiment) -> Page:
+    """Show what an experiment compares: each arm with its role and settings, and how chosen settings were chosen."""
+    knobs, rows, lines = experiment.knobs(), [], []
+    for name, arm in experiment.arms.items():
+        found = []
+        for setting, value in arm.settings.items():
+            declared = knobs[value] if isinstance(value, str) else None
+            chosen, number = declared.tuned if declared else value, arm.value(setting, experiment.settings())
+            if declared or isinstance(chosen, Tuned):
+                label = declared.label(str(value)) if declared else setting.replace("_", " ")
+                how = chosen.words if isinstance(chosen, Tuned) and chosen == number else f"{number:g}"
+                found.append(f"{label} = {how}")
+        cells = [name, ROLES[arm], "; ".join(found)]
+        rows.append("<tr>" + "".join(f"<td {LEFT}>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+        lines.append(": ".join(filter(None, cells)))
+    head = "".join(f'<th scope="col" {LEFT}>{text}</th>' for text in ("Arm", "Role", "Settings"))
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return Page(f'<div class="reglab-arms">{table}</div>', "\n".join(lines))
 
 
 def run(experiment: Experiment, seeds: int | Iterable[int] = 8) -> xr.Dataset:

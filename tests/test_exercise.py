@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from reglab.exercise import Mistake, WrongAnswerError, compare
+from reglab.exercise import Mistake, WrongAnswerError, compare, read_off
 
 RIGHT = torch.tensor([1.0, 2.0])
 HINTS: list[tuple[Mistake, str]] = [(-RIGHT, "sign"), (lambda found: bool(found.sum() > 9), "too much")]
@@ -41,3 +41,20 @@ def test_no_answer_is_not_a_wrong_one() -> None:
     with pytest.raises(NotImplementedError):
         compare(None, 2.0, [], "wrong")
     compare(RIGHT.double(), RIGHT, HINTS, "think")
+
+
+@pytest.mark.parametrize("found", [2, 2.0, np.float32(1.2), 2.9])
+def test_a_number_read_off_may_lie_in_the_interval_or_beside_it_by_a_misreading(found: Any) -> None:
+    values = [1.8, 2.0, 2.2]  # mean 2, sd 0.2: its 95 % interval is 2 ± 4.303 · 0.2 / √3, that is ± 0.497
+    read_off(found, values, "never reached", reading=0.5)
+    with pytest.raises(WrongAnswerError, match="look again"):
+        read_off(3.0, values, "look again", reading=0.5)
+    with pytest.raises(WrongAnswerError, match="look again"):
+        read_off(2.6, values, "look again", reading=0.1)
+
+
+def test_what_is_not_read_off_is_no_answer() -> None:
+    with pytest.raises(NotImplementedError):
+        read_off(None, [1.0, 2.0], "wrong", reading=0.1)
+    with pytest.raises(WrongAnswerError, match="one number"):
+        read_off("2", [1.0, 2.0], "wrong", reading=0.1)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from walk import Walk
 
-from reglab.knobs import knob
+from reglab.knobs import Arm, knob, tuned
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,17 @@ def test_a_numeric_knob_needs_a_range() -> None:
     with pytest.raises(ValueError, match="needs low and high, or stops"):
         knob(1.0, low=0)
     assert knob(1.0, stops=(4, 0, 1)).metadata["knob"].range == "a number from 0 to 4"
+
+
+def test_a_chosen_number_stands_for_itself_and_says_how_it_was_chosen() -> None:
+    found = tuned(0.01, over=(0.1, 0.001, 0.01), on="score")
+    assert found == 0.01 and found.on == "score" and found.words == "0.01, chosen from 0.001, 0.01, 0.1"
+    made = knob(found, low=0, high=1)
+    assert made.metadata["knob"].tuned is found and made.default == 0.01 and type(made.default) is float
+    assert Arm("rival", decay=found).value("decay", {}) == 0.01
+
+
+@pytest.mark.parametrize("value", [0.02, 0.001, 0.1])
+def test_a_number_that_is_no_inner_candidate_was_not_chosen(value: float) -> None:
+    with pytest.raises(ValueError, match=r"must be one of \(0.001, 0.01, 0.1\) and neither the first nor the last"):
+        tuned(value, over=(0.001, 0.01, 0.1), on="score")

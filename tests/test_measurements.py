@@ -66,7 +66,7 @@ def measured(number: int = 0, **other: Any) -> dict[str, Any]:
     claim = catalogue.claims(NAME)[number]
     digest = {"digest": digests.of_claim(claim), "question": digests.of_question(claim)}
     numbers = {"effect": 0.25, "low": None, "high": 0.5, "bound": claim.bound, "verdict": "holds"}
-    return {"key": claim.key, **digest, "block": 0, "date": "2026-01-02", **numbers, **other}
+    return {"key": claim.key, **digest, "block": catalogue.exam(NAME), "date": "2026-01-02", **numbers, **other}
 
 
 RECORD = measured()
@@ -91,11 +91,13 @@ def test_what_is_written_is_read(root: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_a_failure_is_explained_with_today_s_words(root: Path) -> None:
-    number = [bool(claim.why) for claim in catalogue.claims(NAME)].index(True)
-    measurements.write(NAME, [measured(number, verdict="unclear")])
-    content = measurements.read(NAME)
-    assert content is not None and content["claims"][0]["why"] == catalogue.claims(NAME)[number].why
+def test_a_failure_is_explained_with_today_s_words(declare: Callable[..., None]) -> None:
+    first, *others = catalogue.claims(NAME)
+    declare(0, dataclasses.replace(first, why="few seeds"), *others)
+    for verdict, why in (("unclear", "few seeds"), ("holds", "")):
+        measurements.write(NAME, [measured(verdict=verdict)])
+        content = measurements.read(NAME)
+        assert content is not None and content["claims"][0]["why"] == why
 
 
 def test_claims_of_other_code_are_stale(root: Path) -> None:

@@ -7,6 +7,7 @@ precision; all tests share these runs. Tests that need more of them are deep: th
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import itertools
 import math
@@ -26,10 +27,12 @@ import torch
 import xarray as xr
 from code_lines import code_lines
 
-from reglab import catalogue, claims, measurements
+from reglab import catalogue, claims, measurements, statistics
 from reglab.catalogue import ROOT
 from reglab.cli.new import MARK
+from reglab.effects import end
 from reglab.experiment import Experiment
+from reglab.knobs import Arm, Tuned
 from reglab.pictures import Curves, Dots, Line, Panel, Shares
 from reglab.pictures.chart import Chart
 from reglab.pictures.style import ROLES, styles
@@ -63,7 +66,6 @@ STILL_LONGER = {"geometry/neural_collapse": (622, 18, 5), "dynamics/stochastic_a
 """Papers older than the budgets: how many lines, claims and experiments of their own they may have until they fit."""
 
 STILL_BUILDING = {
-    "labels/early_learning",
     "noise/cutmix",
     "geometry/neural_collapse",
     "finetuning/mask_tuning",
@@ -295,6 +297,82 @@ def test_a_pair_of_arms_has_one_baseline_and_one_method(cls: type[Experiment]) -
     roles = list(cls.arms.values())
     assert not roles or (roles.count("baseline") == 1 and roles.count("method") == 1)
     assert set(roles) <= {*ROLES, "ablation", "further"} and len(styles(cls.arms)) == len(cls.arms)
+
+
+WITHOUT_RIVAL_YET = (
+    "noise/cutmix",
+    "geometry/neural_collapse",
+    "finetuning/mask_tuning",
+    "generation/mode_collapse",
+    "dynamics/solver_regularization",
+    "dynamics/bayes_optimal_network",
+    "dynamics/stochastic_actor_critic",
+)
+"""Papers older than the rule that a method has a rival; the list may only shrink."""
+
+
+@every_paper
+def test_a_method_has_a_rival_or_the_card_says_why_there_is_none(name: str) -> None:
+    compared = {cls.__name__: cls for cls in catalogue.experiments(name) if "method" in cls.arms.values()}
+    without = {label for label, cls in compared.items() if "rival" not in cls.arms.values()}
+    said = catalogue.paper(name).no_rival
+    assert all(5 <= words(reason) <= 40 for reason in said.values())
+    if name in WITHOUT_RIVAL_YET:
+        assert without - set(said), f"{name} has its rivals: take it out of WITHOUT_RIVAL_YET"
+    else:
+        assert set(said) == without, "a rival, or a sentence in `no_rival` of the card why there is none"
+
+
+def chosen(cls: type[Experiment]) -> list[tuple[str, str, Tuned]]:
+    """Return what an experiment has chosen: for each number the arm it belongs to, its setting, and itself."""
+    knobs = cls.knobs()
+    return [
+        (name, setting, number)
+        for name, arm in cls.arms.items()
+        for setting, value in arm.settings.items()
+        if isinstance(number := knobs[value].tuned if isinstance(value, str) else value, Tuned)
+        and (arm == "method" or not isinstance(value, str))
+    ]
+
+
+@pytest.mark.deep
+@every_experiment
+def test_no_other_candidate_is_better_than_the_chosen_one(cls: type[Experiment]) -> None:
+    for name, setting, number in chosen(cls):
+
+        def score(value: float, name: str = name, setting: str = setting, number: Tuned = number) -> Any:
+            tried = cls().only([name])
+            arm = Arm(cls.arms[name], **{**cls.arms[name].settings, setting: value})
+            object.__setattr__(tried, "arms", {name: arm})
+            return end(number.on, name)(tried.run(8))
+
+        found = {value: score(value) for value in number.over}
+        for value, scores in found.items():
+            _, low, _ = statistics.mean_interval((scores - found[number]).values)
+            assert low <= 0, f"{name}: {setting} = {value:g} is better than {number:g}"
+
+
+@every_experiment
+def test_what_settings_are_chosen_by_depends_on_no_test_label(
+    cls: type[Experiment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = {number.on for _, _, number in chosen(cls)}
+    if not judged:
+        return
+    from reglab import data
+
+    digits = data.digits
+
+    def other_labels(*arguments: Any, **options: Any) -> data.Split:
+        split = digits(*arguments, **options)
+        return dataclasses.replace(split, test_labels=split.test_labels.flip(1))
+
+    here = smallest(cls).run(2)
+    monkeypatch.setattr(data, "digits", other_labels)
+    there = smallest(cls).run(2)
+    assert any(not here[name].equals(there[name]) for name in cls.outputs), "this test reaches no test label"
+    for name in judged:
+        assert here[name].equals(there[name]), f"{name} depends on labels of test digits"
 
 
 @every_experiment

@@ -42,15 +42,21 @@ def test_an_essential_claim_that_does_not_hold_fails(inside: Reglab, monkeypatch
 def measured(claim: claims.Claim, verdict: str = "holds") -> dict[str, Any]:
     digest = {"digest": digests.of_claim(claim), "question": digests.of_question(claim)}
     numbers = {"effect": 0.25, "low": 0.0, "high": 0.5, "bound": claim.bound}
-    return {"key": claim.key, **digest, "block": 0, "date": "2026-01-02", **numbers, "verdict": verdict}
+    return {
+        "key": claim.key,
+        **digest,
+        "block": catalogue.exam(NAME),
+        "date": "2026-01-02",
+        **numbers,
+        "verdict": verdict,
+    }
 
 
 def test_stale_looks_at_what_was_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
     claims_file, module = measurements.path(NAME), catalogue.module(NAME, "claims")
-    first, *others = [
-        claim for claim in module.CLAIMS if claim.key in ("early accuracy", "time scales", "unstable without memory")
-    ]
+    declared = {claim.key: claim for claim in module.CLAIMS}
+    first, *others = (declared[key] for key in ("shape matters", "time scales", "early accuracy"))
     monkeypatch.setattr(module, "CLAIMS", [first, *others])
     assert [claim.essential for claim in module.CLAIMS] == [False, True, True]
     records = [measured(claim) for claim in (first, *others)]
@@ -174,6 +180,7 @@ def test_exam_seeds_are_looked_at_once_and_the_file_says_what_changed(
     (quick,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
     monkeypatch.setattr(module, "CLAIMS", (quick,))
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "EXAM", 0)
     measurements.write(NAME, [measured(quick)])
     monkeypatch.setattr(module, "EXAM", 1000)
     unsaid = inside("check", PAPER)

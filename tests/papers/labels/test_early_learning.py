@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from reglab import data
 from reglab.exercise import WrongAnswerError
 from reglab.models import replicas
-from reglab.papers.labels.early_learning import exercises, experiments, method, pictures
-from reglab.pictures import page, words
+from reglab.papers.labels.early_learning import exercises, experiments, method
+from reglab.pictures import words
 from reglab.pictures.chart import Chart
+from reglab.recordings import store
 from reglab.seeds import generator
 
 SEED = st.integers(0, 2**31)
@@ -162,65 +163,83 @@ def test_losses_of_stacked_models_are_those_of_each_alone() -> None:
 
 # --------------------------------------------------------------------------------------------------- the digits
 
-ARMS = {
-    "cross-entropy": (0.0, 0.0, 0.7),
-    "ELR": (3.0, 0.0, 0.7),
-    "ELR, no memory": (3.0, 0.0, 0.0),
-    "KL": (0, 3.0, 0.7),
+KINDS = experiments.Memorization.arms
+ARMS = {  # strength of ELR, of KL, memory, weight decay
+    "cross-entropy": (0.0, 0.0, 0.0, 1e-3),
+    "ELR": (3.0, 0.0, 0.7, 1e-3),
+    "early stopping": (0.0, 0.0, 0.0, 1e-3),
+    "weight decay": (0.0, 0.0, 0.0, 1e-3 + KINDS["weight decay"].settings["decay"]),
+    "KL": (0.0, KINDS["KL"].settings["kl"], 0.7, 1e-3),
+    "ELR, no memory": (3.0, 0.0, 0.0, 1e-3),
+    "shuffled targets": (3.0, 0.0, 0.7, 1e-3),
 }
 
 
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.usefixtures("double_precision")
 def test_batched_training_equals_a_plain_loop(arm: str) -> None:
-    seed, epochs, (strength, kl_strength, beta) = 5, 2, ARMS[arm]
-    results = experiments.Memorization(epochs=epochs).run([3, seed]).sel(arm=arm, seed=seed)
+    seed, epochs, (strength, kl_strength, beta, decay) = 5, 3, ARMS[arm]
+    results = experiments.Memorization(epochs=epochs, learning_rate=0.1).run([3, seed]).sel(arm=arm, seed=seed)
 
     digits = data.digits((seed,))
-    x, truth = digits.train_inputs[0], digits.train_labels[0]
-    y = data.symmetric_noise(digits.train_labels, 0.4, 10, (seed,))[0]
+    noisy = data.symmetric_noise(digits.train_labels, 0.4, 10, (seed,))[0]
+    (x, held_out), (y, held_out_labels), truth = (
+        digits.train_inputs[0].split(800), noisy.split(800), digits.train_labels[0, :800]
+    )  # fmt: skip
+    partner = torch.arange(800)
+    if arm == "shuffled targets":
+        partner = torch.randperm(800, generator=generator(seed, "shuffled targets"))
     model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
     drawn = list(replicas.mlp((64, 128, 10), [generator(seed, "weights")]).parameters())
     with torch.no_grad():
         for parameter, value in zip(model.parameters(), drawn, strict=True):
             parameter.copy_(value[0].T if parameter.dim() == 2 else value[0, 0])
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, weight_decay=1e-3)
-    t = torch.zeros(1000, 10)
-    for epoch in range(1, epochs + 1):
-        for index in data.batches((seed,), 1000, 50, epoch)[:, 0]:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=decay)
+    t, measured = torch.zeros(800, 10), []
+    for epoch in range(epochs + 1):
+        for index in data.batches((seed,), 800, 50, epoch)[:, 0] if epoch else ():
             z = model(x[index])
             p = z.softmax(-1).clamp(1e-4, 1 - 1e-4)
             t[index] = beta * t[index] + (1 - beta) * (p / p.sum(-1, keepdim=True)).detach()
-            loss = F.cross_entropy(z, y[index]) + strength * (1 - (p * t[index]).sum(-1)).log().mean()
-            loss = loss - kl_strength * (t[index] * z.log_softmax(-1)).sum(-1).mean()
+            held = t[partner[index]]
+            loss = F.cross_entropy(z, y[index]) + strength * (1 - (p * held).sum(-1)).log().mean()
+            loss = loss - kl_strength * (held * z.log_softmax(-1)).sum(-1).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+        z, held = model(x), t[partner]
+        terms = strength * (1 - (z.softmax(-1).clamp(1e-4, 1 - 1e-4) * held).sum(-1)).log()
+        pull = torch.autograd.grad((terms - kl_strength * (held * z.log_softmax(-1)).sum(-1)).sum(), z)[0]
+        with torch.no_grad():
+            p, wrong = model(x).softmax(-1), y != truth
+            now = {
+                "held_out_accuracy": (model(held_out).argmax(-1) == held_out_labels).float().mean(),
+                "test_accuracy": (model(digits.test_inputs[0]).argmax(-1) == digits.test_labels[0]).float().mean(),
+                "wrong_push": p[wrong, truth[wrong]].mean(),
+                "wrong_pull": pull[wrong, truth[wrong]].mean(),
+                "wrong_memorized": (p.argmax(-1) == y)[wrong].float().mean(),
+            }
+        measured.append({name: float(value) for name, value in now.items()})
+    last = max(measured, key=lambda one: one["held_out_accuracy"]) if arm == "early stopping" else measured[-1]
+    found = {name: float(results[name].isel(epoch=-1)) for name in last}
+    assert found == pytest.approx(last, abs=1e-8)
 
-    z = model(x)
-    terms = strength * (1 - (z.softmax(-1).clamp(1e-4, 1 - 1e-4) * t).sum(-1)).log()
-    pull = torch.autograd.grad((terms - kl_strength * (t * z.log_softmax(-1)).sum(-1)).sum(), z)[0]
-    with torch.no_grad():
-        p, wrong = model(x).softmax(-1), y != truth
-        length = (p - F.one_hot(y, 10)).norm(dim=-1)
-        expected = {
-            "test_accuracy": (model(digits.test_inputs[0]).argmax(-1) == digits.test_labels[0]).float().mean(),
-            "clean_residual": length[~wrong].mean(),
-            "wrong_residual": length[wrong].mean(),
-            "wrong_push": p[wrong, truth[wrong]].mean(),
-            "wrong_pull": pull[wrong, truth[wrong]].mean(),
-            "wrong_memorized": (p.argmax(-1) == y)[wrong].float().mean(),
-            "target_accuracy": (t.argmax(-1) == truth).float().mean(),
-        }
-    found = {name: float(results[name].isel(epoch=-1)) for name in expected}
-    assert found == pytest.approx({name: float(value) for name, value in expected.items()}, abs=1e-8)
+
+def test_early_stopping_keeps_the_first_of_the_best_epochs_seed_by_seed() -> None:
+    stops = torch.tensor([[False, False], [True, True]])
+    kept: dict[str, Tensor] = {}
+    found = []
+    for epoch, scores in enumerate([[1.0, 5.0], [2.0, 4.0], [2.0, 6.0], [0.0, 0.0]]):
+        now = {"score": torch.tensor([scores, scores]), "other": torch.full((2, 2), float(epoch))}
+        kept = experiments.best_so_far(kept or now, now, stops, "score")
+        found.append(kept["other"].tolist())
+    assert found == [[[0, 0], [0, 0]], [[1, 1], [1, 0]], [[2, 2], [1, 2]], [[3, 3], [1, 2]]]
 
 
 def test_shares_sum_to_one() -> None:
     results = experiments.Memorization(epochs=1).run(3)
     np.testing.assert_allclose(results.wrong_true + results.wrong_memorized + results.wrong_other, 1, atol=1e-6)
     np.testing.assert_allclose(results.clean_true + results.clean_other, 1, atol=1e-6)
-    np.testing.assert_allclose(results.path.sum("corner"), 1, atol=1e-6)
     np.testing.assert_allclose(results.wrong_push + results.wrong_pull, results.wrong_total, atol=1e-5)
 
 
@@ -234,12 +253,6 @@ def test_without_noise_nothing_is_wrong_and_every_picture_is_drawn() -> None:
         for view in experiment.views:
             assert Chart(results, view, experiment.arms).png(dpi=40).startswith(b"\x89PNG")
         assert "cross-entropy" in words.sentence(results, experiment.headline, experiment.arms)
-
-
-def test_the_paths_of_the_digits_are_drawn() -> None:
-    drawn = page.picture(pictures.draw_paths, experiments.Memorization(epochs=1).run(1))
-    for text in ("cross-entropy, right label", "ELR, wrong label", "of 5 end at the true digit"):
-        assert text in drawn.alt
 
 
 # ---------------------------------------------------------------------------------------------- the linear theory
@@ -351,13 +364,8 @@ def test_the_stopping_time_is_the_first_crossing() -> None:
     assert ((theta[:, 0] >= 0.1) & (theta[:, 0] < 0.11)).all()
 
 
-def test_early_learning_is_measured_at_its_end_for_every_rate_and_spread() -> None:
+def test_early_learning_is_measured_at_its_end_for_every_spread() -> None:
     seeds = (0, 1, 2)
-    times = experiments.StoppingTime(ratio=0.3).run(seeds)
-    for rate in experiments.LEARNING_RATES.values:
-        expected = method.stopping_time(experiments.gaussians(seeds, 0.3, 0.2, 0.4), rate)[0]
-        np.testing.assert_array_equal(times.time.sel(learning_rate=rate), expected)
-    np.testing.assert_allclose(times["product"], times.time * times.learning_rate, rtol=1e-6)
     shares = experiments.EarlyAccuracy(ratio=0.3).run(seeds)
     for spread in experiments.SPREADS.values:
         problem = experiments.gaussians(seeds, 0.3, spread, 0.4)
@@ -386,6 +394,7 @@ def solution(logits: Tensor, targets: Tensor) -> Tensor:
 def test_right_answers_are_accepted() -> None:
     assert "automatic differentiation" in exercises.check_gradient(solution)
     assert "cancel" in exercises.check_strength(lambda q: 2 * q / (2 * q - 1))
+    assert "logarithm" in exercises.check_pulls((-0.49, -0.009702))
 
 
 @pytest.mark.parametrize(
@@ -402,6 +411,30 @@ def test_right_answers_are_accepted() -> None:
 def test_wrong_gradients_get_a_hint(answer: object, hint: str) -> None:
     with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_gradient(answer)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [((0.49, 0.0097), "sign"), ((-0.49, -0.49), "without"), ((-0.0097, -0.0097), "with the log"), (-0.49, "two")],
+)
+def test_wrong_pulls_get_a_hint(answer: object, hint: str) -> None:
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_pulls(answer)  # type: ignore[arg-type]
+
+
+def test_the_accuracies_of_the_sweep_are_those_of_the_recording() -> None:
+    shown = [
+        float(found.test_accuracy.sel(arm="ELR").isel(epoch=-1).mean())
+        for strength in (1, 3, 15)
+        if (found := store.at(experiments.Memorization(strength=strength))) is not None
+    ]
+    assert "between" in exercises.check_sweep(shown)
+    with pytest.raises(WrongAnswerError, match="at λ = 15"):
+        exercises.check_sweep([*shown[:2], 0.1])
+    with pytest.raises(WrongAnswerError, match="three numbers"):
+        exercises.check_sweep(shown[:2])
+    with pytest.raises(NotImplementedError):
+        exercises.check_sweep((None, None, None))
 
 
 def test_a_wrong_strength_gets_a_hint_and_no_answer_none() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from reglab import data, metrics
 from reglab.across import Across
 from reglab.experiment import Experiment
-from reglab.knobs import Arm, Knob, knob
+from reglab.knobs import Arm, Knob, knob, tuned
 from reglab.models import replicas
 from reglab.papers.labels.early_learning import method
 from reglab.pictures import Curves, Line, Shares, View
@@ -43,6 +43,10 @@ LEARNING_RATES = Axis((0.02, 0.05, 0.1, 0.2), label="learning rate η", log=True
 
 SPREADS = Axis((0.01, 0.02, 0.05, 0.1, 0.2, 0.4), label="standard deviation σ", log=True)
 
+RIVALS = ("cross-entropy", "ELR", "early stopping", "weight decay", "shuffled targets")
+RELATIVES = ("ELR", "KL", "ELR, no memory", "shuffled targets")
+STRENGTHS, DECAYS = (1, 3, 7, 15, 30, 60, 120), (1e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1)
+
 CURVE, LINE = "arm seed epoch", "arm seed time"
 
 
@@ -53,44 +57,45 @@ CURVE, LINE = "arm seed epoch", "arm seed time"
 class Memorization(Experiment):
     """Fit a small network to digits with wrong labels, with and without early-learning regularization.
 
-    Network 64-128-10 with ReLU, 1000 training digits in batches of 50, SGD with momentum 0.9 and weight decay 1e-3.
-    All arms of a seed share data, wrong labels, first weights and batches.
+    Network 64-128-10 with ReLU, batches of 50, SGD with momentum 0.9 and weight decay 1e-3. Of 1000 digits with noisy
+    labels 800 are trained on; accuracy on the noisy labels of the other 200 is all that strengths and early stopping
+    are chosen by. All arms of a seed share data, wrong labels, first weights and batches.
     """
 
     noise: float = knob(0.4, low=0, high=0.8, step=0.1, symbol="r", help="share of training labels redrawn uniformly")
-    strength: float = knob(STRENGTH)
+    strength: float = knob(dataclasses.replace(STRENGTH, tuned=tuned(3, STRENGTHS, "held_out_accuracy")))
     target_momentum: float = knob(MEMORY)
     learning_rate: float = knob(0.02, stops=(0.005, 0.01, 0.02, 0.05, 0.1), symbol="η", help="step size of SGD")
     epochs: int = knob(50, low=1, high=200, step=1, help="passes over the training digits")
 
     arms = {
-        "cross-entropy": Arm("baseline", memory="target_momentum"),  # its targets are only watched
+        "cross-entropy": Arm("baseline"),
         "ELR": Arm("method", elr="strength", memory="target_momentum"),
+        "early stopping": Arm("rival", stop=1),
+        "weight decay": Arm("rival", decay=tuned(0.02, DECAYS, "held_out_accuracy")),
+        "KL": Arm("ablation", kl=tuned(60, STRENGTHS, "held_out_accuracy"), memory="target_momentum"),
         "ELR, no memory": Arm("ablation", elr="strength"),
-        "KL": Arm("ablation", kl="strength", memory="target_momentum"),
+        "shuffled targets": Arm("null", elr="strength", memory="target_momentum", shuffle=1),
     }
     outputs = {
         "test_accuracy": share(CURVE, "test accuracy", "share of the 797 test digits classified right"),
+        "held_out_accuracy": share(CURVE, "noisy accuracy", "share of the 200 held-out digits predicted as labeled"),
         "clean_true": share(CURVE, "right", "share of rightly labeled digits predicted right"),
         "clean_other": share(CURVE, "not right", "share of rightly labeled digits predicted as another digit"),
         "wrong_true": share(CURVE, "true digit", "share of wrongly labeled digits predicted as what they are"),
         "wrong_memorized": share(CURVE, "wrong label", "share of wrongly labeled digits predicted as labeled"),
         "wrong_other": share(CURVE, "a third digit", "share of wrongly labeled digits predicted as a third digit"),
-        "target_accuracy": share(CURVE, "accuracy of the targets", "share of digits whose largest target is the truth"),
-        "clean_residual": Var(CURVE, "right labels", "mean length of p − y on rightly labeled digits", low=0),
-        "wrong_residual": Var(CURVE, "wrong labels", "mean length of p − y on wrongly labeled digits", low=0),
         "wrong_push": Var(CURVE, "cross-entropy, p", "cross-entropy's coefficient on the true class, wrong labels"),
         "wrong_pull": Var(CURVE, "regularizer, λg", "the regularizer's coefficient on the true class, wrong labels"),
         "wrong_total": Var(CURVE, "sum", "sum of both coefficients on the true class, wrong labels"),
-        "path": share("arm seed example corner epoch", "probability", "p at the corners, for a few training digits"),
     }
     # fmt: off
     views = (
         View("Accuracy and memory", (
-            Curves("Does it still know new digits?", ["test_accuracy"], peak="cross-entropy"),
-            Curves("How many wrong labels are memorized?", ["wrong_memorized"], y="share memorized"),
+            Curves("Does it still know new digits?", ["test_accuracy"], RIVALS, peak="cross-entropy"),
+            Curves("How many wrong labels are memorized?", ["wrong_memorized"], RIVALS, y="share memorized"),
         )),
-        View("What is predicted", tuple(panel for arm in arms for panel in (
+        View("What is predicted", tuple(panel for arm in ("cross-entropy", "ELR") for panel in (
             Shares(f"{arm}: rightly labeled digits", ["clean_true", "clean_other"], arm),
             Shares(f"{arm}: wrongly labeled digits", ["wrong_true", "wrong_memorized", "wrong_other"], arm),
         )), height=1.9),
@@ -99,10 +104,9 @@ class Memorization(Experiment):
                    "coefficient at the true class", [Line("y", 0, "")])
             for arm in ("cross-entropy", "ELR")
         )),
-        View("Who makes the gradient", (
-            Curves("Cross-entropy: whose gradient is large?", ["wrong_residual", "clean_residual"], ["cross-entropy"],
-                   "mean ‖p − y‖"),
-            Curves("How right are the remembered targets?", ["target_accuracy"]),
+        View("What makes ELR work", (
+            Curves("Is it the form, the memory, the right target?", ["test_accuracy"], RELATIVES),
+            Curves("How many wrong labels are memorized?", ["wrong_memorized"], RELATIVES, y="share memorized"),
         )),
     )
     scaled = ("CIFAR-10 and ResNet-34 became 1000 digits and one hidden layer; "
@@ -110,46 +114,61 @@ class Memorization(Experiment):
     headline = "test_accuracy"
     grid = {"strength": (0, 0.5, 1, 3, 7, 15), "noise": (0, 0.2, 0.4, 0.6, 0.8)}
     smoke = {"epochs": 2}
-    equals_baseline = (({"strength": 0}, "ELR"), ({"strength": 0}, "KL"),
-                       # else its targets, though unused, are others
-                       ({"strength": 0, "target_momentum": 0}, "ELR, no memory"))
+    equals_baseline = tuple(({"strength": 0}, arm) for arm in ("ELR", "ELR, no memory", "shuffled targets"))
     # fmt: on
-    may_be_nan = ("target_accuracy",)  # before training there are no targets
 
     def axes(self) -> dict[str, Axis]:
-        """Epochs from 0 (before training) on, and the examples and corners of the path picture."""
-        return {
-            "epoch": Axis(range(self.epochs + 1), unit="epochs", label="epoch"),
-            "example": Axis([f"{kind} {i}" for kind in ("right label", "wrong label") for i in range(1, 6)]),
-            "corner": Axis(["true digit", "another digit", "all others"]),
-        }
+        """Epochs from 0 (before training) on."""
+        return {"epoch": Axis(range(self.epochs + 1), unit="epochs", label="epoch")}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds as one; a frame for each epoch."""
         lanes, digits = self.lanes(seeds), data.digits(seeds)
-        truth, observed = digits.train_labels, data.symmetric_noise(digits.train_labels, self.noise, 10, seeds)
-        elr, kl, memory = lanes.each("elr"), lanes.each("kl"), lanes.each("memory")
+        noisy = data.symmetric_noise(digits.train_labels, self.noise, 10, seeds)
+        truth, observed, images = digits.train_labels[:, :800], noisy[:, :800], digits.train_inputs[:, :800]
+        elr, kl, decay, memory = (lanes.each(setting) for setting in ("elr", "kl", "decay", "memory"))
         network = replicas.mlp((64, 128, 10), lanes.generators("weights"), len(self.arms))
         optimizer = torch.optim.SGD(network.parameters(), lr=self.learning_rate, momentum=0.9, weight_decay=1e-3)
         targets, model = torch.zeros(len(lanes), truth.shape[1], 10), torch.arange(len(lanes)).unsqueeze(1)
+        # whose target an example is held to: its own, or in the null that of another
+        others = torch.stack([torch.randperm(800, generator=draws) for draws in lanes.generators("shuffled targets")])
+        whose = torch.where(lanes.each("shuffle", 1) > 0, lanes.repeat(others), torch.arange(800))
 
         def losses(index: Tensor) -> Tensor:
-            logits, labels = network(lanes.pick(digits.train_inputs, index)), lanes.pick(observed, index)
+            logits, labels = network(lanes.pick(images, index)), lanes.pick(observed, index)
             seen = model, lanes.repeat(index)
-            targets[seen] = fresh = method.update_targets(targets[seen], logits, memory)
-            loss = method.elr_loss(logits, labels, fresh, elr.flatten())
-            return loss + kl.flatten() * method.kl_regularizer(logits, fresh)
+            targets[seen] = method.update_targets(targets[seen], logits, memory)
+            held = targets[model, whose[seen]]
+            loss = method.elr_loss(logits, labels, held, elr.flatten())
+            squared = sum((weights.square().sum((1, 2)) for weights in network.parameters()), torch.zeros(()))
+            return loss + kl.flatten() * method.kl_regularizer(logits, held) + decay.flatten() / 2 * squared
 
         def measure(epoch: int) -> Frame:
-            z, test = (lanes.split(network(lanes.repeat(one))) for one in (digits.train_inputs, digits.test_inputs))
-            t = lanes.split(targets)
+            z, held_out, test = (
+                lanes.split(network(lanes.repeat(one)))
+                for one in (images, digits.train_inputs[:, 800:], digits.test_inputs)
+            )
+            t = lanes.split(targets[model, whose])
             pull = lanes.split(elr) * method.elr_gradient(z, t) + lanes.split(kl) * method.kl_gradient(z, t)
-            values = {"test_accuracy": metrics.accuracy(test, digits.test_labels), **_beliefs(z, pull, truth, observed)}
-            if epoch:
-                values["target_accuracy"] = metrics.accuracy(t, truth)
-            return Frame({"epoch": epoch}, values)
+            values = {
+                "test_accuracy": metrics.accuracy(test, digits.test_labels),
+                "held_out_accuracy": metrics.accuracy(held_out, noisy[:, 800:]),
+                **_beliefs(z, pull, truth, observed),
+            }
+            kept.update(best_so_far(kept or values, values, stops, "held_out_accuracy"))
+            return Frame({"epoch": epoch}, dict(kept))
 
-        yield from fit(optimizer, losses, minibatches(lanes, truth.shape[1], 50), measure, epochs=self.epochs)
+        stops, kept = lanes.split(lanes.each("stop", 0)) > 0, dict[str, Tensor]()
+        yield from fit(optimizer, losses, minibatches(lanes, 800, 50), measure, epochs=self.epochs)
+
+
+def best_so_far(kept: dict[str, Tensor], now: dict[str, Tensor], stops: Tensor, by: str) -> dict[str, Tensor]:
+    """Return what is measured now, each [A, S]; for runs that stop early, what was kept unless they are better by one.
+
+    Of equally good epochs the first is kept; `stops` [A, S] says which runs stop early.
+    """
+    worse = stops & (now[by] <= kept[by])
+    return {name: torch.where(worse, kept[name], values) for name, values in now.items()}
 
 
 def _beliefs(z: Tensor, pull: Tensor, truth: Tensor, observed: Tensor) -> dict[str, Tensor]:
@@ -158,7 +177,6 @@ def _beliefs(z: Tensor, pull: Tensor, truth: Tensor, observed: Tensor) -> dict[s
     Logits and the regularizer's gradient are [A, S, N, C], labels [S, N].
     """
     wrong, p, predicted = observed != truth, z.softmax(-1), z.argmax(-1)
-    residual = (p - F.one_hot(observed, 10)).norm(dim=-1)
     true_class = truth.expand(*z.shape[:2], -1).unsqueeze(-1)
     pull, push = (one.gather(-1, true_class).squeeze(-1) for one in (pull, p))
     return {
@@ -167,25 +185,10 @@ def _beliefs(z: Tensor, pull: Tensor, truth: Tensor, observed: Tensor) -> dict[s
         "wrong_true": metrics.share_where(predicted == truth, wrong),
         "wrong_memorized": metrics.share_where(predicted == observed, wrong),
         "wrong_other": metrics.share_where((predicted != truth) & (predicted != observed), wrong),
-        "clean_residual": metrics.mean_where(residual, ~wrong),
-        "wrong_residual": metrics.mean_where(residual, wrong),
         "wrong_push": metrics.mean_where(push, wrong),
         "wrong_pull": metrics.mean_where(pull, wrong),
         "wrong_total": metrics.mean_where(push + pull, wrong),
-        "path": _paths(p, truth, observed),
     }
-
-
-def _paths(p: Tensor, truth: Tensor, observed: Tensor) -> Tensor:
-    """Return p at three corners for five rightly and five wrongly labeled digits: [A, S, 10, 3], NaN if too few."""
-    paths = torch.full((*p.shape[:2], 10, 3), torch.nan)
-    other = torch.where(observed == truth, (truth + 1) % 10, observed)
-    for seed in range(len(truth)):
-        for offset, kind in ((0, observed[seed] == truth[seed]), (5, observed[seed] != truth[seed])):
-            for i, example in enumerate(kind.nonzero().flatten()[:5].tolist()):
-                corners = p[:, seed, example][:, [truth[seed, example], other[seed, example]]]
-                paths[:, seed, offset + i] = torch.cat([corners, 1 - corners.sum(-1, keepdim=True)], -1)
-    return paths
 
 
 # -------------------------------------------------------------------------------------- experiment A: the linear theory
@@ -322,26 +325,24 @@ class EndOfEarlyLearning(Experiment):
     learning_rate: float = knob(RATES)
 
     outputs = {
-        "time": Var("seed", "T", "first step at which θᵀv ≥ 1/10", unit="steps", low=0),
-        "product": share("seed", "T·η", "that step times the learning rate"),
+        "product": share("seed", "T·η", "first step T at which θᵀv ≥ 1/10, times the learning rate"),
         "measured": share("seed", "measured", "share of wrongly labeled points predicted as what they are, at step T"),
         "formula": share("seed", "formula", "Φ(θᵀv/(σ‖θ‖)) for the weights at step T"),
     }
     scaled = f"n = {EXAMPLES} examples"
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """One frame for T and one for the accuracy at T."""
+        """One frame."""
         problem = gaussians(seeds, self.ratio, self.spread, self.noise)
         time, theta = method.stopping_time(problem, self.learning_rate)
-        yield Frame({}, {"time": time, "product": time * self.learning_rate})
-        if "measured" in self.outputs:
-            right = (problem.inputs @ theta.unsqueeze(-1)).squeeze(-1) * problem.truth > 0
-            measured = metrics.share_where(right, problem.wrong)
-            yield Frame({}, {"measured": measured, "formula": method.linear_accuracy(theta, self.spread)})
+        right = (problem.inputs @ theta.unsqueeze(-1)).squeeze(-1) * problem.truth > 0
+        found = {"product": time * self.learning_rate, "measured": metrics.share_where(right, problem.wrong)}
+        found["formula"] = method.linear_accuracy(theta, self.spread)
+        yield Frame({}, {name: found[name] for name in self.outputs})
 
 
 class StoppingTime(
-    Across, sibling=EndOfEarlyLearning, knob="learning_rate", values=LEARNING_RATES, outputs=("time", "product")
+    Across, sibling=EndOfEarlyLearning, knob="learning_rate", values=LEARNING_RATES, outputs=("product",)
 ):
     """Measure when early learning ends, T, for several learning rates: the theorem says that T·η stays the same."""
 
