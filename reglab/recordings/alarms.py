@@ -4,7 +4,8 @@ Long training amplifies the rounding of another processor, another number of thr
 seed ends as another draw. A comparison of such numbers can fail by luck, so each states how likely that is, and a test
 (`tests/recordings/test_alarms.py`) adds up what one run of `.ci/run` can do at worst, by the union bound:
 
-    43 papers · SPOT (a recorded point)  +  43 papers · CLAIM (robust claims)  +  all `@pytest.mark.alarm`  <  FAMILY
+    43 papers · (SPOT, a recorded point  +  CLAIM, robust claims  +  CHOICE, chosen settings)
+    +  all `@pytest.mark.alarm`  <  FAMILY
 
 A recorded point is compared in many rows: each variable, arm and half of a curve. One point differs by luck in some
 row with probability POINT, if numbers are normal (Student's t, shared among the rows). It is an alarm only where two
@@ -50,6 +51,9 @@ SPOT = 1e-5
 
 CLAIM = 1e-7
 """Each robust claim, measured again, gets another verdict by luck with this probability at most."""
+
+CHOICE = 1e-6
+"""A candidate is better than a setting that one paper has chosen by luck with this probability at most, if normal."""
 
 ROUNDING = 1e-4
 """What has no seeds is no matter of luck: it may differ by the recording's rounding and this share of its span."""
