@@ -18,6 +18,8 @@
 
 # %%
 from reglab import notebook
+from reglab.bet import bet
+from reglab.effects import end
 from reglab.explore import explore
 from reglab.papers.generation.mode_collapse import exercises, experiments, method
 
@@ -35,7 +37,7 @@ notebook.card("mode_collapse")
 #
 # The picture shows generated points after the last step; crosses are the true modes. In the first two panels the
 # discriminator's step size is half the generator's. In the third it was tuned. The fourth was never trained: it is
-# noise around a circle. **Before you look:** which panels have enough points at all eight crosses?
+# noise around a circle.
 
 # %% tags=["parameters"]
 seeds = 8
@@ -49,7 +51,9 @@ modes = 8
 # %%
 collapse = experiments.ModeCollapse(strength, rate_ratio, isometry, memory, target, modes)
 results = notebook.run(collapse, seeds)
-notebook.draw(results, "Samples")
+question = "Which arm counts most of the eight modes?"
+among = ("GAN", "MEE", "tuned GAN", "blurred annulus")
+bet(question, results, "Samples", end("covered"), among=among)
 
 # %% [markdown]
 # With the slow discriminator points stray; how many clouds the plain GAN finds depends on the seed, and this is one of
@@ -112,11 +116,9 @@ notebook.source(
 # A mode **counts** if at least half its fair share of 2000 samples, here 125, lie within three standard deviations of
 # its center. **HQ** is the share of samples so near to any center. Why half? The square has about 16 such points at
 # each center; whoever counts from 2 %, five points, gives noise all eight modes.
-#
-# **Predict:** which arm comes nearest to the corner at the top right, all modes and only good samples?
 
 # %% tags=["thumbnail"]
-notebook.draw(results, "Modes and quality")
+bet("Which arm has most samples near a center?", results, "Modes and quality", end("quality"))
 
 # %%
 notebook.summary(results)
@@ -132,11 +134,13 @@ notebook.summary(results)
 # ### How slow may the discriminator be?
 #
 # We *chose* a slow discriminator so that the plain GAN fails. Now its step size goes from a quarter of the generator's
-# to twice that, with three seeds. **Predict:** where is MEE worth most?
+# to twice that, with three seeds.
 
 # %%
 rates = notebook.run(experiments.Rates(), 3)
-notebook.draw(rates, "Speed of the discriminator")
+more = end("covered", "MEE", ratio=1) - end("covered", "GAN", ratio=1)
+question = "At equal step sizes, how many modes more than GAN does MEE count?"
+bet(question, rates, "Speed of the discriminator", more, low=-8, high=8)
 
 # %% [markdown]
 # MEE widens the range of step sizes that work. At a quarter it counts five modes, though half of its samples stray; the

@@ -562,3 +562,11 @@ def test_no_answer_is_no_mistake() -> None:
     for check in (exercises.check_entropy, exercises.check_gradient):
         with pytest.raises(NotImplementedError):
             check(lambda *_: None)  # type: ignore[arg-type]
+
+
+def test_what_settings_are_chosen_by_depends_on_no_test_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, setting = experiments.latents, experiments.ModeCollapse(steps=20)
+    here = setting.run(2)
+    monkeypatch.setattr(experiments, "latents", lambda seeds, what: drawn(seeds, what) + (what == "probe latent"))
+    there = setting.run(2)
+    assert not here.distance.equals(there.distance) and here.validation.equals(there.validation)

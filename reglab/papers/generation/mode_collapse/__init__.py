@@ -36,4 +36,5 @@ PAPER = Paper(
     minutes=50,
     prerequisites=("generative adversarial networks", "entropy", "nearest neighbors"),
     flagship=True,
+    no_rival={"Estimators": "It holds estimates of an entropy against the exact number; nothing is trained or chosen."},
 )  # fmt: skip

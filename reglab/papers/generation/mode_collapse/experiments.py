@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from reglab import metrics
 from reglab.experiment import Experiment
-from reglab.knobs import Arm, Knob, knob
+from reglab.knobs import Arm, Knob, knob, tuned
 from reglab.models import replicas
 from reglab.papers.generation.mode_collapse import method
 from reglab.pictures import Curves, Dots, Line, Points, Scatter, View
@@ -237,7 +237,6 @@ ENTROPY: Mapping[str, float | str] = {"real": 0.001, "fake": "strength"}
 """Settings of arms: the weights of the entropies of real and of generated codes."""
 
 # fmt: off
-# tuned over (0.005, 0.02, 0.05, 0.1, 0.2) on validation
 STRENGTH = Knob(0.02, 0, 0.5, stops=(0, 0.002, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5), symbol="λ",
                 help="weight of the entropy")
 STEPS = Knob(1200, 20, 2400, 20, help="steps of the discriminator and of the generator")
@@ -256,7 +255,7 @@ class ModeCollapse(Experiment):
     """
 
     # fmt: off
-    strength: float = knob(STRENGTH)
+    strength: float = knob(replace(STRENGTH, tuned=tuned(0.02, (0.005, 0.02, 0.05, 0.1, 0.2), "validation")))
     rate_ratio: float = knob(0.5, stops=(0.125, 0.25, 0.5, 1, 2), symbol="r",
                              help="step size of the discriminator, for 1 of the generator")
     isometry: float = knob(0.003, stops=(0, 0.001, 0.003, 0.01, 0.1, 1), symbol="λ_Iso",
@@ -270,8 +269,8 @@ class ModeCollapse(Experiment):
     arms = {  # settings are weights of terms and step sizes; all but "before" name knobs or are given
         "GAN": Arm("baseline", ratio="rate_ratio"),
         "MEE": Arm("method", ratio="rate_ratio", isometry="isometry", **ENTROPY),
-        "tuned GAN": Arm("rival", ratio=2),  # tuned over (0.25, 0.5, 1, 2, 4) on validation
-        "GAN + R1": Arm("rival", ratio="rate_ratio", penalty=1),  # tuned over (0.1, 0.3, 1, 3) on validation
+        "tuned GAN": Arm("rival", ratio=tuned(2, (0.25, 0.5, 1, 2, 4), "validation")),
+        "GAN + R1": Arm("rival", ratio="rate_ratio", penalty=tuned(1, (0.1, 0.3, 1, 3), "validation")),
         "GAN + embedding": Arm("ablation", ratio="rate_ratio", isometry="isometry"),
         "entropy only": Arm("ablation", ratio="rate_ratio", fake="strength"),
         "official buffer": Arm("ablation", ratio="rate_ratio", isometry="isometry", **ENTROPY, before=1),
