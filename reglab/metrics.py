@@ -107,13 +107,13 @@ class Coverage(NamedTuple):
     distance: Tensor
 
 
-def mode_coverage(samples: Tensor, centers: Tensor, radius: float, fair: float = 0.02) -> Coverage:
+def mode_coverage(samples: Tensor, centers: Tensor, radius: float, fair: float = 0.5) -> Coverage:
     """Measure how samples [..., N, D] cover modes of equal weight around centers [M, D].
 
     `modes` counts the centers that have at least the part `fair` of their fair share N/M of samples within `radius`
-    of them; `quality` is the share of samples within `radius` of a center; `divergence` is the Kullback-Leibler
-    divergence, in nats, of the shares of samples nearest to each center from equal shares; `distance` is the mean
-    distance to the nearest center.
+    of them (where that is small, noise all over the plane passes); `quality` is the share of samples within `radius` of
+    a center; `divergence` is the Kullback-Leibler divergence, in nats, of the shares of samples nearest to each center
+    from equal shares; `distance` is the mean distance to the nearest center.
     """
     distance, place = torch.cdist(samples, centers, compute_mode="donot_use_mm_for_euclid_dist").min(-1)
     good = distance <= radius

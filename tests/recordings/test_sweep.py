@@ -290,12 +290,14 @@ def test_a_worker_with_other_code_is_found_out(planned: sweep.Sweep, tmp_path: P
 
 def test_arms_that_do_not_depend_on_a_knob_are_computed_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cls = catalogue.experiment("mode_collapse", "ModeCollapse")
-    grid, settings = {"strength": (0, 0.02), "rate_ratio": (0.25, 1)}, {"steps": 40}
+    grid, settings = {"strength": (0, 0.02), "rate_ratio": (0.5, 1)}, {"steps": 40}
     small_recording.plan(monkeypatch.setattr, tmp_path, cls, grid, settings)
     (one,) = sweep.planned("mode_collapse")
     arms = {place: list(one.point(place).arms) for place in one.places}
     assert arms[1, 0] == list(cls.arms), "all of them at the default"
-    assert set(cls.arms) - set(arms[0, 0]) == {"GAN", "GAN + embedding", "GAN, balanced"}
+    fixed = {"tuned GAN", "uniform square", "blurred annulus"}
+    assert set(cls.arms) - set(arms[0, 0]) == {"GAN", "GAN + embedding", "GAN + R1", *fixed}
+    assert set(cls.arms) - set(arms[1, 1]) == fixed
     assert arms[0, 1] == ["MEE", "entropy only", "official buffer"]
     sweep.compute([(one, place) for place in one.places], jobs=1)
     grid_of_all = sweep.gather(one)

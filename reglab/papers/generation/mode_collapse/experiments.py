@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -15,11 +15,11 @@ from torch import Tensor
 
 from reglab import metrics
 from reglab.experiment import Experiment
-from reglab.knobs import Arm, knob
+from reglab.knobs import Arm, Knob, knob, tuned
 from reglab.models import replicas
 from reglab.papers.generation.mode_collapse import method
-from reglab.pictures import Curves, Dots, Line, Points, View
-from reglab.results import Axis, Frame, Tick, Var
+from reglab.pictures import Curves, Dots, Line, Points, Scatter, View
+from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds, generator
 from reglab.training import Lanes
 
@@ -29,20 +29,8 @@ BATCH, CODE, WIDTH, RATE = 64, 8, 64, 4e-3
 LATENT, FILM, PROBES, TWIN = 2000, 500, 192, 1e-7
 """Samples measured, points shown, codes measured; nearer samples are equal in single precision and count as this."""
 
-
-ORDER = ("GAN", "GAN, balanced", "GAN + embedding", "official buffer", "MEE", "MEE, balanced", "entropy only",
-         "entropy of samples")  # fmt: skip
+ORDER = ("GAN", "tuned GAN", "GAN + R1", "GAN + embedding", "official buffer", "MEE", "entropy only")
 """How arms are trained side by side: those that share a term stand together, so that slices of models are views."""
-
-
-class Draws(NamedTuple):
-    """All noise of a training, drawn ahead: real points, latent z, α, noise of codes and points [steps, S, ...]."""
-
-    real: Tensor
-    latent: Tensor
-    alpha: Tensor
-    noise: Tensor
-    shift: Tensor
 
 
 class Modes(NamedTuple):
@@ -70,19 +58,16 @@ class Modes(NamedTuple):
         return self.centers[places] + self.deviation * torch.randn(*shape, 2, generator=draws)
 
 
-def draw(seed: int, steps: int, modes: Modes) -> Draws:
-    """Draw the noise of all steps for one seed, one generator for each purpose: [steps, N, ...]."""
+def draw(seed: int, steps: int, modes: Modes) -> list[Tensor]:
+    """Draw the noise of all steps: real points, latent z, α, noise of codes and of points [steps, N, ...].
 
-    def normal(purpose: str, *shape: int) -> Tensor:
-        return torch.randn(steps, *shape, generator=generator(seed, purpose))
-
-    return Draws(
-        modes.sample((steps, BATCH), generator(seed, "real points")),
-        normal("latent", BATCH, 2),
-        normal("alpha", BATCH, 1),
-        0.05 * normal("code noise", BATCH, CODE),
-        0.02 * normal("shift", 2 * BATCH, 2),
-    )
+    Each has its own generator, so that an arm feels nothing of what another one needs.
+    """
+    found, scales = [modes.sample((steps, BATCH), generator(seed, "real points"))], (1, 1, 0.05, 0.02)
+    shapes = {"latent": (BATCH, 2), "alpha": (BATCH, 1), "code noise": (BATCH, CODE), "shift": (2 * BATCH, 2)}
+    for (purpose, shape), scale in zip(shapes.items(), scales, strict=True):
+        found.append(scale * torch.randn(steps, *shape, generator=generator(seed, purpose)))
+    return found
 
 
 def perceptron(widths: Sequence[int], lanes: Lanes, purpose: str) -> list[Tensor]:
@@ -132,20 +117,18 @@ class Entropy:
 
 
 class Training:
-    """Generators and discriminators of all arms and seeds, trained side by side; model m = arm · S + seed."""
+    """Generators and discriminators of some arms and all seeds, trained side by side; model m = arm · S + seed."""
 
-    def __init__(self, setting: ModeCollapse, seeds: Seeds, draws: Draws) -> None:
-        arms = {arm: setting.arms[arm] for arm in ORDER if arm in setting.arms}
-        self.lanes, self.draws = Lanes(arms, seeds, setting.settings()), draws
-        self.arms, self.embedded = list(self.lanes.arms), self._models("isometry")
+    def __init__(self, arms: Mapping[str, Arm], seeds: Seeds, knobs: Mapping[str, Any], draws: list[Tensor]) -> None:
+        self.lanes, self.draws, queue = Lanes(arms, seeds, knobs), draws, knobs["memory"]
+        self.embedded, self.smoothed = self._models("isometry"), self._models("penalty")
         self.generator = perceptron((2, WIDTH, WIDTH, 2), self.lanes, "generator")
         self.discriminator = perceptron((2, WIDTH, WIDTH, CODE), self.lanes, "discriminator")
         # the learning rate is 1 because discriminators have their own, given at each step; not fused, because that
         # kernel rounds the last few numbers of a tensor otherwise than the rest, and models that are equal would part
         players = self.generator, self.discriminator
         self.optimizers = [torch.optim.Adam(layers, lr=1, betas=(0.5, 0.9), foreach=True) for layers in players]
-        self.real_codes, self.fake_codes = (self._entropy(term, setting.memory) for term in ("real", "fake"))
-        self.fake_samples = self._entropy("sample", setting.memory, 2)
+        self.real_codes, self.fake_codes = (self._entropy(term, queue) for term in ("real", "fake"))
 
     def _models(self, term: str) -> slice:
         """Return the models of the arms that have a term."""
@@ -154,57 +137,60 @@ class Training:
         assert all(chosen[first : first + sum(chosen)])
         return slice(first * seeds, (first + sum(chosen)) * seeds)
 
-    def _entropy(self, term: str, queue: int, size: int = CODE) -> Entropy:
+    def _entropy(self, term: str, queue: int) -> Entropy:
         """Return an entropy term; it remembers codes uniform in ±1, the same for all arms of a seed."""
         models, sources = self._models(term), self.lanes.generators(f"{term} memory")
-        drawn = [torch.empty(max(queue, BATCH), size).uniform_(-1, 1, generator=source) for source in sources]
+        drawn = [torch.empty(max(queue, BATCH), CODE).uniform_(-1, 1, generator=source) for source in sources]
         memory = self.lanes.repeat(torch.stack(drawn))[models]
         before = int(self.lanes.each("before", 0)[models].sum()) if queue else len(memory)
         return Entropy(models, self.lanes.each(term, 0, torch.float64)[models], before, queue, memory)
 
     def step(self, time: int) -> None:
         """Take one step of all discriminators and one of all generators."""
-        steps, draws = len(self.draws.real), Draws(*(part[time] for part in self.draws))
+        steps = len(self.draws[0])
         warm, rate = min(1.0, 10 * time / steps), RATE * min(1.0, 2 - 2 * time / steps)
-        fake = network(self.lanes.repeat(draws.latent), self.generator, 0.0)
-        _slopes(self.discriminator, self._discriminator_losses(draws, fake.detach(), warm))
+        real, latent, *noise = (self.lanes.repeat(part[time]) for part in self.draws)
+        fake = network(latent, self.generator, 0.0)
+        _slopes(self.discriminator, self._discriminator_losses(real, fake.detach(), noise, warm))
         replicas.step(self.optimizers[1], rate * self.lanes.each("ratio", 0))
         codes = network(fake, [parameter.detach() for parameter in self.discriminator], 0.2)
-        spread = (self.fake_codes.loss(codes, warm), self.fake_samples.loss(fake, warm))
-        _slopes(self.generator, [method.generator_loss(codes), *spread])
+        _slopes(self.generator, [method.generator_loss(codes), self.fake_codes.loss(codes, warm)])
         self.optimizers[0].param_groups[0]["lr"] = rate
         self.optimizers[0].step()
 
-    def _discriminator_losses(self, draws: Draws, fake: Tensor, warm: float) -> list[Tensor]:
+    def _discriminator_losses(self, real: Tensor, fake: Tensor, noise: Sequence[Tensor], warm: float) -> list[Tensor]:
         """Return the terms of the discriminators' loss, each for the models that have it."""
-        inputs, models = torch.cat([self.lanes.repeat(draws.real), fake], 1), self.embedded
+        inputs, models = torch.cat([real, fake], 1), self.embedded
         codes = network(inputs, self.discriminator, 0.2)
-        losses = [method.discriminator_loss(*codes.split(BATCH, 1))]
+        losses = [method.discriminator_loss(*codes.split(BATCH, 1)), self.real_codes.loss(codes[:, :BATCH], warm)]
         if len(codes[models]):
             layers = [parameter[models] for parameter in self.discriminator]
-            alpha, noise, shift = (self.lanes.repeat(part)[models] for part in draws[2:])
+            alpha, ripple, shift = (part[models] for part in noise)
             (x, x_fake), (c, c_fake) = inputs[models].split(BATCH, 1), codes[models].split(BATCH, 1)
             with torch.no_grad():
                 near, near_fake = network(inputs[models] + shift, layers, 0.2).split(BATCH, 1)
             mixed = network(alpha * x + (1 - alpha) * x_fake, layers, 0.2)
-            local = method.locality_loss(c, near) + method.locality_loss(c_fake, near_fake)
-            losses.append(self.lanes.each("locality", 0)[models] * local)
-            losses.append(self.lanes.each("isometry", 0)[models] * method.isometry_loss(mixed, c, c_fake, alpha, noise))
-        return [*losses, self.real_codes.loss(codes[:, :BATCH], warm)]
+            losses.append(method.locality_loss(c, near) + method.locality_loss(c_fake, near_fake))
+            weight = self.lanes.each("isometry", 0)[models]
+            losses.append(weight * method.isometry_loss(mixed, c, c_fake, alpha, ripple))
+        if len(codes[self.smoothed]):
+            x = real[self.smoothed].requires_grad_()
+            scores = network(x, [parameter[self.smoothed] for parameter in self.discriminator], 0.2).mean(-1)
+            losses.append(self.lanes.each("penalty", 0)[self.smoothed] * method.gradient_penalty(scores, x))
+        return losses
 
     @torch.no_grad()
-    def measure(self, arms: Sequence[str], modes: Modes, latent: Tensor, real: Tensor) -> dict[str, Tensor]:
-        """Measure some arms that stand together, each with the same latent and real points [S, ...]: [A, S, ...]."""
-        first, seeds = self.arms.index(arms[0]), len(self.lanes.seeds)
+    def measure(self, arms: Sequence[str], latent: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """Return samples and log Ê of codes of arms that stand together: [A, S, ...].
+
+        Each has the same latent and real points [S, ...].
+        """
+        first, seeds = list(self.lanes.arms).index(arms[0]), len(self.lanes.seeds)
         models = slice(first * seeds, (first + len(arms)) * seeds)
         samples = network(latent.repeat(len(arms), 1, 1), [p[models] for p in self.generator], 0.0)
         inputs = torch.cat([real.repeat(len(arms), 1, 1), samples[:, :PROBES]], 1)
-        codes, fake = network(inputs, [p[models] for p in self.discriminator], 0.2).split(PROBES, 1)
-        coverage = metrics.mode_coverage(samples, modes.centers, 3 * modes.deviation)
-        found = dict(zip(("covered", "quality", "divergence", "distance"), coverage, strict=True))
-        found |= {"fake_entropy": log_entropy(fake), "real_entropy": log_entropy(codes), "samples": samples}
-        found["discriminator_loss"] = method.discriminator_loss(codes, fake)
-        found["generator_loss"] = method.generator_loss(fake)
+        codes = network(inputs, [p[models] for p in self.discriminator], 0.2).split(PROBES, 1)
+        found = {"samples": samples, "real_entropy": log_entropy(codes[0]), "fake_entropy": log_entropy(codes[1])}
         return {name: values.unflatten(0, (len(arms), seeds)) for name, values in found.items()}
 
 
@@ -214,36 +200,63 @@ def _slopes(layers: Sequence[Tensor], losses: Sequence[Tensor]) -> None:
         layer.grad = gradient
 
 
+Beginning = Generator[Tick, None, Training]
+"""Ticks, and then a training."""
+
+
+def cover(samples: Tensor, modes: Modes) -> dict[str, Tensor]:
+    """Return how well samples [..., N, 2] cover the modes: [...]."""
+    found = metrics.mode_coverage(samples, modes.centers, 3 * modes.deviation)
+    return dict(zip(("covered", "quality", "divergence", "distance"), found, strict=True))
+
+
+def latents(seeds: Seeds, purpose: str) -> Tensor:
+    """Return Gaussian points for each seed: [S, N, 2]."""
+    return torch.stack([torch.randn(LATENT, 2, generator=generator(seed, purpose)) for seed in seeds])
+
+
+def ignorant(null: str, target: str, seeds: Seeds) -> Tensor:
+    """Return points that know nothing of the modes: in the square that holds them, or around a circle [S, N, 2]."""
+    if null == "uniform square":
+        return (5 if target == "grid" else 6) * (torch.special.ndtr(latents(seeds, null)) - 0.5)
+    return 2 * F.normalize(latents(seeds, null), dim=-1) + 0.5 * latents(seeds, "blur")
+
+
+def begin(arms: Mapping[str, Arm], seeds: Seeds, knobs: Mapping[str, Any], modes: Modes) -> Beginning:
+    """Return the training of some arms before its first step."""
+    draws = []
+    for seed in seeds:
+        draws.append(draw(seed, knobs["steps"], modes))
+        yield Tick(0)
+    return Training(arms, seeds, knobs, [torch.stack(parts, 1) for parts in zip(*draws, strict=True)])
+
+
 LINE = "arm seed step"
 
-EMBEDDING = {"locality": "locality", "isometry": "isometry"}
-ENTROPY = {"real": "strength_real", "fake": "strength"}
-"""Settings of arms: the weights of DLLE and DIsoMap; of the entropies of real and of generated codes."""
+ENTROPY: Mapping[str, float | str] = {"real": 0.001, "fake": "strength"}
+"""Settings of arms: the weights of the entropies of real and of generated codes."""
 
-OFF = {"strength": 0, "strength_real": 0, "locality": 0, "isometry": 0}
-"""Without these weights every arm is a GAN."""
-
-
-def coverage(*arms: str) -> tuple[Curves, ...]:
-    """Return panels that show over the steps how well some arms cover the modes."""
-    return (
-        Curves("How many modes?", ["covered"], arms),
-        Curves("How many samples near one?", ["quality"], arms, "share, HQ"),
-    )
+# fmt: off
+STRENGTH = Knob(0.02, 0, 0.5, stops=(0, 0.002, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5), symbol="λ",
+                help="weight of the entropy")
+STEPS = Knob(1200, 20, 2400, 20, help="steps of the discriminator and of the generator")
+COVERED = ("modes counted", "centers with at least half their fair share of samples near them", "modes", 0)
+QUALITY = ("HQ", "share of samples within three standard deviations of a center")
+# fmt: on
 
 
 @dataclass(frozen=True)
 class ModeCollapse(Experiment):
-    """Train a generator that is four times faster than its discriminator, with and without entropy of codes.
+    """Train a generator that is twice as fast as its discriminator, with and without entropy of codes.
 
-    Both are perceptrons with two hidden layers of 64 units; Adam, batches of 64, codes of 8 numbers. In the two
-    balanced arms both are equally fast. All arms of a seed share first weights, real points and all noise.
+    Both are perceptrons with two hidden layers of 64 units; Adam, batches of 64, codes of 8 numbers. The discriminator
+    of the tuned GAN is twice as fast as its generator. Trained arms of a seed share first weights, real points and all
+    noise; the nulls are noise that was never trained.
     """
 
     # fmt: off
-    strength: float = knob(0.02, stops=(0, 0.002, 0.005, 0.02, 0.05, 0.2, 0.5), symbol="λ",
-                           help="weight of the entropy")
-    rate_ratio: float = knob(0.25, stops=(0.125, 0.25, 0.5, 1, 2),
+    strength: float = knob(replace(STRENGTH, tuned=tuned(0.02, (0.005, 0.02, 0.05, 0.1, 0.2), "validation")))
+    rate_ratio: float = knob(0.5, stops=(0.125, 0.25, 0.5, 1, 2), symbol="r",
                              help="step size of the discriminator, for 1 of the generator")
     isometry: float = knob(0.003, stops=(0, 0.001, 0.003, 0.01, 0.1, 1), symbol="λ_Iso",
                            help="weight of DIsoMap: mixtures stay mixtures")
@@ -251,127 +264,143 @@ class ModeCollapse(Experiment):
                        help="remembered codes; 0 is the batch before only")
     target: str = knob("ring", choices=("ring", "grid", "one"), help="where the true samples lie")
     modes: int = knob(8, low=1, high=16, step=1, help="number of modes on the ring")
-    strength_real: float = knob(0.001, stops=(0, 0.001, 0.005, 0.05), symbol="λ_real",
-                                help="weight of the entropy of real codes")
-    locality: float = knob(1.0, stops=(0, 0.1, 1, 10), symbol="λ_LLE", help="weight of DLLE: neighbors stay neighbors")
-    steps: int = knob(800, low=20, high=2000, step=20, help="steps of the discriminator and of the generator")
+    steps: int = knob(STEPS)
 
-    arms = {  # settings are the weights of terms; all but "before" name knobs or are given
+    arms = {  # settings are weights of terms and step sizes; all but "before" name knobs or are given
         "GAN": Arm("baseline", ratio="rate_ratio"),
-        "MEE": Arm("method", ratio="rate_ratio", **EMBEDDING, **ENTROPY),
-        "GAN + embedding": Arm("ablation", ratio="rate_ratio", **EMBEDDING),
+        "MEE": Arm("method", ratio="rate_ratio", isometry="isometry", **ENTROPY),
+        "tuned GAN": Arm("rival", ratio=tuned(2, (0.25, 0.5, 1, 2, 4), "validation")),
+        "GAN + R1": Arm("rival", ratio="rate_ratio", penalty=tuned(1, (0.1, 0.3, 1, 3), "validation")),
+        "GAN + embedding": Arm("ablation", ratio="rate_ratio", isometry="isometry"),
         "entropy only": Arm("ablation", ratio="rate_ratio", fake="strength"),
-        "official buffer": Arm("ablation", ratio="rate_ratio", **EMBEDDING, **ENTROPY, before=1),
-        "GAN, balanced": Arm("further", ratio=1),
-        "MEE, balanced": Arm("further", ratio=1, **EMBEDDING, **ENTROPY),
+        "official buffer": Arm("ablation", ratio="rate_ratio", isometry="isometry", **ENTROPY, before=1),
+        "uniform square": Arm("null"),
+        "blurred annulus": Arm("null"),
     }
     outputs = {
-        "covered": Var(LINE, "modes covered", "centers with at least 2 % of their fair share of samples near them",
-                       "modes", 0),
-        "quality": Var(LINE, "HQ", "share of samples within three standard deviations of a center", low=0),
+        "covered": Var(LINE, *COVERED),
+        "quality": share(LINE, *QUALITY),
         "divergence": Var(LINE, "KL of shares", "divergence of the modes' shares from equal shares", "nats", low=0),
         "distance": Var(LINE, "distance", "mean distance of samples to the nearest center", low=0),
         "fake_entropy": Var(LINE, "generated", "log Ê of 64 codes of generated samples among 128 others"),
         "real_entropy": Var(LINE, "real", "log Ê of 64 codes of real samples among 128 others"),
-        "discriminator_loss": Var(LINE, "discriminator", "logistic loss of the discriminator, no regularizer", low=0),
-        "generator_loss": Var(LINE, "generator", "logistic loss of the generator, no regularizer", low=0),
         "entropy": Var("arm seed", "entropy", "nearest-neighbor estimate of 2000 samples after the last step", "nats"),
-        "true_entropy": Var("seed", "exact", "entropy of the true distribution", "nats"),
+        "validation": Var("arm seed", "HQ × modes", "share times modes counted, of validation samples", "modes", 0),
         "samples": Var("arm step point plane", "samples", "generated points of the first seed"),
         "centers": Var("place plane", "centers", "centers of the true modes"),
     }
     views: ClassVar[tuple[View, ...]] = (
         View("Samples", tuple(
             Points(f"{arm}: all?", "samples", arm, crosses="centers", limits=(-3, 3))
-            for arm in ("GAN", "MEE", "GAN, balanced", "MEE, balanced")
+            for arm in ("GAN", "MEE", "tuned GAN", "blurred annulus")
         ), columns=4, height=2.3),
-        View("Coverage", coverage("GAN", "MEE", "GAN + embedding", "entropy only", "official buffer")),
-        View("When nothing collapses", coverage("GAN", "MEE", "GAN, balanced", "MEE, balanced")),
-        View("After the last step", (
-            Dots("How many modes are covered?", "covered"),
+        View("Modes and quality", (
+            Scatter("How many modes, and how good?", "quality", "covered",
+                    arms=("GAN", "MEE", "tuned GAN", "GAN + R1", "uniform square", "blurred annulus")),
+            Scatter("Which part of MEE does it?", "quality", "covered",
+                    arms=("GAN", "MEE", "GAN + embedding", "entropy only", "official buffer")),
+        )),
+        View("Over the steps", (
+            Curves("How many modes?", ["covered"], ("GAN", "MEE", "tuned GAN", "GAN + R1")),
+            Curves("How many samples near one?", ["quality"], ("GAN", "MEE", "tuned GAN", "GAN + R1"), "share, HQ"),
+        )),
+        View("Every arm", (
+            Dots("How many modes are counted?", "covered"),
             Dots("Which share is near a center?", "quality"),
-            Dots("What is their entropy?", "entropy"),
-            Dots("How far from a center?", "distance"),
+            Dots("How unequal are the modes' shares?", "divergence"),
+            Dots("What is the entropy of samples?", "entropy"),
         )),
         View("Entropy of codes", tuple(
             Curves(f"{arm}: are its codes as spread as real ones?", ["fake_entropy", "real_entropy"], [arm], "log Ê")
             for arm in ("GAN", "MEE")
         )),
-        View("Losses", tuple(
-            Curves(f"{arm}: who is winning?", ["discriminator_loss", "generator_loss"], [arm], "logistic loss",
-                   [Line("y", 2 * math.log(2), "D guesses")])
-            for arm in ("GAN", "MEE", "GAN, balanced", "MEE, balanced")
-        )),
     )
     # fmt: on
     scaled = "images became points in the plane, deep networks became small perceptrons"
-    headline = "covered"
-    grid = {"strength": (0, 0.002, 0.005, 0.02, 0.05, 0.2, 0.5), "rate_ratio": (0.125, 0.25, 0.5, 1, 2)}
+    headline = "quality"
+    grid = {"strength": (0, 0.005, 0.02, 0.05, 0.5), "rate_ratio": (0.125, 0.25, 0.5, 1, 2)}
     smoke = {"steps": 20}
-    equals_baseline = (
-        *((OFF, arm) for arm in ("MEE", "GAN + embedding", "entropy only", "official buffer")),
-        ({"rate_ratio": 1}, "GAN, balanced"),
-        ({**OFF, "rate_ratio": 1}, "MEE, balanced"),
-    )
+    equals_baseline = (({"strength": 0}, "entropy only"), ({"rate_ratio": 2}, "tuned GAN"))
+    may_be_nan = ("fake_entropy", "real_entropy")  # nulls have no codes
 
     def axes(self) -> dict[str, Axis]:
-        """Every 25th step and the last, and the points of the pictures."""
-        step, places = Axis([*range(0, self.steps, 25), self.steps], label="step"), Modes.of(self.target, self.modes)
-        if "samples" not in self.outputs:
-            return {"step": step}
+        """Every 50th step and the last, and the points of the pictures."""
+        step, places = Axis([*range(0, self.steps, 50), self.steps], label="step"), Modes.of(self.target, self.modes)
         points = {"point": Axis(range(FILM)), "plane": Axis(["x", "y"]), "place": Axis(range(len(places.centers)))}
         return {"step": step, **points}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train all arms and seeds side by side; two frames at every 25th step, of half the arms each."""
-        modes, shown, draws = Modes.of(self.target, self.modes), list(self.axes()["step"].values), []
-        for seed in seeds:
-            draws.append(draw(seed, self.steps, modes))
-            yield Tick(0)
-        training = Training(self, seeds, Draws(*(torch.stack(parts, 1) for parts in zip(*draws, strict=True))))
-        latent = torch.stack([torch.randn(LATENT, 2, generator=generator(seed, "probe latent")) for seed in seeds])
+        """Train arms and seeds side by side; two frames at every 50th step, of half the arms each."""
+        modes, shown = Modes.of(self.target, self.modes), list(self.axes()["step"].values)
+        yield Frame({}, {"centers": modes.centers})
+        for null in (arm for arm in self.arms if self.arms[arm] == "null"):
+            points = ignorant(null, self.target, seeds)
+            found = {name: values.unsqueeze(-1) for name, values in cover(points, modes).items()}
+            found["validation"] = (found["covered"] * found["quality"]).squeeze(-1)
+            yield Frame({"arm": null}, {**found, "entropy": metrics.knn_entropy(points), "samples": points[:1, :FILM]})
+        training = yield from begin({a: self.arms[a] for a in ORDER if a in self.arms}, seeds, self.settings(), modes)
+        test, validation = latents(seeds, "probe latent"), latents(seeds, "validation latent")
         real = torch.stack([modes.sample((PROBES,), generator(seed, "probe")) for seed in seeds])
-        half = -(-len(training.arms) // 2)
+        arms = list(training.lanes.arms)
+        half = -(-len(arms) // 2)
         for step in range(self.steps + 1):
-            for arms in (training.arms[:half], training.arms[half:]) if step in shown else ():
-                found = training.measure(arms, modes, latent, real)
-                if step == self.steps and "entropy" in self.outputs:
-                    found["entropy"] = metrics.knn_entropy(found["samples"], smallest=TWIN)
-                found |= {"samples": found["samples"][:, 0, :FILM], "centers": modes.centers}
-                found["true_entropy"] = torch.full((len(seeds),), modes.entropy, dtype=torch.float64)
-                kept = {name: values for name, values in found.items() if name in self.outputs}
-                yield Frame({"step": shown.index(step), "arm": arms}, kept)
+            for some in filter(None, (arms[:half], arms[half:])) if step in shown else ():
+                found = training.measure(some, test, real)
+                samples = found["samples"]
+                found |= {**cover(samples, modes), "samples": samples[:, 0, :FILM]}
+                if step == self.steps:
+                    held_out = cover(training.measure(some, validation, real)["samples"], modes)
+                    found["validation"] = held_out["covered"] * held_out["quality"]
+                    found["entropy"] = metrics.knn_entropy(samples, smallest=TWIN)
+                yield Frame({"step": shown.index(step), "arm": some}, found)
             if step < self.steps:
                 training.step(step)
-                if step % 2:
-                    yield Tick((step + 1) / self.steps)
+                yield Tick((step + 1) / self.steps)
 
 
 @dataclass(frozen=True)
-class RawSamples(ModeCollapse):
-    """Spread the raw samples instead of their codes: in the plane, distances between samples mean something already."""
+class Rates(Experiment):
+    """Train GAN, MEE and R1 with discriminators of several speeds; what knows nothing is the same for all of them."""
 
+    strength: float = knob(STRENGTH)
+    steps: int = knob(STEPS)
+
+    arms = {arm: str(ModeCollapse.arms[arm]) for arm in ("GAN", "MEE", "GAN + R1", "uniform square", "blurred annulus")}
+    outputs = {"covered": Var("arm seed ratio", *COVERED), "quality": share("arm seed ratio", *QUALITY)}
     # fmt: off
-    strength_samples: float = knob(0.05, stops=(0, 0.005, 0.02, 0.05, 0.2), symbol="λ_x",
-                                   help="weight of the entropy of raw samples")
+    views = (View("Speed of the discriminator", (
+        Curves("How many modes?", ["covered"]),
+        Curves("How many samples near one?", ["quality"], y="share, HQ"),
+    )),)
     # fmt: on
+    headline, scaled, smoke = "quality", ModeCollapse.scaled, ModeCollapse.smoke
 
-    arms = {
-        "GAN": ModeCollapse.arms["GAN"],
-        "MEE": ModeCollapse.arms["MEE"],
-        "entropy of samples": Arm("ablation", ratio="rate_ratio", sample="strength_samples"),
-    }
-    outputs = {name: ModeCollapse.outputs[name] for name in ("covered", "quality")}
-    views = (View("Codes or samples", coverage()),)
-    grid = {}
-    equals_baseline = (({"strength_samples": 0}, "entropy of samples"),)
+    def axes(self) -> dict[str, Axis]:
+        """Several speeds of the discriminator."""
+        return {"ratio": Axis((0.25, 0.5, 1, 2), label="step size of D, for 1 of G", log=True)}
+
+    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
+        """Train all arms at all speeds side by side; one frame for each arm, after the last step."""
+        modes, knobs = Modes.of("ring"), {**ModeCollapse().settings(), **self.settings()}
+        ratios = self.axes()["ratio"].values
+        arms = [arm for arm in ORDER if arm in self.arms]
+        settings = [{**ModeCollapse.arms[arm].settings, "ratio": ratio} for arm in arms for ratio in ratios]
+        speeds = {str(place): Arm("further", **each) for place, each in enumerate(settings)}
+        training = yield from begin(speeds, seeds, knobs, modes)
+        for step in range(self.steps):
+            training.step(step)
+            yield Tick((step + 1) / self.steps)
+        latent = latents(seeds, "probe latent")
+        samples = training.measure(list(speeds), latent, latent)["samples"].unflatten(0, (len(arms), -1))
+        for arm in self.arms:
+            points = samples[arms.index(arm)] if arm in arms else ignorant(arm, "ring", seeds).unsqueeze(0)
+            found = cover(points, modes)
+            yield Frame({"arm": arm}, {name: found[name].expand(len(ratios), -1).T for name in self.outputs})
 
 
 @dataclass(frozen=True)
 class Estimators(Experiment):
     """Estimate entropies that are known exactly from nearest neighbors: the right way, and as MEE takes them."""
-
-    modes: int = knob(8, low=1, high=16, step=1, help="number of modes on the ring")
 
     arms = {"nearest neighbor": "baseline", "log of mean": "method", "4th neighbor": "ablation"}
     outputs = {"error": Var("arm seed distribution examples", "estimate − exact", "error of the estimate", "nats")}
@@ -386,7 +415,6 @@ class Estimators(Experiment):
     # fmt: on
     headline = "error"
     scaled = "known distributions stand for the codes of images"
-    smoke = {"modes": 4}
 
     def axes(self) -> dict[str, Axis]:
         """Four distributions and four numbers of points."""
@@ -397,18 +425,19 @@ class Estimators(Experiment):
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """One frame for each distribution, number of points and seed."""
-        ring, places = Modes.of("ring", self.modes), list(np.ndindex(len(self.distributions), 4, len(seeds)))
+        places = list(np.ndindex(len(self.distributions), len(self.counts), len(seeds)))
         for done, (d, n, s) in enumerate(places, 1):
             name, count = list(self.distributions)[d], self.counts[n]
-            points, exact = known(name, count, generator(seeds[s], f"{name} {count}"), ring)
+            points, exact = known(name, count, generator(seeds[s], f"{name} {count}"))
             found = metrics.knn_entropy(points), method.log_of_mean_entropy(points), metrics.knn_entropy(points, 4)
             yield Frame({"distribution": d, "examples": n, "seed": s}, {"error": [float(one) - exact for one in found]})
             yield Tick(done / len(places))
 
 
-def known(name: str, count: int, draws: torch.Generator, ring: Modes) -> tuple[Tensor, float]:
+def known(name: str, count: int, draws: torch.Generator) -> tuple[Tensor, float]:
     """Draw points [count, D] of a distribution and return them with its exact entropy in nats."""
     if name == "ring":
+        ring = Modes.of("ring")
         return ring.sample((count,), draws), ring.entropy
     if name == "square":
         return torch.rand(count, 2, generator=draws), 0.0
@@ -417,4 +446,4 @@ def known(name: str, count: int, draws: torch.Generator, ring: Modes) -> tuple[T
     return points, dimensions / 2 * math.log(2 * math.pi * math.e)
 
 
-EXPERIMENTS = (ModeCollapse, RawSamples, Estimators)
+EXPERIMENTS = (ModeCollapse, Rates, Estimators)

@@ -61,6 +61,15 @@ def generator_loss(fake: Tensor) -> Tensor:
     return F.softplus(-fake.mean(-1)).mean(-1)
 
 
+def gradient_penalty(scores: Tensor, points: Tensor) -> Tensor:
+    """Return (1/2N) Σ_i ‖∇_x s(x_i)‖², the rival R1 that flattens the score at real points: [..., N] -> [...].
+
+    Mescheder, Geiger, Nowozin 2018; the score of a point depends on that point [..., N, D] only.
+    """
+    (slopes,) = torch.autograd.grad(scores.sum(), points, create_graph=True)
+    return slopes.square().sum(-1).mean(-1) / 2
+
+
 def log_of_mean_entropy(points: Tensor) -> Tensor:
     """Return ψ(N) - ψ(1) + log V_D + (D/2) log (1/N) Σ_i ρ(i)²: the nearest-neighbor estimate as MEE takes it.
 
