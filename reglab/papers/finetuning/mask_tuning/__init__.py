@@ -36,5 +36,4 @@ PAPER = Paper(
     minutes=40,
     prerequisites=("softmax and cross-entropy", "attention layers", "the Adam optimizer", "zero-shot classification"),
     flagship=True,
-    no_rival={"QueryMatrix": "It looks inside one matrix of the method; nothing is scored."},
 )  # fmt: skip

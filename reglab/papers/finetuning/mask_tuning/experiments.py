@@ -390,7 +390,7 @@ class Fronts(Tuning):
     """Give each arm several learning rates of its own: how much is learned, and what is forgotten for it."""
 
     # fmt: off
-    arms = {name: arm for name, arm in Masks.arms.items() if name in ("zero-shot", *PATHS)}
+    arms = {name: str(arm) for name, arm in Masks.arms.items() if name in ("zero-shot", *PATHS)}
     outputs = {
         name: replace(Masks.outputs[name], axes="arm seed rate", low=None, high=None)
         for name in (*TESTS, "masked", "moved")
@@ -420,7 +420,7 @@ class Fronts(Tuning):
         yield Tick(0)
         task, arms = new_task(seeds, self.checkpoint, self.shots), dict[str, Arm]()
         for name, rates in PATHS.items():
-            own = self.arms[name]
+            own = Masks.arms[name]
             arms |= {f"{name} {rate:g}": Arm(str(own), **{**own.settings, "rate": rate}) for rate in rates}
         models = new_models(task.weights, Lanes(arms, seeds, self.settings()))
         yield from (Tick(0.8 * event.fraction) for event in self.train(task, models) if isinstance(event, Tick))
