@@ -142,7 +142,7 @@ notebook.draw(inside, "One matrix")
 # Fine-tuning with the smallest rate, 0.0001, reads rotated digits about as well as R-AMT in the first picture.
 
 # %%
-fronts = notebook.run(experiments.Fronts(**tuning), seeds // 4)
+fronts = notebook.run(experiments.Fronts(**tuning), max(1, seeds // 4))
 question = "What share of plain digits does fine-tuning still read at that rate?"
 bet(question, fronts, "New against old", end("plain", "fine-tune", rate=1), low=0, high=1)
 
