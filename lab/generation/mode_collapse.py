@@ -129,7 +129,7 @@ notebook.summary(results)
 #
 # But both rivals lie further right. The tuned GAN counts all eight modes in every seed, with an HQ of 0.88. R1 counts
 # 7.9 with 0.80, at MEE's own step sizes. And the entropy alone does what all of MEE does, the embedding alone little.
-# The random partner comes close: whether it is worse, 16 seeds did not tell.
+# The random partner comes close, and counts one or two modes less (see the claims).
 #
 # ### How slow may the discriminator be?
 #
@@ -179,7 +179,8 @@ notebook.verdicts("mode_collapse")
 
 # %% [markdown]
 # In short: MEE helps where the discriminator is slow, by its entropy; the discriminator's terms change nothing that we
-# could measure. Two cheap cures do more there. On the grid MEE is no better than noise.
+# could measure. Two cheap cures do more there. On the grid its samples are hardly
+# better than noise.
 #
 # ## Exercises
 #
