@@ -180,9 +180,9 @@ explore(masks, results)
 notebook.verdicts("mask_tuning")
 
 # %% [markdown]
-# Masking adapts, and the choice of weights matters. GDR keeps a little more of the old than random drop, but not more
-# than MT, as far as we see: it never turns a gradient around, and Adam rescales what is left. Adding $b$ protects. If
-# only 0 to 4 are learned, R-AMT reads few of 5 to 9 right (26 %, zero-shot 69 %), fine-tuning more (75 %).
+# Masking adapts, and the choice of weights matters. GDR keeps one or two percent more of the old than random drop and
+# MT: it never turns a gradient around, and Adam rescales what is left. Adding $b$ protects far more. If only 0 to 4 are
+# learned, R-AMT reads few of 5 to 9 right (26 %, zero-shot 69 %), fine-tuning more (75 %).
 #
 # **What would make this page wrong?** In CLIP, a thousand times as large, fine-tuning may forget more; that cannot be
 # tested here. Our other two pretrained models give the same signs: R-AMT above zero-shot and random mask, fine-tuning

@@ -179,8 +179,7 @@ notebook.verdicts("mode_collapse")
 
 # %% [markdown]
 # In short: MEE helps where the discriminator is slow, by its entropy; the discriminator's terms change nothing that we
-# could measure. Two cheap cures do more there. On the grid its samples are hardly
-# better than noise.
+# could measure. Two cheap cures do more there. On the grid its samples are hardly better than noise.
 #
 # ## Exercises
 #
