@@ -87,9 +87,10 @@ def arms(experiment: Experiment) -> Page:
     for name, arm in experiment.arms.items():
         found = []
         for setting, value in arm.settings.items():
-            declared = knobs[value] if isinstance(value, str) else None
-            chosen, number = declared.tuned if declared else value, arm.value(setting, experiment.settings())
+            declared = knobs.get(value) if isinstance(value, str) else None
+            chosen = declared.tuned if declared else value
             if declared or isinstance(chosen, Tuned):
+                number = arm.value(setting, experiment.settings())
                 label = declared.label(str(value)) if declared else setting.replace("_", " ")
                 how = chosen.words if isinstance(chosen, Tuned) and chosen == number else f"{number:g}"
                 found.append(f"{label} = {how}")
@@ -98,7 +99,7 @@ def arms(experiment: Experiment) -> Page:
         lines.append(": ".join(filter(None, cells)))
     head = "".join(f'<th scope="col" {LEFT}>{text}</th>' for text in ("Arm", "Role", "Settings"))
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return Page(f'<div class="reglab-arms">{table}</div>', "\n".join(lines))
+    return Page(f'<div class="reglab-compared">{table}</div>', "\n".join(lines))
 
 
 def run(experiment: Experiment, seeds: int | Iterable[int] = 8) -> xr.Dataset:

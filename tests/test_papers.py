@@ -320,15 +320,18 @@ def test_a_method_has_a_rival_or_the_card_says_why_there_is_none(name: str) -> N
 
 
 def chosen(cls: type[Experiment]) -> list[tuple[str, str, Tuned]]:
-    """Return what an experiment has chosen: for each number the arm it belongs to, its setting, and itself."""
-    knobs = cls.knobs()
-    return [
-        (name, setting, number)
-        for name, arm in cls.arms.items()
-        for setting, value in arm.settings.items()
-        if isinstance(number := knobs[value].tuned if isinstance(value, str) else value, Tuned)
-        and (arm == "method" or not isinstance(value, str))
-    ]
+    """Return what an experiment has chosen: for each number the arm it belongs to, its setting, and itself.
+
+    The default of a knob belongs to the method.
+    """
+    found, knobs = [], cls.knobs()
+    for name, arm in cls.arms.items():
+        for setting, value in arm.settings.items():
+            of_knob = knobs[value].tuned if value in knobs and arm == "method" else None
+            number = value if isinstance(value, Tuned) else of_knob
+            if number is not None:
+                found.append((name, setting, number))
+    return found
 
 
 @pytest.mark.deep

@@ -45,7 +45,7 @@ def generate() -> None:
     files.write(GENERATED / "gallery.md", "\n".join(gallery))
     files.write(GENERATED / "parts.md", _parts(papers))
     measured = {name: content for name in catalogue.SLUGS if (content := measurements.read(name)) is not None}
-    files.write(GENERATED / "summary.md", _summary(measured))
+    files.write(GENERATED / "summary.md", summary(measured))
     files.write(GENERATED / "claims.md", claims_page(measured))
     files.write(GENERATED / "api.md", "\n".join(_modules()))
     files.write(GENERATED / "map.md", "\n".join(modules.listed()))
@@ -53,7 +53,7 @@ def generate() -> None:
 
 def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the page of claims as Markdown, given what `measurements.read` returned for each paper by name."""
-    pieces = [_summary(measured), _filters(measured), *_overview(measured)]
+    pieces = [_filters(measured), *_overview(measured)]
     for name, content in measured.items():
         paper = catalogue.paper(name)
         scaled = {claim["experiment"]: claim["scaled"] for claim in content["claims"] if claim["scaled"]}
@@ -130,7 +130,8 @@ def _setting(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _summary(measured: Mapping[str, Mapping[str, Any]]) -> str:
+def summary(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the first sentence about all measured claims: how many hold, are unclear, do not hold."""
     records = [record for content in measured.values() for record in content["claims"]]
     if not records:
         return "No claim has been measured yet.\n"

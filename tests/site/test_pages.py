@@ -55,7 +55,8 @@ def test_a_claim_is_shown_as_it_was_measured() -> None:
         assert text in page
     for text in ("few seeds", "base: defaults", "clean: noise = 0", "8 seeds", "essential", "digits", "torch 2.9"):
         assert text in page.replace("\\", "")
-    assert "**Of 1 claim of 1 paper, 0 hold, 1 is unclear and 0 do not hold.**" in page
+    said = pages.summary({catalogue.SLUGS[0]: content})
+    assert said == "**Of 1 claim of 1 paper, 0 hold, 1 is unclear and 0 do not hold.**\n"
     assert "[our controls]{.claim-group .control} · [essential]{.essential}" in page
     assert "the null arm “noise” in the method's place: does not hold" in page.replace("\\", "")
     assert "What was measured before: 1" in page and "exam seeds 1000, 1001, …, 2025-01-01: 0.10 [" in page
@@ -73,14 +74,15 @@ def test_several_papers_have_a_list_that_leads_to_each(monkeypatch: pytest.Monke
     monkeypatch.setattr(catalogue, "paper", lambda name: replace(first, slug=name.split("/")[1]))
     content = {"claims": [RECORD], "stale": False, "date": "2026-01-01", "versions": {"torch": "2.9"}, "history": {}}
     page = pages.claims_page({"labels/one": content, "noise/two": content})
-    assert "**Of 2 claims of 2 papers, 0 hold, 2 are unclear and 0 do not hold.**" in page
+    said = pages.summary({"labels/one": content, "noise/two": content})
+    assert said == "**Of 2 claims of 2 papers, 0 hold, 2 are unclear and 0 do not hold.**\n"
     for slug in ("one", "two"):
         assert f"](#claims-{slug}): ? unclear: 1" in page and f"(claims-{slug})=" in page
     assert f"Not measured yet: {first.short}" in page and "has changed since" not in page
 
 
 def test_an_unmeasured_lab_says_so() -> None:
-    assert "No claim has been measured yet" in pages.claims_page({})
+    assert pages.summary({}) == "No claim has been measured yet.\n" and pages.claims_page({}) == ""
 
 
 def test_missing_notebooks_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
