@@ -26,7 +26,7 @@ BASELINE = Style("#595959", "#404040", "-", "o")
 METHOD = Style("#0072B2", "#005a8f", "-", "s")
 RIVAL = Style("#D55E00", "#a34700", (0, (3, 1)), "P")
 NULL = Style("#949494", "#6b6b6b", (0, (1, 1.5)), ">")
-SECOND_RIVAL = Style("#A33A00", "#8a3100", (0, (5, 1, 1, 1)), "*")
+SECOND_RIVAL = Style("#A33A00", "#8a3100", (0, (5, 1, 1, 1)), "p")
 SECOND_NULL = Style("#ADADAD", "#6b6b6b", (0, (1, 3)), "h")
 FURTHER = (
     Style("#E69F00", "#8a5f00", (0, (6, 2)), "^"),
@@ -58,7 +58,7 @@ NIGHT = {"#595959": "#b4b4b4", "#0072B2": "#4aa8e0", "#E69F00": "#f0b32e", "#009
 
 SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross",
           "<": "triangle-left", ">": "triangle-right",
-          "*": "M0,-1.1L.26,-.36L1.05,-.34L.42,.14L.65,.89L0,.44L-.65,.89L-.42,.14L-1.05,-.34L-.26,-.36Z",
+          "p": "M0,-1L.95,-.31L.59,.81L-.59,.81L-.95,-.31Z",
           "h": "M0,-1L.87,-.5L.87,.5L0,1L-.87,.5L-.87,-.5Z",
           "X": "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z"}  # fmt: skip
 """matplotlib's markers by the names that Vega knows, or as a path."""
