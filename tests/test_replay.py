@@ -9,7 +9,7 @@ import io
 import itertools
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from hypothesis.extra import numpy as arrays
 
 from reglab import catalogue, measurements
 from reglab.experiment import Experiment
-from reglab.pictures import Curves, Dots, Points, Shares
+from reglab.pictures import Curves, Dots, Points, Scatter, Shares
 from reglab.pictures.panel import uses
 from reglab.pictures.reached import latest
+from reglab.pictures.scatter import Marks
 from reglab.pictures.style import NIGHT
 from reglab.pictures.words import sentence
 from reglab.recordings import codec, store
@@ -211,6 +212,9 @@ def compare(view: Any, handle: Any, kind: type[Experiment]) -> None:
         if isinstance(panel, Points):
             _compare_points(panel, chart, data, state["off"])
             continue
+        if isinstance(panel, Scatter):
+            _compare_marks(panel.marks(chosen, kind.arms), chart, state["off"])
+            continue
         sources = panel.sources(chosen, kind.arms)
         on = [one.at.get("arm", panel.arm if isinstance(panel, Shares) else "") not in state["off"] for one in sources]
         if isinstance(panel, Dots):
@@ -250,6 +254,13 @@ def _compare_points(panel: Points, chart: Any, data: Any, off: list[str]) -> Non
     last = latest(values, *(str(dim) for dim in values.dims[-2:]))[0].values
     last = last[np.isfinite(last).all(-1)]
     _close([[row["x"], row["y"]] for row in chart["lines"]], last)
+
+
+def _compare_marks(marks: Sequence[Marks], chart: Any, off: list[str]) -> None:
+    here = [(one.label, *pair) for one in marks if one.label not in off for pair in zip(one.x, one.y, strict=True)]
+    here = [mark for mark in here if np.isfinite(mark[1:]).all()]
+    assert [row["line"] for row in chart["marks"]] == [label for label, *_ in here]
+    _close([[row["x"], row["y"]] for row in chart["marks"]], [pair for _, *pair in here])
 
 
 @pytest.mark.deep
