@@ -4,7 +4,7 @@ document.addEventListener("DOMContentLoaded", () => {
   "use strict";
   const place = `reglab-bets ${location.pathname}`;
   let kept = {};
-  try { kept = JSON.parse(localStorage.getItem(place)) ?? {}; } catch { /* without a store they last as long as the page */ }
+  try { kept = JSON.parse(localStorage.getItem(place)) ?? {}; } catch { /* no store: they last as long as the page */ }
   const keep = () => { try { localStorage.setItem(place, JSON.stringify(kept)); } catch { /* see above */ } };
 
   class Bet {
@@ -61,7 +61,8 @@ document.addEventListener("DOMContentLoaded", () => {
       if (judged === null) return;
       const all = bets.map((bet) => bet.judged?.right ?? null).filter((right) => right !== null);
       const count = `${all.length} ${all.length === 1 ? "bet" : "bets"}`;
-      this.tally.firstElementChild.textContent = `You were right in ${all.filter(Boolean).length} of ${count} on this page.`;
+      const right = all.filter(Boolean).length;
+      this.tally.firstElementChild.textContent = `You were right in ${right} of ${count} on this page.`;
       if (this.box.dataset.bet === "made") return;
       this.box.dataset.bet = "made";
       for (const input of this.form.querySelectorAll("input")) {

@@ -39,7 +39,8 @@ function filterClaims(form) {
     const ticked = (name) => [...form.elements[name]].filter((box) => box.checked).map((box) => box.value);
     const asked = { verdict: ticked("verdict"), "claim-group": ticked("group") };
     for (const row of rows) {
-      const fits = Object.entries(asked).every(([kind, some]) => some.some((one) => row.querySelector(`.${kind}.${one}`)));
+      const has = ([kind, some]) => some.some((one) => row.querySelector(`.${kind}.${one}`));
+      const fits = Object.entries(asked).every(has);
       row.hidden = !fits || !of(row).startsWith(paper.value || part.value);
     }
     for (const table of document.querySelectorAll("table.claims")) {
@@ -49,7 +50,8 @@ function filterClaims(form) {
       links.filter((link) => ids.includes(link.getAttribute("href")))
         .forEach((link) => { link.closest("li").hidden = section.hidden; });
     }
-    form.querySelector("output").textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} claims shown`;
+    const shown = rows.filter((row) => !row.hidden).length;
+    form.querySelector("output").textContent = `${shown} of ${rows.length} claims shown`;
   }
 
   form.addEventListener("change", apply);

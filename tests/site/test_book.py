@@ -193,7 +193,9 @@ def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None
         assert effect.endswith(bound)
         if record["rule"] != "exact" and record["low"] is not None:
             assert f"{number_text(record['low'])} to {number_text(record['high'])}" in effect
-        assert verdict == words(f"{MARKS[record['verdict']]} {record['why']}")
+        said = [record["why"], *(f"the null arm “{arm}” in the method's place: {null['verdict']}"
+                                 for arm, null in record["nulls"].items())]  # fmt: skip
+        assert verdict == words(f"{MARKS[record['verdict']]} {' '.join(said)}")
         assert record["experiment"] in how and f"{record['seeds']} seed" in how
 
 
