@@ -135,6 +135,8 @@ class Claim:
 
         Their labels are exchanged in the data sets. An effect that stays the same is not about the method.
         """
+        if not self.exchanges:
+            return {}
         found, before = {}, np.asarray(self.effect(*datasets), dtype=float)
         for method, null in self.exchanges:
             other = [exchanged(data, method, null) for data in datasets]

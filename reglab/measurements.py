@@ -158,10 +158,19 @@ def replaced(name: str, keys: Iterable[str] | None = None) -> list[str]:
 
     They were measured on another block of seeds, or asked something else, or are claimed no longer.
     """
-    kept, exam = _kept(name)["claims"], catalogue.exam(name)
-    gone = [key for key in kept if key not in {claim.key for claim in catalogue.claims(name)}]
-    now = {claim.key: (exam, digests.of_question(claim)) for claim in _claims(name, keys)}
-    return gone + [key for key in now if key in kept and now[key] != (kept[key]["block"], kept[key]["question"])]
+    exam = catalogue.exam(name)
+    now = {claim.key: {"block": exam, "question": digests.of_question(claim)} for claim in _claims(name, keys)}
+    return _replaced(name, _kept(name)["claims"], now)
+
+
+def _replaced(name: str, kept: Mapping[str, Any], now: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return which kept records give way: to one of `now` with another block or question, or because nobody claims."""
+    declared = {claim.key for claim in catalogue.claims(name)}
+    return [
+        key
+        for key, old in kept.items()
+        if key not in declared or any(now.get(key, old)[what] != old[what] for what in ("block", "question"))
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------------- the file
@@ -184,12 +193,11 @@ def write(name: str, records: Sequence[Mapping[str, Any]], why: str = "") -> Pat
     declared, kept = [claim.key for claim in catalogue.claims(name)], _kept(name)
     measured = {record["key"]: _stored(record) for record in records}
     history = {key: list(entries) for key, entries in kept["history"].items()}
-    for key, old in kept["claims"].items():
-        new = measured.get(key, old) if key in declared else None
-        if new is None or (new["block"], new["question"]) != (old["block"], old["question"]):
-            if not why:
-                raise ValueError(f"{path(name)}: say what changed and why before {key!r} goes to the history")
-            history.setdefault(key, []).append({**{field: old[field] for field in BEFORE}, "why": why})
+    for key in _replaced(name, kept["claims"], measured):
+        if not why:
+            raise ValueError(f"{path(name)}: say what changed and why before {key!r} goes to the history")
+        old = kept["claims"][key]
+        history.setdefault(key, []).append({**{field: old[field] for field in BEFORE}, "why": why})
     current = {**kept["claims"], **measured}
     content = {
         "paper": catalogue.find(name),

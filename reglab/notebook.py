@@ -183,7 +183,7 @@ def verdicts(name: str) -> Page:
     shown = _open(records)
     folded = [record for record in records if record not in shown]
     seeds = " or ".join(str(count) for count in sorted({record["seeds"] for record in records}))
-    stale = " <strong>The code has changed since.</strong>" if measurements.stale(name) else ""
+    stale = " <strong>The code has changed since.</strong>" if measured["stale"] else ""
     caption = (
         f"Measured on {words.blocks(record['block'] for record in records)} ({seeds} of them), {measured['date']}, "
         f"torch {measured['versions']['torch']}. In brackets: the 95 % interval, or smallest and largest seed.{stale}"

@@ -24,8 +24,8 @@ def record(key: str, group: str = "paper", essential: bool = False, **other: Any
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, records: list[dict[str, Any]], **other: Any) -> notebook.Page:
-    content = {"claims": records, "history": {}, "date": "2026-01-02", "versions": {"torch": "2"}, **other}
-    monkeypatch.setattr(measurements, "read", lambda name: content)
+    content = {"claims": records, "history": {}, "date": "2026-01-02", "versions": {"torch": "2"}, "stale": False}
+    monkeypatch.setattr(measurements, "read", lambda name: content | other)
     return notebook.verdicts(NAME)
 
 

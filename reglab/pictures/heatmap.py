@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reglab.pictures.artist import PanelArtist, bar
-from reglab.pictures.panel import Panel, Read, span
+from reglab.pictures.panel import Panel, Read, position, span
 from reglab.pictures.reached import latest
 from reglab.pictures.series import sources
 from reglab.pictures.style import DIVERGING, SEQUENTIAL
@@ -65,13 +65,9 @@ class Heatmap(Panel):
         """Yield what the panel reads: the variable along both axes."""
         yield Read(self.variable, [self.arm] if self.arm else self.arms)
 
-    def place(self) -> dict[str, Any]:
-        """Return the chosen positions along further axes."""
-        return {**self.at, "arm": self.arm} if self.arm else dict(self.at)
-
     def cells(self, data: xr.Dataset) -> Cells:
         """Reduce results to the cells of the panel."""
-        values = data[self.variable].sel(self.place())
+        values = data[self.variable].sel(position(self.at, self.arm))
         if self.y == "arm" and self.arms:
             values = values.sel(arm=list(self.arms))
         last, when = latest(values, "seed", self.x, self.y)
@@ -177,7 +173,7 @@ class HeatmapArtist(PanelArtist):
 def _chart(panel: Heatmap, scene: Scene) -> dict[str, Any]:
     import altair as alt
 
-    values = scene.grid[panel.variable].sel(panel.place())
+    values = scene.grid[panel.variable].sel(position(panel.at, panel.arm))
     shown = panel.arms if panel.y == "arm" else [panel.arm]
     lines = scene.lines(sources(scene.first, [panel.variable], shown, panel.at, scene.arms))
     names = {"x": positions(scene.axes[panel.x])}

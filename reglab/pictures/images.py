@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from reglab.pictures.artist import PanelArtist
-from reglab.pictures.panel import Panel, Read, span
+from reglab.pictures.panel import Panel, Read, position, span
 from reglab.pictures.reached import latest
 from reglab.pictures.series import sources
 from reglab.pictures.words import named, number, positions, typeset
@@ -59,7 +59,7 @@ class Images(Panel):
 
     def pictures(self, data: xr.Dataset) -> tuple[xr.DataArray, list[str], str]:
         """Return the pictures [by, height, width], their names, and where on a further axis they are."""
-        values = data[self.variable].sel({**self.at, "arm": self.arm} if self.arm else dict(self.at))
+        values = data[self.variable].sel(position(self.at, self.arm))
         values = values.isel(seed=0) if "seed" in values.dims else values
         if self.by == "arm" and self.arms:
             values = values.sel(arm=list(self.arms))
@@ -178,8 +178,8 @@ def _chart(panel: Images, scene: Scene) -> dict[str, Any]:
     import altair as alt
 
     first, names, _ = panel.pictures(scene.first)
-    at = dict(panel.at) | ({"arm": panel.arm} if panel.arm else {})
-    low, high = panel.ends(scene.grid[panel.variable].sel(at).values, first.attrs)
+    shown_at = position(panel.at, panel.arm)
+    low, high = panel.ends(scene.grid[panel.variable].sel(shown_at).values, first.attrs)
     found = tiles(names, first.shape[2] / first.shape[1], 350, scene.height * 78)
     width, height = size(found)
 

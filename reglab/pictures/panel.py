@@ -67,6 +67,11 @@ def span(values: np.ndarray, attributes: Mapping[str, Any], limits: tuple[float,
     return attributes.get("low", low), attributes.get("high", high)
 
 
+def position(at: Mapping[str, Any], arm: str) -> dict[str, Any]:
+    """Return positions along axes, that of the arm among them where one is named."""
+    return {**at, "arm": arm} if arm else dict(at)
+
+
 class Panel:
     """One panel of a view. A kind of panel is a frozen dataclass in a file of its own, which says all that follows."""
 

@@ -62,7 +62,12 @@ def measured(effect: float | None, low: float | None, high: float | None) -> str
     """Write an effect with its interval, if it has one: `0.105 [0.074, 0.136]`."""
     if effect is None:
         return "not defined"
-    return number(effect) + ("" if low is None or high is None else f" [{number(low)}, {number(high)}]")
+    return number(effect) + ("" if low is None or high is None else ends(low, high))
+
+
+def ends(low: float, high: float) -> str:
+    """Write the ends of an interval in square brackets, with a space before; "" where there are none."""
+    return f" [{number(low)}, {number(high)}]" if np.isfinite(low) else ""
 
 
 def averaged(count: int) -> str:

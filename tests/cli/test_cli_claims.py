@@ -173,13 +173,20 @@ def test_an_essential_claim_may_come_near_its_bound_on_another_processor_but_not
     assert far.returncode == 1 and "'time scales' unclear" in far.stderr and "stored as 'holds'" in far.stderr
 
 
-def test_exam_seeds_are_looked_at_once_and_the_file_says_what_changed(
-    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> claims.Claim:
+    """Return the only claim that the paper has, in a lab where nothing was measured."""
     module = catalogue.module(NAME, "claims")
     (quick,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
     monkeypatch.setattr(module, "CLAIMS", (quick,))
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    return quick
+
+
+def test_exam_seeds_are_looked_at_once_and_the_file_says_what_changed(
+    inside: Reglab, quick: claims.Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = catalogue.module(NAME, "claims")
     monkeypatch.setattr(module, "EXAM", 0)
     measurements.write(NAME, [measured(quick)])
     monkeypatch.setattr(module, "EXAM", 1000)
@@ -201,13 +208,7 @@ def test_exam_seeds_are_looked_at_once_and_the_file_says_what_changed(
     assert json.loads(measurements.path(NAME).read_text()) == content
 
 
-def test_a_claim_that_an_arm_that_knows_nothing_meets_fails(
-    inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = catalogue.module(NAME, "claims")
-    (quick,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
-    monkeypatch.setattr(module, "CLAIMS", (quick,))
-    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+def test_a_claim_that_an_arm_that_knows_nothing_meets_fails(inside: Reglab, quick: claims.Claim) -> None:
     null = {"effect": 0.1, "low": 0.0, "high": 0.2, "verdict": "holds"}
     measurements.write(NAME, [measured(quick) | {"nulls": {"noise": null}}])
     done = inside("check", PAPER, "--stale")
