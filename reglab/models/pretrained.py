@@ -95,8 +95,7 @@ def save(target: Path, recipe: Recipe, seed: int, weights: Weights, figures: Map
     about["digest"] = digest(tensors, about)
     # one entry only, since safetensors writes several in an order that changes from run to run
     content = safetensors.torch.save(tensors, {"reglab": json.dumps(about)})
-    with files.at_once(target) as temporary:
-        temporary.write_bytes(content)
+    files.write(target, content)
 
 
 def digest(tensors: Weights, about: Mapping[str, Any]) -> str:
@@ -118,6 +117,7 @@ def _read(name: str, seed: int, folder: Path) -> tuple[Weights, dict[str, Any]]:
 
     if not source.is_file():
         raise refuse("there is no such checkpoint")
+    files.read(source)  # says why, where the file is whole and cannot be read
     try:
         with safetensors.safe_open(source, "pt") as opened:
             metadata = opened.metadata() or {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -85,11 +86,12 @@ def _newer(path: Path, other: Path) -> bool:
 
 def zipped(site: Path = SITE) -> Path:
     """Pack a built website into one archive that opens by a double click on `index.html`; returns its path."""
-    target = site.parent / "reglab.zip"
-    with files.at_once(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    target, content = site.parent / "reglab.zip", io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(site.rglob("*")):
             if path.is_file():
                 archive.write(path, Path("reglab") / path.relative_to(site))
+    files.write(target, content.getvalue())
     return target
 
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reglab import catalogue, processes
+from reglab import catalogue, files, processes
 from reglab.site import modules
-from reglab.site.worker import REPORT, Task, unfinished
+from reglab.site.worker import REPORT, Task
 
 INDEX = "index"
 """The name of the lab's first page, `lab/index.py`."""
@@ -65,14 +65,14 @@ def digest(name: str) -> str:
     """Return the digest of all that a notebook shows: its cells, the modules behind it, what was measured for it."""
     root = catalogue.ROOT
     papers = catalogue.SLUGS if name == INDEX else (catalogue.find(name),)
-    files = {path for path in catalogue.core() if modules.layer(path) is not modules.TOP}
-    files.add(_source(name if name == INDEX else papers[0]))
+    shown = {path for path in catalogue.core() if modules.layer(path) is not modules.TOP}
+    shown.add(_source(name if name == INDEX else papers[0]))
     for paper in papers:
         folder = root / "reglab" / "papers" / paper
-        files |= {*folder.rglob("*.py"), *(folder.parent / "_shared").rglob("*.py")}
-        files |= set((root / "data").glob(f"*/{paper}.*"))
+        shown |= {*folder.rglob("*.py"), *(folder.parent / "_shared").rglob("*.py")}
+        shown |= set((root / "data").glob(f"*/{paper}.*"))
     total = hashlib.sha256()
-    for path in sorted(files):
+    for path in sorted(shown):
         total.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:16]
 
@@ -218,5 +218,6 @@ def _outcomes(
 def _end(workers: Sequence[_Worker]) -> None:
     """End workers with their kernels and all that those started, and remove what they had not finished writing."""
     processes.end([worker.process for worker in workers])
-    for task in [task for worker in workers for task in worker.tasks]:
-        unfinished(task.target).unlink(missing_ok=True)
+    for worker in workers:
+        for task in worker.tasks:
+            files.forget(task.target, worker.process.pid)

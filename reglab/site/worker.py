@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reglab import files
 from reglab.site.pairs import KERNEL
 
 OUTPUT_TIMEOUT = 60
@@ -153,10 +153,7 @@ def _keep(notebook: Any, task: Task, cores: int, seconds: float) -> None:
         text = "This page was run quickly, to test that it runs."
         notebook.cells.insert(1, nbformat.v4.new_markdown_cell(QUICK_NOTE, id="quick"))
     notebook.cells.append(nbformat.v4.new_markdown_cell(text, id="measured"))
-    task.target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = unfinished(task.target)
-    temporary.write_text(nbformat.writes(notebook, version=4) + "\n", encoding="utf-8")
-    os.replace(temporary, task.target)
+    files.write(task.target, nbformat.writes(notebook, version=4) + "\n")
 
 
 def _peak_memory() -> int | None:
@@ -167,11 +164,6 @@ def _peak_memory() -> int | None:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e6)
-
-
-def unfinished(target: Path) -> Path:
-    """Return where an executed copy is written before it is renamed to its target."""
-    return target.with_name(target.name + ".tmp")
 
 
 if __name__ == "__main__":
