@@ -13,6 +13,10 @@ import typer
 from reglab import catalogue
 from reglab.cli.output import explained, progress, say, say_error
 
+STALL = Annotated[
+    float, typer.Option("--stall", min=1, metavar="SECONDS", help="Stop a notebook in which nothing moves for so long.")
+]
+
 
 def execute(
     papers: Annotated[
@@ -26,8 +30,11 @@ def execute(
     quick: Annotated[
         bool, typer.Option("--quick", help="Two seeds and the smallest settings; such copies are never published.")
     ] = False,
+    stall: STALL = 300,
 ) -> None:
     """Run the notebooks from top to bottom; the executed copies go to book/lab/.
+
+    A notebook may take as long as it computes; it is stopped when for --stall seconds nothing moves.
 
     The exit status is 1 when a notebook fails.
     """
@@ -38,7 +45,7 @@ def execute(
         tasks = [engine.task(name, quick) for name in dict.fromkeys(names) if not stale or engine.stale(name, quick)]
     if not tasks:
         say("No notebook is stale: nothing that they show has changed since they were executed.")
-    failures = execute_tasks(tasks, jobs)
+    failures = execute_tasks(tasks, jobs, stall)
     for failure in failures:
         say_error(str(failure))
     if tasks:
@@ -47,15 +54,19 @@ def execute(
         raise typer.Exit(1)
 
 
-def execute_tasks(tasks: Sequence[Any], jobs: int | None = None) -> list[Any]:
-    """Run notebooks under a progress bar and return the failures."""
+def execute_tasks(tasks: Sequence[Any], jobs: int | None, stall: float) -> list[Any]:
+    """Run notebooks and return the failures; shows a progress bar, or a line for each where there is no terminal."""
     from reglab.site import execute as engine
 
     with progress() as bar:
         task = bar.add_task("notebooks", total=len(tasks))
-        return engine.execute(
-            tasks, jobs, progress=lambda done, name: bar.update(task, completed=done, description=name)
-        )
+
+        def report(done: int, name: str) -> None:
+            bar.update(task, completed=done, description=name)
+            if bar.disable:
+                say(f"{done} of {len(tasks)} notebooks: {name}")
+
+        return engine.execute(tasks, jobs, stall=stall, progress=report)
 
 
 def pair() -> None:
