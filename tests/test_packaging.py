@@ -223,11 +223,11 @@ def test_make_lab_opens_the_lab_on_this_computer_with_a_token(tmp_path: Path) ->
         process = processes.start(
             ["make", "lab"], cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
         )
-    said = rf"http://127\.0\.0\.1:{port}/lab/tree/lab/index\.ipynb\?token=\w{{20,}}"
+    said = rf"http://127\.0\.0\.1:{port}/lab/tree/index\.ipynb\?token=\w{{20,}}"
     try:
         found = processes.wait_for(lambda: re.search(said, log.read_text()), process, log)
         assert b"JupyterLab" in processes.wait_for(lambda: read(found[0]), process, log)
-        contents = f"http://127.0.0.1:{port}/api/contents/lab"
+        contents = f"http://127.0.0.1:{port}/api/contents"
         token = found[0].split("token=")[1]
         for name in execute.names():
             with urllib.request.urlopen(f"{contents}/{name}.ipynb?token={token}", timeout=processes.GUARD) as answer:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -78,15 +79,43 @@ def pair() -> None:
 
 
 def lab(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FOLDER]", help="Where your own copies of the pages lie; work/ if not given."),
+    ] = None,
+    fresh: Annotated[
+        list[str] | None,
+        typer.Option("--fresh", metavar="PAGE", help="Have this page as it was; yours gets another name."),
+    ] = None,
+    edit: Annotated[bool, typer.Option("--edit", help="Open the sources in lab/, to change the lab itself.")] = False,
     port: Annotated[
         int | None,
         typer.Option(envvar="JUPYTER_PORT", min=1, max=65535, help="Where to listen; a free port from 8888 on."),
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
 ) -> None:
-    """Open the lab in JupyterLab, on this computer only (127.0.0.1, with a secret token in the address)."""
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={catalogue.ROOT}"]
-    command += ["--LabApp.default_url=/lab/tree/lab/index.ipynb"]
+    """Open the lab in JupyterLab, on this computer only (127.0.0.1, with a secret token in the address).
+
+    You work in copies of the pages. What you changed is never overwritten: the new version of such a page lies beside
+    it, as page-new.ipynb.
+    """
+    from reglab.site import workspace
+
+    with explained():
+        if edit and (folder or fresh):
+            raise ValueError("--edit opens the sources themselves; a folder and --fresh are for copies of them")
+        root, first = (folder or workspace.FOLDER).absolute(), "index.ipynb"
+        if edit:
+            root, first = catalogue.ROOT, "lab/index.ipynb"
+            workspace.pages()
+        else:
+            for page in fresh or ():
+                kept = workspace.reset(root, page)
+                say(f"{page} is as it was" + (f"; what you had is {kept}" if kept else ""))
+            for path in workspace.fill(root):
+                say(f"There is a new version of a page that you changed; it lies beside yours: {path}")
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}"]
+    command += [f"--LabApp.default_url=/lab/tree/{first}"]
     command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     if port is not None:
         command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]

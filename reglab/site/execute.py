@@ -135,7 +135,7 @@ def _source(name: str) -> Path:
 class _Worker:
     """A running worker process: its tasks, whether it is the second try, what it prints, when it last moved.
 
-    It moves when it computes, with its kernels: `spent` is how many seconds of a processor it had taken when it `moved`.
+    It moves when it computes, with its kernels: `spent` is how many seconds of a processor it had taken by then.
     """
 
     tasks: Sequence[Task]
