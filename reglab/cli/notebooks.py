@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from reglab import catalogue
+from reglab import catalogue, files
 from reglab.cli.output import explained, progress, say, say_error
 
 STALL = Annotated[
@@ -123,6 +124,16 @@ def lab(
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # in a container there is often no other user
+    _find_home()
     if os.name == "nt":
         raise typer.Exit(subprocess.call(command))
     os.execv(sys.executable, command)
+
+
+def _find_home() -> None:
+    """Let JupyterLab keep its settings elsewhere, where the home folder cannot be written, as in some containers."""
+    try:
+        files.check_writable(Path.home() / ".jupyter")
+    except ValueError as error:
+        os.environ["HOME"] = tempfile.mkdtemp(prefix="reglab-")
+        say(f"JupyterLab keeps its settings in {os.environ['HOME']}, since it {error}.")
