@@ -75,7 +75,9 @@ def pair() -> None:
     """Rebuild the .ipynb of every notebook from its .py."""
     from reglab.site import pairs
 
-    for path in pairs.pair():
+    with explained():
+        changed = pairs.pair()
+    for path in changed:
         say(f"wrote {path.relative_to(catalogue.ROOT)}")
 
 

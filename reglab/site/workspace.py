@@ -6,7 +6,6 @@ given; a page counts as changed when its cells are others, whatever their output
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reglab import catalogue, files
+from reglab.site.pairs import NOTE, version
 
 FOLDER = catalogue.ROOT / "work"
 """Where the copies lie if the person names no other folder; git ignores it."""
@@ -44,13 +44,13 @@ def fill(folder: Path) -> list[Path]:
     memory, beside = _memory(folder), []
     for page, source in pages().items():
         given, target = _given(source), folder / f"{page}.ipynb"
-        version, own = _version(given), _version_of(target)
-        if own is None or own == memory.get(page) != version:
+        newest, own = version(given), _version_of(target)
+        if own is None or own == memory.get(page) != newest:
             _write(target, given)
-        elif own != version != memory.get(page):
+        elif own != newest != memory.get(page):
             beside.append(_free(target, "new"))
             _write(beside[-1], given)
-        memory[page] = version
+        memory[page] = newest
     files.write(folder / MEMORY, json.dumps(memory, indent=1) + "\n")
     return beside
 
@@ -71,14 +71,9 @@ def reset(folder: Path, page: str) -> Path | None:
 def _given(source: Path) -> dict[str, Any]:
     """Return a notebook as a folder gets it: without the pairing that would let JupyterLab write a second file."""
     notebook: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
-    notebook["metadata"].pop("jupytext", None)
+    for unwanted in ("jupytext", NOTE):
+        notebook["metadata"].pop(unwanted, None)
     return notebook
-
-
-def _version(notebook: Mapping[str, Any]) -> str:
-    """Return the digest of a notebook's cells without their outputs; 16 hex digits."""
-    cells = [[cell["cell_type"], "".join(cell["source"])] for cell in notebook["cells"]]
-    return hashlib.sha256(json.dumps(cells).encode()).hexdigest()[:16]
 
 
 def _version_of(path: Path) -> str | None:
@@ -86,7 +81,7 @@ def _version_of(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        return _version(json.loads(path.read_text(encoding="utf-8")))
+        return version(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
