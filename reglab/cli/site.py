@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from reglab import catalogue
 from reglab.cli.notebooks import STALL, execute_tasks
 from reglab.cli.output import FailedError, explained
 
@@ -30,6 +31,7 @@ def book(
     with explained():
         if archive and preview:
             raise ValueError("--zip packs what can be published, and a preview cannot")
+        catalogue.need_checkout()
         tasks = [engine.task(name, preview) for name in engine.names() if engine.stale(name, preview)]
     failures = execute_tasks(tasks, None, stall)
     for failure in failures:

@@ -19,7 +19,7 @@ import torch
 
 import reglab
 from reglab import files, names
-from reglab.catalogue import ROOT
+from reglab.catalogue import ROOT, need_checkout
 from reglab.models import tiny_clip, tiny_lm
 from reglab.models.transformer import Recipe, Weights
 
@@ -116,6 +116,8 @@ def _read(name: str, seed: int, folder: Path) -> tuple[Weights, dict[str, Any]]:
         return ValueError(f"{source}: {why}; `reglab pretrain {name} --seed {seed}{where}` makes it again")
 
     if not source.is_file():
+        if folder == FOLDER:
+            need_checkout()
         raise refuse("there is no such checkpoint")
     files.read(source)  # says why, where the file is whole and cannot be read
     try:

@@ -52,7 +52,11 @@ def names() -> tuple[str, ...]:
 
 
 def task(name: str, quick: bool = False) -> Task:
-    """Return what it takes to run one notebook of the lab, quickly or not; raises `KeyError` for an unknown name."""
+    """Return what it takes to run one notebook of the lab, quickly or not.
+
+    Raises `KeyError` for an unknown name and `ValueError` where there is no checkout.
+    """
+    catalogue.need_checkout()
     full = name if name == INDEX else catalogue.find(name)
     parameters: dict[str, Any] = {}
     if quick and full != INDEX:
@@ -74,12 +78,12 @@ def digest(name: str) -> str:
     shown = {path for path in catalogue.core() if modules.layer(path) is not modules.TOP}
     shown.add(_source(name if name == INDEX else papers[0]))
     for paper in papers:
-        folder = root / "reglab" / "papers" / paper
+        folder = catalogue.PACKAGE / "papers" / paper
         shown |= {*folder.rglob("*.py"), *(folder.parent / "_shared").rglob("*.py")}
         shown |= set((root / "data").glob(f"*/{paper}.*"))
     total = hashlib.sha256()
     for path in sorted(shown):
-        total.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        total.update(Path(os.path.relpath(path, root)).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:16]
 
 

@@ -196,7 +196,7 @@ def _modules() -> Iterator[str]:
     for source in catalogue.core():
         if source.stem == "__main__":
             continue
-        name = ".".join(source.relative_to(catalogue.ROOT).with_suffix("").parts).removesuffix(".__init__")
+        name = ".".join(source.relative_to(catalogue.PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
         yield f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n"
 
 

@@ -60,9 +60,10 @@ def version(notebook: Mapping[str, Any]) -> str:
 
 def sources(folder: Path | None = None) -> list[Path]:
     """Return all notebooks of the lab as the texts that people write, `lab/**/*.py`."""
-    return sorted(
-        path for path in (folder or catalogue.ROOT / "lab").rglob("*.py") if ".ipynb_checkpoints" not in path.parts
-    )
+    if folder is None:
+        catalogue.need_checkout()
+        folder = catalogue.ROOT / "lab"
+    return sorted(path for path in folder.rglob("*.py") if ".ipynb_checkpoints" not in path.parts)
 
 
 def paired(text: str) -> str:

@@ -22,16 +22,14 @@ MEMORY = ".reglab.json"
 
 
 def pages() -> dict[str, Path]:
-    """Return the notebooks of the lab by their names, as "labels/early_learning"; `ValueError` where there are none."""
+    """Return the notebooks of the lab by their names, as "labels/early_learning"; `ValueError` without a checkout."""
+    catalogue.need_checkout()
     source = catalogue.ROOT / "lab"
-    found = {
+    return {
         path.relative_to(source).with_suffix("").as_posix(): path
         for path in sorted(source.rglob("*.ipynb"))
         if ".ipynb_checkpoints" not in path.parts
     }
-    if not found:
-        raise ValueError(f"there are no notebooks in {source}; the lab needs a checkout of its repository")
-    return found
 
 
 def fill(folder: Path) -> list[Path]:
@@ -40,9 +38,10 @@ def fill(folder: Path) -> list[Path]:
     Where the person has changed an older version, the new one lies beside it; returns those. Raises `ValueError` when
     nothing can be written there.
     """
+    sources = pages()
     folder.mkdir(parents=True, exist_ok=True)
     memory, beside = _memory(folder), []
-    for page, source in pages().items():
+    for page, source in sources.items():
         given, target = _given(source), folder / f"{page}.ipynb"
         newest, own = version(given), _version_of(target)
         if own is None or own == memory.get(page) != newest:

@@ -279,6 +279,7 @@ def test_a_copy_is_stale_when_what_it_shows_has_changed(tmp_path: Path, monkeypa
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    monkeypatch.setattr(catalogue, "PACKAGE", tmp_path / "reglab")
     monkeypatch.setattr(catalogue, "SLUGS", (name,))
 
     def keep() -> None:
