@@ -42,7 +42,7 @@ def test_what_matplotlib_was_told_before_changes_no_byte() -> None:
         return [one._repr_mimebundle_() for one in (page.draw(results(), VIEW, ARMS), own)]
 
     before = drawn()
-    told = {"font.size": 30, "text.usetex": True, "figure.dpi": 40, "savefig.dpi": 40, "lines.linewidth": 9,
+    told: Any = {"font.size": 30, "text.usetex": True, "figure.dpi": 40, "savefig.dpi": 40, "lines.linewidth": 9,
             "axes.unicode_minus": False, "svg.fonttype": "path", "path.sketch": (1, 100, 2)}  # fmt: skip
     with plt.style.context("dark_background"), matplotlib.rc_context(told):
         assert drawn() == before
