@@ -20,15 +20,10 @@ PAPER = Paper(
     year=2026,
     arxiv="2601.00737",
     code="https://github.com/ugurcanozalp/stochastic-actor-critic",
-    sources=(
-        "abstract and opening of the paper, the complete official code of the algorithm and of its point mass, the "
-        "tables, settings and launch scripts of the official results; not the paper's derivations"
-    ),
-    idea=(
-        "An actor exploits the errors of its critic, so let one critic also predict how noisy its own target is, and "
-        "be pessimistic in proportion to that noise."
-    ),
+    sources="abstract, opening, official code of algorithm and point mass, tables and logs of results; no derivations",
+    idea="An actor exploits the errors of its critic, so let one critic also predict how noisy its own target is, and "
+         "be pessimistic in proportion to that noise.",
     minutes=50,
     prerequisites=("Markov decision processes", "Q-learning", "policy gradients with reparameterization"),
     flagship=True,
-)
+)  # fmt: skip
