@@ -4,8 +4,9 @@ Uğurcan Özalp, 2026, arXiv 2601.00737.
 
 Departures from the paper: two toy worlds instead of MuJoCo and Box2D, 48 hidden units instead of 256, batches of 64, a
 learning rate of 3e-3 and a soft update of 0.05, so that a run takes seconds. On the line the temperature is fixed and
-the buffer starts full of random transitions. Values are exact, from a grid; the paper takes returns of an episode. In
-the plane episodes never start inside the danger zone, which the official code means to do but does not.
+the buffer starts full of random transitions. Values, noise and whereabouts are exact, from a grid; the paper takes
+returns of an episode. In the plane episodes never start inside the danger zone, which the official code means to do
+but does not, and time is counted while agents learn, not in test episodes.
 """
 
 from reglab.catalogue import Paper

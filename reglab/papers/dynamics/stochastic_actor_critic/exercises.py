@@ -47,7 +47,8 @@ def check_fixed_point(answer: Callable[[float, float, float, float], float]) -> 
             (value - discount * beta * noise**2 / (1 - discount), "subtract standard deviations, not variances."),
             (value - discount * beta * noise, "the next target is lowered as well, and the one after it."),
         ]
-        otherwise = f"it settles at {right:.3f} for r̄, ρ, β, γ = {mean}, {noise}, {beta}, {discount}: solve μ = E[y]."
+        at = f"r̄, ρ, β, γ = {mean}, {noise}, {beta}, {discount}"
+        otherwise = f"it settles at {right:.3f} for {at}. Write the mean of y with μ on both sides, and solve for μ."
         compare(answer(mean, noise, beta, discount), right, hints, otherwise, tolerance=1e-3)
     return "The critic settles there at every setting we tried."
 

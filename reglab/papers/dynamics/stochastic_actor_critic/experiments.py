@@ -340,9 +340,9 @@ class PointMass(Experiment):
         "β = 0.5": Arm("method", target=0.5, actor=0.5), CONSTANT: Arm("rival", target=0.5, actor=0.5, flat=1),
     }  # fmt: skip
     outputs = {
-        "inside": share(CURVE, "share of time in danger", "share of the steps of a quarter inside the danger zone"),
+        "inside": Var(CURVE, "share of time in danger", "share of the steps of a quarter in the danger zone", low=0),
         "arrivals": Var(CURVE, "arrivals", "how often the goal was reached in a quarter of training", low=0),
-        "map": share("arm seed row column", "share of time", "share of the last quarter in each cell of the square"),
+        "map": share("arm seed row column", "share of time", "share of all training steps in each cell of the square"),
     }
     views = (View("Danger", (Curves("How long is it in danger?", ["inside"]), Curves("Does it arrive?", ["arrivals"]))),
              View("Maps", (Images("Bright is often: where is it?", "map", limits=(0, 0.02)),), height=2))  # fmt: skip
@@ -377,10 +377,9 @@ class PointMass(Experiment):
             return happened, torch.where(over[:, None, None], following, happened.following)
 
         def measure() -> dict[str, Tensor]:
-            count = visits.sum((1, 2)).clamp(min=1)
-            found = {"inside": inside / count, "arrivals": arrivals.clone(), "map": visits / count[:, None, None]}
-            for one in (inside, arrivals, visits):
-                one.zero_()
+            found = {"inside": 4 * inside / self.steps, "arrivals": arrivals.clone(), "map": visits / self.steps}
+            inside.zero_()
+            arrivals.zero_()
             return found
 
         memory, checkpoints = point_step(first[..., :2], 2 * first[..., 2:4] - 1, first[..., 4:]), self.axes()["step"]
@@ -391,7 +390,7 @@ class PointMass(Experiment):
 class Bandit(Experiment):
     """Believe the best of equal actions, each tried some times: the overestimation, and what pessimism makes of it."""
 
-    beta: float = knob(0.125, low=0, high=0.5, step=0.125, symbol="β", help="standard deviations that are subtracted")
+    beta: float = knob(0.25, low=0, high=0.5, step=0.125, symbol="β", help="standard deviations that are subtracted")
     actions: int = knob(10, low=2, high=20, step=1, symbol="K", help="actions, none better than the others")
 
     arms = {"β = 0": Arm("baseline"), "STAC": Arm("method", beta="beta"), "two halves": Arm("rival")}
