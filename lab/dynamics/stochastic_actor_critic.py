@@ -251,8 +251,8 @@ notebook.check(my_share, exercises.check_return)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# At $\beta=0.5$ STAC is nearly always on the safe left hill. Without reward noise it spends about 0.7 of its time right:
-# there is little to be careful about. The noise of the moves is still there, so $\beta$ still lowers values.
+# At $\beta=0.5$ STAC is nearly always on the safe left hill. Without reward noise it spends about 0.7 of its time
+# right: there is little to be careful about. The noise of the moves is still there, so $\beta$ still lowers values.
 #
 # </details>
 
