@@ -68,7 +68,6 @@ STILL_LONGER = {"geometry/neural_collapse": (622, 18, 5), "dynamics/stochastic_a
 STILL_BUILDING = {
     "noise/cutmix",
     "geometry/neural_collapse",
-    "dynamics/solver_regularization",
     "dynamics/bayes_optimal_network",
     "dynamics/stochastic_actor_critic",
 }
@@ -300,7 +299,6 @@ def test_a_pair_of_arms_has_one_baseline_and_one_method(cls: type[Experiment]) -
 WITHOUT_RIVAL_YET = (
     "noise/cutmix",
     "geometry/neural_collapse",
-    "dynamics/solver_regularization",
     "dynamics/bayes_optimal_network",
     "dynamics/stochastic_actor_critic",
 )

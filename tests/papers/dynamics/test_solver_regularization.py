@@ -19,6 +19,7 @@ from torchdiffeq import odeint
 
 from reglab import data
 from reglab.exercise import WrongAnswerError
+from reglab.experiment import Experiment
 from reglab.papers.dynamics.solver_regularization import exercises, experiments, method
 from reglab.recordings import store
 from reglab.seeds import generator
@@ -335,7 +336,7 @@ def test_no_linear_map_tells_rings_apart() -> None:
 @pytest.mark.usefixtures("double_precision")
 def test_what_settings_are_chosen_by_depends_on_no_test_data(monkeypatch: pytest.MonkeyPatch) -> None:
     rings, brownian = experiments.rings, experiments.brownian
-    kinds = (experiments.Prices, experiments.Spiral)
+    kinds: tuple[type[Experiment], ...] = (experiments.Prices, experiments.Spiral)
     here = [kind.make(kind.smoke).run(2) for kind in kinds]
     monkeypatch.setattr(experiments, "rings", lambda s, purpose, n: rings(s, purpose.replace("test", "other"), n))
     monkeypatch.setattr(experiments, "brownian", lambda s, purpose, n: brownian(s, purpose.replace("test", "other"), n))

@@ -48,13 +48,13 @@ def steps(results: xr.Dataset) -> xr.DataArray:
 
 DIGITS, UNREAD = {"task": "digits", "iterations": 100}, "Not reported in what we read"
 
-EXAM = 0
+EXAM = 2000
 
 # fmt: off
 CLAIMS = (
     Claim("less work", Prices, "Rings: the error penalty lowers the evaluations, and answers stay right: ER/vanilla",
-          "Prediction takes roughly half the time", lambda r: share(r, "evaluations", "ER"), below=0.8, essential=True,
-          seeds=16, group="paper", source="pilot"),
+          "Prediction takes roughly half the time", lambda r: share(r, "evaluations", "ER"), below=0.5, essential=True,
+          seeds=32, group="paper", source="paper"),
     Claim("less work on digits", Fronts, "Digits: it lowers the evaluations: ER/vanilla", "Roughly half the time",
           lambda r: chosen(r, "evaluations", "ER") / chosen(r, "evaluations", "vanilla"), {"digits": DIGITS}, below=0.8,
           group="paper", source="pilot"),
@@ -62,19 +62,19 @@ CLAIMS = (
           lambda r: compared(r, "ER", "vanilla", "accuracy"), {"digits": DIGITS}, above=-0.02, group="paper",
           source="pilot"),
     Claim("stiffness saves work", Prices, "Rings: the stiffness penalty alone saves work, too: SR/vanilla",
-          "Both penalties accelerate predictions", lambda r: share(r, "evaluations", "SR"), below=1, seeds=16,
+          "Both penalties accelerate predictions", lambda r: share(r, "evaluations", "SR"), below=1, seeds=32,
           group="paper", source="zero"),
     Claim("fewer noisy steps", Spiral, "Spiral: it lowers the accepted steps, and the fit stays: ER/vanilla",
-          "Neural SDEs are solved in less time", steps, below=0.85, essential=True, group="paper", source="pilot"),
+          "Less time", steps, below=0.85, essential=True, seeds=16, group="paper", source="pilot"),
     Claim("the spiral still fits", Spiral, "Spiral: the mean loss is at most a fifth larger: ER/vanilla", "It fits",
           lambda r: float(end("loss", "ER")(r).mean() / end("loss", "vanilla")(r).mean()), below=1.2,
-          rule="bootstrap", group="paper", source="pilot", why="The loss differs much from seed to seed."),
+          rule="bootstrap", group="paper", source="pilot", why="λ = 1 costs fit, less than the null loses."),
     Claim("detached does nothing", Prices, "Rings: without its gradient it does nothing: change of Σ S", UNREAD,
-          lambda r: abs(r.stiff.sel(arm="detached") - r.stiff.sel(arm="vanilla")).max("iteration"), below=1e-9,
+          lambda r: abs(r.stiff.sel(arm="detached") - r.stiff.sel(arm="vanilla")).max("iteration"), below=1e-4,
           rule="every seed", essential=True, group="identity", source="theory"),
     Claim("it acts on what it names", Prices, "Rings: SR lowers Σ S, ER lowers Σ E²: over vanilla, the larger ratio",
           "The solver's own estimates are regularized", lambda r: np.maximum(share(r, "stiff", "SR"),
-          share(r, "squared", "ER")), below=0.6, essential=True, seeds=16, group="identity", source="pilot"),
+          share(r, "squared", "ER")), below=0.6, essential=True, seeds=32, group="identity", source="pilot"),
     Claim("errors are work", Fronts, "Rings: runs with small errors in equal steps need little work: rank correlation",
           "Small estimates allow large steps", rank_correlation, above=0.5, rule="bootstrap", essential=True,
           group="identity", source="pilot"),

@@ -13,7 +13,7 @@ from reglab.papers.dynamics.solver_regularization import method
 LOST = (0.2, 0.55)
 """Between these lies the accuracy that is lost at λ = 100 in the recorded runs, as one reads it off."""
 
-HINTS = {"a": "the looser solver needs fewer evaluations as well.", "b": "the tolerance says how large the errors may be."}
+HINTS = {"a": "the looser solver needs fewer evaluations, too.", "b": "the tolerance says how large errors may be."}
 
 
 def check_tolerance(answer: str) -> str:

@@ -187,11 +187,14 @@ class Prices(Training):
 
 
 PATHS = {
-    "vanilla": ("", (0,)), "ER": ("error", PRICES), "speed": ("speed", PRICES), "f = 0": ("still", (1,)),
+    "vanilla": ("", (0.3,)), "ER": ("error", PRICES), "speed": ("speed", PRICES), "f = 0": ("still", (1,)),
     "decay": ("decay", (1e-3, 1e-2, 0.03, 0.1, 0.3)), "STEER": ("spread", (0.1, 0.25, 0.5, 0.9)),
     "ER²": ("square", SQUARE), "SR": ("stiff", SQUARE),
 }  # fmt: skip
-"""What each arm pays for, and its strengths: of prices, or how far from 1 STEER's end times are."""
+"""What each arm pays for, and its strengths: of prices, or how far from 1 STEER's end times are.
+
+Vanilla has none; it stands beside ER at its chosen one.
+"""
 
 PLACES = sorted({strength for _, strengths in PATHS.values() for strength in strengths})
 
@@ -204,7 +207,7 @@ class Fronts(Training):
     """Give each penalty several strengths of its own: how much work is left, and how good is the answer?"""
 
     arms = {name: str(Prices.arms.get(name, "rival" if name == "decay" else "further")) for name in PATHS}
-    outputs = {name: replace(Prices.outputs[name], axes="arm seed strength") for name in ENDS}
+    outputs = {name: replace(Prices.outputs[name], axes="arm seed strength", low=None) for name in ENDS}
     views = (
         View("Rings", (
             Scatter("What do its estimates buy?", *FRONT, ("vanilla", "ER", "f = 0", "ER²", "SR"), (0, 0.99)),
