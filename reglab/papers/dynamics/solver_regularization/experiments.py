@@ -121,7 +121,7 @@ class Prices(Training):
         "vanilla": Arm("baseline"), "ER": Arm("method", error="strength"),
         "speed": Arm("rival", speed=tuned(0.3, PRICES, "validation")), "f = 0": Arm("null", still=1),
         "ER²": Arm("ablation", square=tuned(0.1, SQUARE, "validation")),
-        "SR": Arm("ablation", stiff=tuned(0.03, SQUARE, "validation")),
+        "SR": Arm("ablation", stiff=tuned(0.1, SQUARE, "validation")),
         "detached": Arm("ablation", detached="strength"),
     }
     outputs = {
@@ -269,7 +269,7 @@ class Spiral(Experiment):
 
     arms = {
         "vanilla": Arm("baseline"), "ER": Arm("method", error="strength"), "f = 0": Arm("null", still=1),
-        "speed": Arm("rival", speed=tuned(0.003, (1e-4, 1e-3, 0.003, 0.01, 0.03, 0.1), "validation")),
+        "speed": Arm("rival", speed=tuned(1e-3, (1e-4, 1e-3, 0.003, 0.01, 0.03, 0.1), "validation")),
     }
     outputs = {
         "accepted": Var(CURVE, "accepted steps", "steps of the solver that counted, 256 test paths", low=0),
