@@ -150,7 +150,7 @@ bet(question, digits, "Digits", end("accuracy", "f = 0", strength=1), low=0.1, h
 # The same works for stochastic equations. A noisy spiral is to be imitated, in means and variances.
 
 # %%
-spiral = notebook.run(experiments.Spiral(iterations=60), max(1, seeds // 2))
+spiral = notebook.run(experiments.Spiral(iterations=60), max(1, seeds // 4))
 share = end("accepted", "ER") / end("accepted", "vanilla")
 bet("What share of vanilla's steps will ER need?", spiral, "Noisy spiral", share, low=0, high=1.5)
 
