@@ -455,7 +455,7 @@ def test_only_one_letter_is_right() -> None:
 def test_the_accuracy_lost_is_read_off_within_what_the_recorded_runs_give() -> None:
     recorded = store.read(experiments.Prices)
     assert recorded is not None
-    last = recorded.accuracy.isel(iteration=-1).sel(tolerance=1e-7)
+    last = recorded.accuracy.isel(iteration=-1).sel({"tolerance": 1e-7})
     vanilla = last.sel(arm="vanilla", strength=0.3)
     lost = (vanilla - last.sel(arm="ER", strength=100)).values
     _, low, high = mean_interval(lost)
