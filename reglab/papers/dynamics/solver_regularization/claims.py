@@ -46,7 +46,7 @@ def steps(results: xr.Dataset) -> xr.DataArray:
     return (after.accepted.sel(arm="ER") / after.accepted.sel(arm="vanilla")).where(after.loss.sel(arm="ER") < 1, 1.0)
 
 
-DIGITS, UNREAD = {"task": "digits", "iterations": 100}, "Not reported in what we read"
+DIGITS, UNREAD = {"digits": {"task": "digits", "iterations": 100}}, "Not reported in what we read"
 
 EXAM = 2000
 
@@ -56,10 +56,10 @@ CLAIMS = (
           "Prediction takes roughly half the time", lambda r: share(r, "evaluations", "ER"), below=0.5, essential=True,
           seeds=32, group="paper", source="paper"),
     Claim("less work on digits", Fronts, "Digits: it lowers the evaluations: ER/vanilla", "Roughly half the time",
-          lambda r: chosen(r, "evaluations", "ER") / chosen(r, "evaluations", "vanilla"), {"digits": DIGITS}, below=0.8,
+          lambda r: chosen(r, "evaluations", "ER") / chosen(r, "evaluations", "vanilla"), DIGITS, below=0.8,
           group="paper", source="pilot"),
     Claim("same accuracy on digits", Fronts, "Digits: the accuracy does not suffer: ER minus vanilla", "Small changes",
-          lambda r: compared(r, "ER", "vanilla", "accuracy"), {"digits": DIGITS}, above=-0.02, group="paper",
+          lambda r: compared(r, "ER", "vanilla", "accuracy"), DIGITS, above=-0.02, group="paper",
           source="pilot"),
     Claim("stiffness saves work", Prices, "Rings: the stiffness penalty alone saves work, too: SR/vanilla",
           "Both penalties accelerate predictions", lambda r: share(r, "evaluations", "SR"), below=1, seeds=32,
@@ -80,8 +80,8 @@ CLAIMS = (
           group="identity", source="pilot"),
     Claim("cheaper than slowness", Fronts, "Rings: ER saves more than a penalty on speed: evaluations, ER minus speed",
           UNREAD, lambda r: compared(r, "ER", "speed"), below=0, group="control", source="zero"),
-    Claim("the same on digits", Fronts, "Digits: ER saves more than a penalty on speed: evaluations, ER minus speed",
-          UNREAD, lambda r: compared(r, "ER", "speed"), {"digits": DIGITS}, below=0, group="control", source="zero"),
+    Claim("the same on digits", Fronts, "Digits: ER saves more than a penalty on speed: ER minus speed", UNREAD,
+          lambda r: compared(r, "ER", "speed"), DIGITS, below=0, group="control", source="zero", why="Both reach 19."),
     Claim("cheaper than decay", Fronts, "Rings: ER saves more than weight decay on f: evaluations, ER minus decay",
           UNREAD, lambda r: compared(r, "ER", "decay"), below=0, group="control", source="zero"),
     Claim("cheaper than STEER", Fronts, "Rings: ER saves more than random end times: evaluations, minus STEER",
@@ -90,12 +90,12 @@ CLAIMS = (
           advantage("accuracy", "vanilla", "f = 0"), above=0.3, essential=True, robust=True, group="control",
           source="theory"),
     Claim("digits need the equation", Fronts, "Digits: without it answers are worse: accuracy, vanilla minus f = 0",
-          UNREAD, lambda r: compared(r, "vanilla", "f = 0", "accuracy"), {"digits": DIGITS}, above=0, group="control",
+          UNREAD, lambda r: compared(r, "vanilla", "f = 0", "accuracy"), DIGITS, above=0, group="control",
           source="zero", why="Two linear maps, from pixels to classes, read these digits as well."),
     Claim("too much destroys the fit", Prices, "A limit, digits: at λ = 100 ER needs the fewest evaluations, 19, and "
           "reads worse: loss against vanilla, 0 for a seed with more", UNREAD,
           lambda r: advantage("accuracy", "vanilla", "ER")(r) * (end("evaluations", "ER")(r) == 19),
-          {"dear": {**DIGITS, "strength": 100}}, above=0.05, essential=True, group="control", source="pilot"),
+          {"dear": {**DIGITS["digits"], "strength": 100}}, above=0.05, essential=True, group="control", source="pilot"),
     Claim("cheaper than a slow spiral", Spiral, "Spiral: ER saves more than a penalty on speed: steps, ER minus speed",
           UNREAD, advantage("accepted", "ER", over="speed"), below=0, group="control", source="zero"),
 )
