@@ -301,7 +301,6 @@ WITHOUT_RIVAL_YET = (
     "noise/cutmix",
     "geometry/neural_collapse",
     "dynamics/solver_regularization",
-    "dynamics/bayes_optimal_network",
     "dynamics/stochastic_actor_critic",
 )
 """Papers older than the rule that a method has a rival; the list may only shrink."""
