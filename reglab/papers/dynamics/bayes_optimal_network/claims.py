@@ -111,7 +111,7 @@ CLAIMS = (
     Claim("theory agrees", Learning, "The computed theory meets eight values that were computed apart, within 0.002, "
           "and its fixed point, E = F((2E + Δ)/(4α)), within 0.0001: largest distance in these units",
           "Best possible κE at κ = 0.5: 0.581 at α = 0.142, 0.151 at 0.290", off_reference, {**CLEAN, **NOISY}, below=1,
-          rule="exact", essential=True, group="identity", source="theory"),
+          rule="exact", essential=True, seeds=32, group="identity", source="theory"),
     Claim("denoising as predicted", Denoising, "Cleaning leaves the error F(t): largest relative distance over seven "
           "strengths of noise", "The error of the rotationally invariant estimator is F(t) for d → ∞",
           lambda r: abs(r.error.sel(arm="RIE") / r.limit.sel(arm="RIE") - 1).max("noise"), below=0.05,
@@ -124,7 +124,7 @@ CLAIMS = (
     Claim("linear cleaning is ridge", Learning, "With noise, message passing with a linear denoiser ends where ridge "
           "does: largest relative distance of their errors over all sample ratios", NOT_READ,
           lambda r: abs(r.error.sel(arm="linear denoiser") / r.error.sel(arm="ridge") - 1).max("alpha"), NOISY,
-          below=0.01, rule="every seed", group="identity", source="pilot"),
+          below=0.01, rule="every seed", seeds=32, group="identity", source="pilot"),
     Claim("least squares peaks", Learning, "With noise, and about as many examples as features, least squares is far "
           "worse than ridge that knows the noise: ratio of errors at α = 0.5", NOT_READ,
           end("error", "least squares", alpha=0.5) / end("error", "ridge", alpha=0.5), NOISY, above=10, essential=True,

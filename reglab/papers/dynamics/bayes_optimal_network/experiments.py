@@ -179,7 +179,7 @@ class Denoising(Experiment):
 
 def misfit(part: Task, W: Tensor) -> Tensor:
     """Return ¼(f_W - f*)², a mean over examples, of students W [S, K, m, d]: [S, K]."""
-    return (method.outputs(part.inputs.unsqueeze(1), W) - part.raw.unsqueeze(1)).square().mean(-1) / 4
+    return (method.outputs(part.inputs, W) - part.raw.unsqueeze(-1)).square().mean(1) / 4
 
 
 def averages(W: Tensor, truth: Tensor) -> Tensor:
@@ -214,7 +214,7 @@ class Averaging(Experiment):
     }
     views = (
         View("Averaging", (Curves("How many runs are worth averaging?", ["error"], theory="expected"),), height=3.6),
-        View("Loss", (Curves("How well are the examples fitted?", ["loss"], log=True),)),
+        View("Loss", (Curves("How well are the examples fitted?", ["loss"], ["one run"], log=True),)),
     )
     # fmt: on
     headline = "error"
@@ -246,8 +246,8 @@ class Averaging(Experiment):
         # after the runs that are averaged, those with a decay: on all examples, then without the last fifth
         W = torch.cat([first, first[:, :1].repeat(1, 2 * tries, 1, 1)], 1)
         decay = torch.tensor([0.0] * runs + [*DECAYS] * 2, dtype=W.dtype)[:, None, None]
-        kept = torch.ones(W.shape[1], part.raw.shape[1], dtype=W.dtype)
-        kept[-tries:, -few:] = 0
+        kept = torch.ones(part.raw.shape[1], W.shape[1], dtype=W.dtype)
+        kept[-few:, -tries:] = 0
         held_out = part._replace(inputs=part.inputs[:, -few:], raw=part.raw[:, -few:])
         least, stop, stopped = torch.full((len(W),), torch.inf), torch.zeros(len(W)), first[:, 0]
         for step in range(self.steps + 1):
@@ -265,7 +265,7 @@ class Averaging(Experiment):
                 for arm, found in zip(Averaging.arms, errors, strict=True):
                     yield Frame({"arm": arm}, {"error": found, "decay": torch.tensor(DECAYS)[chosen], "stop": stop})
                 yield Frame({"time": self.shown().index(step)}, {"loss": misfit(part, W[:, :runs]).median(1).values})
-            W = W - rate * (method.gradient(part.inputs.unsqueeze(1), W, part.raw.unsqueeze(1), kept) + decay * W)
+            W = W - rate * (method.gradient(part.inputs, W, part.raw, kept) + decay * W)
 
 
 EXPERIMENTS = (Learning, Denoising, Averaging)

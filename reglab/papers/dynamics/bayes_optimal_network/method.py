@@ -38,14 +38,10 @@ def resolvent(x: np.ndarray, t: np.ndarray | float, kappa: float) -> np.ndarray:
     return np.take_along_axis(g, g.imag.argmax(0)[None], 0)[0]
 
 
-def density(x: np.ndarray, t: np.ndarray | float, kappa: float) -> np.ndarray:
-    """Return ρ_t(x), the limiting density of the eigenvalues of Y."""
-    return resolvent(x, t, kappa).imag / np.pi
-
-
 def positions(t: np.ndarray | float, kappa: float, points: int = 4000) -> np.ndarray:
-    """Return where to sample ρ_t: half of the points over all of its support, half near zero: t [...] -> [..., P].
+    """Return where to sample ρ_t = Im g/π, the density of the spectrum of Y: t [...] -> [..., P].
 
+    Half of the points lie over all of its support, half near zero.
     For κ < 1 a share 1 - κ of the eigenvalues lies within about 2√t of zero, which needs points of its own.
     """
     wide = 2.02 * np.sqrt(t)[..., None] + 1e-9
@@ -62,7 +58,7 @@ def denoising_error(t: np.ndarray | float, kappa: float) -> np.ndarray:
     """
     t = np.asarray(t, dtype=float)
     x = positions(t, kappa)
-    rho = np.maximum(density(x, t[..., None], kappa), 0)
+    rho = np.maximum(resolvent(x, t[..., None], kappa).imag / np.pi, 0)
     return np.maximum(t - 4 * np.pi**2 / 3 * t**2 * np.trapezoid(rho**3, x), 1e-12)
 
 
@@ -214,19 +210,24 @@ def chosen_penalty(x: Tensor, y: Tensor) -> Tensor:
     return penalties[misfit.square().mean(-1).argmin()].unsqueeze(0)
 
 
+def hidden(x: Tensor, W: Tensor) -> Tensor:
+    """Return w_k·x of several students with the same inputs: [S, n, d], [S, K, m, d] -> [S, n, K, m]."""
+    return (x @ W.flatten(1, 2).mT).unflatten(-1, W.shape[1:3])
+
+
 def outputs(x: Tensor, W: Tensor) -> Tensor:
-    """Return f_W(x) = Σ_k (w_k·x)²/(d√m): [..., n, d], [..., m, d] -> [..., n]."""
-    return (x @ W.mT).square().sum(-1) / (x.shape[-1] * W.shape[-2] ** 0.5)
+    """Return f_W(x) = Σ_k (w_k·x)²/(d√m) of several students: [S, n, d], [S, K, m, d] -> [S, n, K]."""
+    return hidden(x, W).square().sum(-1) / (x.shape[-1] * W.shape[-2] ** 0.5)
 
 
 def gradient(x: Tensor, W: Tensor, truth: Tensor, kept: Tensor | float = 1.0) -> Tensor:
-    """Return the gradient of ¼Σ_μ(f_W(x_μ) - f*_μ)² in W: Σ_μ (f_W - f*)(w_k·x_μ) x_μ/(d√m), [..., m, d].
+    """Return the gradient of ¼Σ_μ(f_W(x_μ) - f*_μ)² in W: Σ_μ (f_W - f*)(w_k·x_μ) x_μ/(d√m), [S, K, m, d].
 
-    `kept` [..., n] is 0 for examples that are held out.
+    `truth` is [S, n], and `kept` [n, K] is 0 for examples that are held out from a student.
     """
-    hidden, size = x @ W.mT, x.shape[-1] * W.shape[-2] ** 0.5
-    misfit = (hidden.square().sum(-1) / size - truth) * kept
-    return (misfit.unsqueeze(-1) * hidden).mT @ x / size
+    products, size = hidden(x, W), x.shape[-1] * W.shape[-2] ** 0.5
+    misfit = (products.square().sum(-1) / size - truth.unsqueeze(-1)) * kept
+    return ((misfit.unsqueeze(-1) * products).flatten(2).mT @ x / size).unflatten(1, W.shape[1:3])
 
 
 def matrix(W: Tensor) -> Tensor:
