@@ -74,8 +74,9 @@ notebook.summary(results)
 # The noise comes from noise of size $\sigma$ inside the hidden units, $\Delta=2\sigma^2(2+\sigma^2)/\kappa$. The error
 # of a guess $\hat S$ is $E=\frac1d\|\hat S-S\|^2$. Without data the best guess is $\hat S=I$, with $E=1/\kappa$.
 #
-# **Ridge** minimizes $\sum_\mu(y_\mu-\hat y_\mu)^2+\lambda\|\hat S-I\|^2$, where $\hat y_\mu$ is what $\hat S$ predicts.
-# With $\lambda=\Delta\kappa d/2$ it would be Bayes-optimal if $S$ were a normal matrix of the same mean and variance.
+# **Ridge** minimizes $\sum_\mu(y_\mu-\hat y_\mu)^2+\lambda\|\hat S-I\|^2$, where $\hat y_\mu$ is predicted by
+# $\hat S$. With $\lambda=\Delta\kappa d/2$ it would be Bayes-optimal if $S$ were a normal matrix of the same mean and
+# variance.
 # $\lambda\to0$ is least squares.
 #
 # **Cleaning.** You see $Y=S+\sqrt t\,Z$, with symmetric normal noise $Z$. Keep the eigenvectors of $Y$, and move each
@@ -140,8 +141,8 @@ clean = notebook.run(experiments.Learning(kappa, 0.0, dimension), max(1, seeds /
 notebook.draw(clean, "Error and sample size")
 
 # %% [markdown]
-# GAMP-RIE finds the teacher right of $\alpha_{PR}=0.375$, the number of free parameters of $S$. Least squares, and ridge
-# with it, need all $d(d+1)/2$ of them, $\alpha=\frac12$.
+# GAMP-RIE finds the teacher soon after $\alpha_{PR}=0.375$, the number of free parameters of $S$ over $d^2$. Least
+# squares, which is now the limit of ridge, needs as many examples as coefficients, $\alpha=\frac12$.
 #
 # ### Gradient descent
 #
@@ -177,8 +178,8 @@ bet(
 #
 # ## Explore
 #
-# Things to try: (1) Set $\sigma$ to 0.05, then to 0.5. How high is the peak, and does ridge always cure it? (2) Make the
-# teacher narrow, $\kappa=0.1$, then wide, $\kappa=2$. What is the spectrum worth? (3) Choose $d=20$.
+# Things to try: (1) Set $\sigma$ to 0.05, then to 0.5. How high is the peak, and does ridge always cure it? (2) Make
+# the teacher narrow, $\kappa=0.1$, then wide, $\kappa=2$. What is the spectrum worth? (3) Choose $d=20$.
 
 # %%
 explore(learning, results)
@@ -277,8 +278,8 @@ notebook.check(times_as_high, exercises.check_plateau)
 # %% [markdown]
 # ## What was scaled down
 #
-# The paper works in 100 to 200 dimensions and averages 64 runs; here it is 40 or 20, and 16. Theory, message passing and
-# gradient descent are the paper's. The steps of gradient descent are smaller where examples are many. Its code uses
+# The paper works in 100 to 200 dimensions and averages 64 runs; here it is 40 or 20, and 16. Theory, message passing
+# and gradient descent are the paper's. The steps of gradient descent are smaller where examples are many. Its code uses
 # three scales for the error; here there is one. Errors below 0.001 are drawn as 0.001.
 #
 # The authors' stored table with noise differs from the dashed line: their notebook passes $\sigma=0.25$ where $\Delta$
