@@ -132,8 +132,6 @@ bet("Which arm has the lowest error at a sample ratio of 0.3?", results, "What e
 # from the spectrum alone. Tuned ridge is nearly as good as ridge that knows the noise. And prior knowledge is no
 # insurance: who believes that shuffled outputs say something does worse than with no data: 3 to 7 instead of 2.
 #
-# With very few examples GAMP-RIE is no better than ridge: the theory is for infinitely many dimensions, and we have 40.
-#
 # Without noise ridge has nothing to cure, and the gap to GAMP-RIE is widest:
 
 # %%
@@ -163,9 +161,8 @@ bet(question, averaging, "Averaging", before, low=0, high=5)
 # teachers that fit the data, weighed by how likely they were before. Untrained networks are samples of the prior,
 # $(1+1/K)/\kappa$.
 #
-# So gradient descent without any penalty behaves like sampling, and its average like the best guess. A single
-# run with weight decay, chosen on held-out examples, is hardly better than one without, and stopping early is worse. And
-# with noise?
+# So gradient descent without any penalty behaves like sampling, and its average like the best guess. One run with
+# weight decay, chosen on held-out examples, is hardly better than one without; stopping early is worse. With noise?
 
 # %%
 loud = notebook.run(experiments.Averaging(alpha=0.45, sigma=0.25), max(1, seeds // 2))
@@ -175,9 +172,8 @@ bet(
 )
 
 # %% [markdown]
-# Now averaging gains next to nothing: all runs fit the same noise and end close together. Their average stays half as
-# much again above the best possible error, 0.39. A chosen weight decay is no way out in this toy: one run with it is
-# about as good as the average, not better.
+# Averaging gains next to nothing: the runs end close together. Their average stays half as much again above the best
+# possible error, 0.39. A chosen weight decay is no way out here: one run with it is about as good as the average.
 #
 # ## Explore
 #
@@ -203,13 +199,13 @@ explore(experiments.Averaging(), averaging)
 notebook.verdicts("bayes_optimal_network")
 
 # %% [markdown]
-# **What would make this page wrong?** If the factor two were all there is to gradient descent, and if plain ridge were
-# enough. The untrained networks and the ridge arms answer that. The factor is there before
-# training, the level is not; and in 40 dimensions ridge leaves a good part of what GAMP-RIE gains. That gain needs an
-# exact prior: who has no idea of the spectrum gets what ridge gets.
+# **What would make this page wrong?** If any independent guesses showed the factor two, and if plain ridge were enough.
+# The first is so; but before training the level is far from the best. And ridge leaves a good part of what GAMP-RIE
+# gains, except with few examples: in 40 dimensions, with noise and $\alpha=0.2$, the two cannot be told apart. The gain
+# needs an exact prior.
 #
-# Teachers differ much, so the claim that GAMP-RIE attains the theory needs many: on 256 building seeds the mean
-# is 18 % above the theory at $\alpha=0.2$ and 25 % at 0.3, and a quarter is allowed (or 0.1).
+# That GAMP-RIE attains the theory needs many teachers, for they differ: on 256 building seeds it is 18 % above the
+# theory at $\alpha=0.2$ and 25 % at 0.3, where a quarter, or 0.1, is allowed.
 #
 # ## Exercises
 #
@@ -291,7 +287,7 @@ notebook.check(times_as_high, exercises.check_plateau)
 # is expected, which makes it $\Delta=0.5$ in our scale instead of 0.516. With that number we find their table.
 #
 # We read the abstract and the official code, not the proofs. Limits: a quadratic network in random inputs is far from
-# practice, and nobody hands you the spectrum.
+# practice.
 #
 # **Reference.** A. Maillard, E. Troiani, S. Martin, F. Krzakala, L. Zdeborová: *Bayes-optimal learning of an
 # extensive-width neural network from quadratically many samples*. NeurIPS 2024,

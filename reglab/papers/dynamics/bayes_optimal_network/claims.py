@@ -20,6 +20,7 @@ REFERENCE = {0.05: 1.7583, 0.1: 1.4474, 0.2: 0.7844, 0.3: 0.2563, 0.35: 0.0787},
 """Bayes-optimal errors at κ = 0.5 by α, for σ = 0 and 0.25, computed apart; the tests compare official tables, too."""
 
 AVERAGE = end("error", "average of K", students=16)
+LEARNED = end("error", "untrained", students=16) - AVERAGE
 
 
 def off_reference(*datasets: xr.Dataset) -> float:
@@ -46,10 +47,10 @@ def off_theory(results: xr.Dataset) -> float:
     return float((abs(mean - limit) / np.maximum(0.25 * limit, 0.1)).max())
 
 
-def fall_of_distance(*datasets: xr.Dataset) -> float:
-    """Return by how much GAMP-RIE is farther from the theory, relative to it, in the first data set than the second."""
+def nearness(*datasets: xr.Dataset) -> float:
+    """Return the relative distance of GAMP-RIE from the theory at α = 0.3, in the second data set over the first."""
     far, near = (float((r.error.sel(arm="GAMP-RIE").mean("seed") / r.limit).sel(alpha=0.3)) for r in datasets)
-    return far - near
+    return (near - 1) / (far - 1)
 
 
 def mean(effect: Effect) -> Callable[..., Any]:
@@ -57,9 +58,9 @@ def mean(effect: Effect) -> Callable[..., Any]:
     return lambda *datasets: sum(effect(one) for one in datasets) / len(datasets)
 
 
-def least(*effects: Effect) -> Callable[..., xr.DataArray]:
-    """Return, of several effects in several data sets, that with the smallest mean: [seed]."""
-    return lambda *datasets: min((one(r) for one in effects for r in datasets), key=lambda found: float(found.mean()))
+def smallest(*values: xr.DataArray) -> xr.DataArray:
+    """Return, of several numbers for each seed, those with the smallest mean: [seed]."""
+    return min(values, key=lambda found: float(found.mean()))
 
 
 def most_misfit(*datasets: xr.Dataset) -> float:
@@ -77,20 +78,20 @@ EXAM = 0
 
 CLAIMS = (
     Claim("attains the theory", Learning,
-          "Without noise GAMP-RIE reaches the theory at α = 0.2 and 0.3: distance of the mean over 128 teachers, in "
+          "Without noise GAMP-RIE reaches the theory at α = 0.2 and 0.3: distance of the mean over 256 teachers, in "
           "units of what is allowed (a quarter, or 0.1)", "GAMP-RIE agrees with the theory at d = 100 to 200",
-          off_theory, CLEAN, below=1, rule="bootstrap", essential=True, seeds=128, group="paper", source="pilot"),
+          off_theory, CLEAN, below=1, rule="bootstrap", essential=True, seeds=256, group="paper", source="pilot"),
     Claim("nearer in higher dimension", Learning, "From d = 20 to d = 40 the relative distance of GAMP-RIE from the "
-          "theory shrinks, at α = 0.3 without noise: fall", "The theory is for d → ∞", fall_of_distance,
-          {"d = 20": {"sigma": 0.0, "dimension": 20}, "d = 40": {"sigma": 0.0}}, above=0, rule="bootstrap",
-          essential=True, seeds=128, group="paper", source="zero"),
+          "theory shrinks by more than a quarter, at α = 0.3 without noise: ratio", "The theory is for d → ∞", nearness,
+          {"d = 20": {"sigma": 0.0, "dimension": 20}, **CLEAN}, below=0.75, rule="bootstrap", essential=True,
+          seeds=256, group="paper", source="pilot"),
     Claim("average near the best", Averaging, "Without noise the average of 16 runs is near what 16 samples of the "
           "posterior would give: ratio, mean of α = 0.1 and 0.2", "The average over starts is optimal",
           mean(AVERAGE / end("expected", students=16)), FEW, within=(0.8, 1.5), essential=True, seeds=32,
           group="paper", source="pilot"),
     Claim("training teaches", Averaging, "The average of 16 trained networks is better than that of the same 16 before "
           "training: fall of the error, the smaller of α = 0.1 and 0.2", "One run is worse, the average is optimal",
-          least(end("error", "untrained", students=16) - AVERAGE), FEW, above=0, essential=True, seeds=32,
+          lambda *runs: smallest(*(LEARNED(r) for r in runs)), FEW, above=0, essential=True, seeds=32,
           group="paper", source="zero"),
     Claim("examples are fitted", Averaging, "Without noise runs fit their examples: training loss that three quarters "
           "of the teachers stay below, median of 16 runs, the larger of α = 0.1 and 0.2",
@@ -116,14 +117,13 @@ CLAIMS = (
           "strengths of noise", "The error of the rotationally invariant estimator is F(t) for d → ∞",
           lambda r: abs(r.error.sel(arm="RIE") / r.limit.sel(arm="RIE") - 1).max("noise"), below=0.05,
           rule="every seed", essential=True, group="identity", source="theory"),
-    Claim("better than linear", Denoising,
-          "Cleaning each eigenvalue beats shrinking all alike at every strength of noise: smallest advantage",
-          "The rotationally invariant estimator is optimal",
+    Claim("better than linear", Denoising, "Cleaning each eigenvalue beats shrinking all alike at every strength of "
+          "noise: smallest advantage", "The rotationally invariant estimator is optimal",
           lambda r: (r.error.sel(arm="linear") - r.error.sel(arm="RIE")).min("noise"), above=0, rule="every seed",
           essential=True, robust=True, group="identity", source="theory"),
     Claim("linear cleaning is ridge", Learning, "With noise, message passing with a linear denoiser ends where ridge "
-          "does: largest relative distance of their errors over all sample ratios", NOT_READ,
-          lambda r: abs(r.error.sel(arm="linear denoiser") / r.error.sel(arm="ridge") - 1).max("alpha"), NOISY,
+          "does: largest relative distance of their errors, from α = 0.3 on", NOT_READ,
+          lambda r: abs(r.error.sel(arm="linear denoiser") / r.error.sel(arm="ridge") - 1)[:, 3:].max("alpha"), NOISY,
           below=0.01, rule="every seed", seeds=32, group="identity", source="pilot"),
     Claim("least squares peaks", Learning, "With noise, and about as many examples as features, least squares is far "
           "worse than ridge that knows the noise: ratio of errors at α = 0.5", NOT_READ,
@@ -133,19 +133,20 @@ CLAIMS = (
           NOT_READ, lambda r: (r.error.sel(arm="prior mean") - r.error.sel(arm="ridge")).min("alpha"), NOISY, above=0,
           essential=True, seeds=32, group="control", source="theory"),
     Claim("the spectrum pays", Learning, "Knowing the spectrum pays beyond ridge: error of ridge minus that of "
-          "GAMP-RIE, least of four: α = 0.2 and 0.3, with noise and without", NOT_READ,
-          least(*(advantage("error", "ridge", "GAMP-RIE", alpha=alpha) for alpha in (0.2, 0.3))), {**CLEAN, **NOISY},
-          above=0, seeds=32, group="control", source="zero"),
+          "GAMP-RIE, least of four: α = 0.2 and 0.3 without noise, 0.3 and 0.5 with it", NOT_READ,
+          lambda *runs: smallest(*(advantage("error", "ridge", "GAMP-RIE", alpha=alpha)(r)
+                                   for r, few in zip(runs, ((0.2, 0.3), (0.3, 0.5)), strict=True) for alpha in few)),
+          {**CLEAN, **NOISY}, above=0, seeds=32, group="control", source="zero"),
     Claim("averaging against decay", Averaging, "With noise the average of 16 runs is better than one run with a "
           "chosen weight decay: difference of errors at α = 0.45", "Tuned weight decay is sub-optimal, too",
-          AVERAGE - end("error", "weight decay", students=16), LOUD, below=0, seeds=32, group="control", source="zero"),
+          AVERAGE - end("error", "weight decay", students=16), LOUD, below=0, seeds=32, group="control", source="zero",
+          why="At this sample ratio runs end close together, so averaging gains little."),
     Claim("untrained, by the prior", Averaging, "The average of 16 untrained students has the error that 16 samples of "
           "the prior have, (1 + 1/16)(1 + 1/d)/κ: ratio", NOT_READ,
           end("error", "untrained", students=16) / (17 / 16 * 21 / 20 / 0.5), {"20 steps": {"steps": 20}},
           within=(0.9, 1.1), essential=True, seeds=256, group="control", source="theory"),
-    Claim("nothing from nothing", Learning, "From shuffled outputs GAMP-RIE learns nothing: its error over 1/κ, that "
-          "without data, least of all sample ratios", NOT_READ,
-          lambda r: r.error.sel(arm="shuffled outputs").min("alpha") / 2, NOISY,
+    Claim("nothing from nothing", Learning, "From shuffled outputs GAMP-RIE learns nothing: its error over 1/κ, least "
+          "of all sample ratios", NOT_READ, lambda r: r.error.sel(arm="shuffled outputs").min("alpha") / 2, NOISY,
           above=0.95, essential=True, seeds=32, group="control", source="theory"),
 )
 # fmt: on

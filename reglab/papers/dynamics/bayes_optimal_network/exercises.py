@@ -60,7 +60,6 @@ def check_plateau(answer: float) -> str:
     recorded = store.at(experiments.Averaging(alpha=0.45, sigma=0.25))
     assert recorded is not None
     shown = (end("error", "average of K", students=16) / end("expected", students=16))(recorded)
-    read_off(answer, shown.values, "divide the height of the blue line at K = 16 by that of the dashed one.",
-             reading=0.1)
+    read_off(answer, shown.values, "divide the height of the blue line at K = 16 by the dashed one's.", reading=0.1)
     return "Averaging does not repair this: all runs have fitted the same noise."
 # fmt: on
