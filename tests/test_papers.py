@@ -69,7 +69,6 @@ STILL_BUILDING = {
     "noise/cutmix",
     "geometry/neural_collapse",
     "dynamics/solver_regularization",
-    "dynamics/bayes_optimal_network",
     "dynamics/stochastic_actor_critic",
 }
 """Papers older than exam seeds: their claims are measured on building seeds until effects and bounds are final."""

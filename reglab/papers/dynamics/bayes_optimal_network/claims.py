@@ -74,7 +74,7 @@ FEW = {"α = 0.1": {"alpha": 0.1}, "α = 0.2": {"alpha": 0.2}}
 LOUD = {"α = 0.45, σ = 0.25": {"alpha": 0.45, "sigma": 0.25}}
 NOT_READ = "Not reported in what we read"
 
-EXAM = 0
+EXAM = 2000
 
 CLAIMS = (
     Claim("attains the theory", Learning,
