@@ -70,7 +70,6 @@ STILL_LONGER = {"geometry/neural_collapse": (622, 18, 5)}
 STILL_BUILDING = {
     "noise/cutmix",
     "geometry/neural_collapse",
-    "dynamics/bayes_optimal_network",
 }
 """Papers older than exam seeds: their claims are measured on building seeds until effects and bounds are final."""
 
@@ -300,7 +299,6 @@ def test_a_pair_of_arms_has_one_baseline_and_one_method(cls: type[Experiment]) -
 WITHOUT_RIVAL_YET = (
     "noise/cutmix",
     "geometry/neural_collapse",
-    "dynamics/bayes_optimal_network",
 )
 """Papers older than the rule that a method has a rival; the list may only shrink."""
 
