@@ -142,7 +142,7 @@ bet(question, results, "Where the pessimism sits", end("right"), among=trio, win
 # Now rewards are noisy everywhere, moves are very noisy on the right, and the agent remembers only 200 transitions.
 
 # %%
-noisy = notebook.run(experiments.Actors(**claims.SCARCE["β = 0.125"]), 4)
+noisy = notebook.run(experiments.Actors(**claims.SCARCE["β = 0.125"]), 3)
 question = "Which agent promises most too much in the last two thirds?"
 bet(question, noisy, "Bias and risk", late("overestimation"), among=experiments.MAIN)
 
@@ -159,7 +159,7 @@ bet(question, noisy, "Bias and risk", late("overestimation"), among=experiments.
 # temperature learns, too. The maps show where an agent was while it learned.
 
 # %%
-walks = notebook.run(experiments.PointMass(steps=1600), 2)
+walks = notebook.run(experiments.PointMass(steps=1000), 2)
 bet("Which agent spends least time in danger?", walks, "Danger", late("inside"), wins="lowest")
 
 # %%
