@@ -413,6 +413,15 @@ def test_no_answer_is_no_mistake() -> None:
     for check in (exercises.check_cleaning, exercises.check_samples):
         with pytest.raises(NotImplementedError):
             check(lambda *_: None)  # type: ignore[arg-type]
+    with pytest.raises(NotImplementedError):
+        exercises.check_plateau(None)  # type: ignore[arg-type]
+
+
+def test_what_is_read_off_must_be_what_is_recorded() -> None:
+    assert "end close together" in exercises.check_plateau(1.5)
+    for wrong in (1.0, 2.5):  # the average reaches the line; a single run without noise
+        with pytest.raises(WrongAnswerError, match="dashed"):
+            exercises.check_plateau(wrong)
 
 
 # ------------------------------------------------------------------------------------------------------- experiments

@@ -61,5 +61,5 @@ def check_plateau(answer: float) -> str:
     assert recorded is not None
     shown = (end("error", "average of K", students=16) / end("expected", students=16))(recorded)
     read_off(answer, shown.values, "divide the height of the blue line at K = 16 by the dashed one's.", reading=0.1)
-    return "Averaging does not repair this: all runs have fitted the same noise."
+    return "Averaging does not repair this: all runs see the same noise and end close together."
 # fmt: on
