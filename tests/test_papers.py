@@ -67,7 +67,6 @@ STILL_LONGER = {"dynamics/stochastic_actor_critic": (565, 18, 3)}
 
 STILL_BUILDING = {
     "noise/cutmix",
-    "geometry/neural_collapse",
     "dynamics/solver_regularization",
     "dynamics/bayes_optimal_network",
     "dynamics/stochastic_actor_critic",

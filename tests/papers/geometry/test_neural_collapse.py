@@ -255,9 +255,10 @@ def test_fifty_digits_of_each_class_and_others_for_testing() -> None:
 
 def test_first_weights_have_he_s_variance() -> None:
     layers, head = experiments.network([generator(0, "weights")], 2, 40)
-    weights = torch.stack([layer[0].weight.detach() for layer in layers])  # type: ignore[union-attr]
+    parameters = [[p.detach() for p in layer.parameters()] for layer in layers]
+    weights = torch.stack([weight for weight, _ in parameters])
     assert float(weights.var()) == pytest.approx(2 / 64, rel=0.02) and torch.equal(weights[:, 0], weights[:, 1])
-    assert all(not layer[0].bias.any() for layer in layers)  # type: ignore[union-attr,operator]
+    assert not any(bias.any() for _, bias in parameters)
     assert float(head.weight.detach().abs().max()) <= 1 / 8 and head.bias is None
 
 

@@ -22,8 +22,8 @@ from reglab.training import Lanes, fit, minibatches, within
 Events = Iterator[Frame | Tick]
 
 DECAY = Knob(2e-3, 0, 1e-2, stops=(0, 1e-3, 2e-3, 4e-3, 1e-2), help="weight decay of all layers in the arm base")
-BETAS = (0.03, 0.1, 0.3, 1, 3, 10, 100)
-TIE, TIGHT = (Axis(betas, label="tie to H₀, β", log=True) for betas in (BETAS, BETAS[2:]))
+BETAS, LOOSE = (0.03, 0.1, 0.3, 1, 3, 10, 100), (0.01, 0.03, 0.1, 1)
+TIES = {betas: Axis(betas, label="tie to H₀, β", log=True) for betas in (BETAS, LOOSE)}
 
 VARIABILITY = ("variability NC1~", "Tr Σ_W / Tr Σ_B: scatter of features within classes over that of means")
 CURVE, TIMES = "arm seed epoch", "arm seed time"
@@ -143,14 +143,14 @@ class WeightDecay(Experiment):
         "shift": Var("arm seed", "log10 NC1~ minus that of base", "log10 of the variability in the end minus base's"),
         "penalized": Var("arm seed", "hidden over last", "squared weights, hidden layers over last layer", low=0),
         "train_error": share(CURVE, "training error", "share of training digits classified wrong"),
-        "test_accuracy": share(CURVE, "test accuracy", "share of 800 test digits classified right"),
+        "test_accuracy": Var(CURVE, "test accuracy", "share of 800 test digits classified right", high=1),
     }
     views = (
         View("Which weight decay collapses features", (
-            Curves("How much do features vary within a class?", ["variability"], OTHERS[:4], log=True),
+            Curves("How much do features vary?", ["variability"], ["base", LEVERS[0], *LEVERS[4:]], log=True),
             Dots("How far from base does each end?", "shift", LEVERS, [Line("x", 0, "")])), height=3.2),
         View("Rivals and nulls", (Dots("How far from base does each end?", "shift", OTHERS[1:], [Line("x", 0, "")]),
-                                  Dots("Does it know new digits?", "test_accuracy", OTHERS)), height=3),
+                                  Dots("Does it know new digits?", "test_accuracy", OTHERS[:4])), height=3),
         View("Other signs of collapse", (
             Curves("NC1: and with all directions alike?", ["nc1"], OTHERS[:4], log=True),
             Curves("NC2: how far from equal angles?", ["nc2"], OTHERS[:4]),
@@ -167,7 +167,7 @@ class WeightDecay(Experiment):
     def axes(self) -> dict[str, Axis]:
         """Epochs from 0 (before training) on, at most 16."""
         moments = sorted({round(self.epochs * part / 15) for part in range(16)})
-        return {"epoch": Axis(moments, unit="epochs", label="epoch, of “4 × epochs” four")}
+        return {"epoch": Axis(moments, unit="epochs", label="epoch (“4 × epochs”: four times that)")}
 
     def frames(self, seeds: Seeds) -> Events:
         """Train base and all arms that last as long, then those that last longer, all seeds side by side."""
@@ -231,7 +231,7 @@ class LayerWise(Experiment):
     }
     views = (View("Depth", (
         Curves("Does every layer collapse further?", ["variability"], log=True),
-        Curves("What does the model make of layer 1?", ["tied"]))),)
+        Curves("What does the model make of layer 1?", ["tied"], ["trained"]))),)
     # fmt: on
     scaled = "up to ten layers on CIFAR-10 became five layers of 64 units on 500 digits; the protocol is kept"
     headline = "variability"
@@ -239,7 +239,7 @@ class LayerWise(Experiment):
 
     def axes(self) -> dict[str, Axis]:
         """Depth 0 is the input."""
-        return {"depth": Axis(range(6), unit="layers", label="hidden layers"), "tie": TIGHT}
+        return {"depth": Axis(range(6), unit="layers", label="hidden layers"), "tie": TIES[LOOSE]}
 
     def frames(self, seeds: Seeds) -> Events:
         """Train one layer after the other, all arms and seeds at once, and tie features to the first one."""
@@ -257,12 +257,12 @@ class LayerWise(Experiment):
             (layer,), head = network(sources, 2, 1)
             yield measured(depth, layer(x), "untrained")
             trained = train(lanes, (layer, head), (decay, decay), x, lambda epoch: Frame({}, {}), self.epochs)
-            yield from within(trained, 0.18 * (depth - 1), 0.18 * depth)
+            yield from within(trained, 0.15 * (depth - 1), 0.15 * depth)
             x = layer(x).detach()
             yield measured(depth, x, *lanes.arms)
             if depth == 1:
                 H0 = lanes.split(x)[0, :, ::5].mT.double()
-        yield from within(tied(H0, TARGETS[::5].T.double(), 0.02, 0.02, BETAS[2:]), 0.9, 1)
+        yield from within(tied(H0, TARGETS[::5].T.double(), 0.02, 0.02, LOOSE), 0.75, 1)
 
 
 # ------------------------------------------------------------------------------------------------------ the exact model
@@ -346,7 +346,7 @@ class ExactModel(Experiment):
                    log=True))),
         View("Tied features", (
             Points("Where do the features move?", "place", origin="start", groups="group"),
-            Curves("How much do they vary?", ["tied"], lines=[Line("y", "given", "H₀")])), height=3.2),
+            Curves("How much do they vary?", ["tied"], ["λ_H"], lines=[Line("y", "given", "H₀")])), height=3.2),
         View("Staircase", (
             Curves("Which changes of a class are passed on?", ["spectrum"], theory="levels"),
             Dots("How much scatter within classes is left?", "left")), height=3.2),
@@ -362,7 +362,7 @@ class ExactModel(Experiment):
     def axes(self) -> dict[str, Axis]:
         """The values of β, points and plane of the picture, time, singular values, sizes of the change of H₀."""
         return {
-            "tie": TIE,
+            "tie": TIES[BETAS],
             "point": Axis(range(method.CLASSES * self.examples)),
             "plane": Axis(["first", "second"]),
             "time": Axis(np.arange(round(self.duration / self.every) + 1) * self.every, label="time t"),
