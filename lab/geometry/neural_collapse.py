@@ -36,10 +36,11 @@ notebook.card("neural_collapse")
 # and a price $\lambda_W$ on the classifier its minimum is then perfect collapse, whatever the prices, as long as
 # $\lambda_H\lambda_W<1$; from 1 on the only minimum is zero, with no classifier at all. So it cannot say what brings
 # one network closer to collapse than another. The paper ties the features to given ones, say those of an earlier layer.
-# Now a tight tie means little collapse, a loose one means much, and one can ask what else matters.
+# A tight tie means little collapse, a loose one much, and one can ask what else matters.
 #
 # Weight decay can act on the hidden layers, which make the features, or on the last one. The paper says that the former
-# matters more, and changes all of them at once. We also change one at a time.
+# matters more, and changes all of them at once. We also change one at a time, and raise the decay of the last so far
+# that it adds the same penalty as doubling all hidden ones.
 
 # %% tags=["parameters"]
 seeds = 8
@@ -51,8 +52,8 @@ epochs = 90
 # %% tags=["thumbnail"]
 digits = experiments.WeightDecay(decay, factor, feature_norm, epochs)
 results = notebook.run(digits, seeds)
-question = "The decay of one layer is doubled. Which layer moves the variability farthest from base?"
-among = ("hidden layer 1", "hidden layer 2", "hidden layer 3", "last layer")
+question = "Which change of the decay moves the variability farthest from base?"
+among = ("hidden layers", "hidden layer 3", "last layer", "last, same penalty")
 bet(question, results, "Which weight decay collapses features", lambda r: abs(end("shift")(r)), among=among)
 
 # %%
@@ -61,12 +62,12 @@ notebook.summary(results)
 # %% [markdown]
 # On the left is how much features vary within a class, against how far the class means lie apart; on the right each
 # arm's end minus that of base, seed by seed. Doubling the decay of three hidden layers lowers the variability about ten
-# times as far (in logarithms) as doubling that of the last layer. But these are three layers against one. *One* hidden
-# layer moves it about three times as far.
+# times as far (in logarithms) as doubling that of the last layer. But these are three layers against one; *one* moves
+# it about three times as far.
 #
-# And hidden layers hold far more squared weights. To add the *same penalty*, the last layer's decay must be multiplied
-# by 48, and then it moves the variability farther than all hidden layers together. So "hidden layers matter more" is
-# true for equal factors, not for equal penalties.
+# And hidden layers hold far more squared weights. At the *same penalty*, a factor of 48, the last layer moves the
+# variability farther than all hidden layers together. "Hidden layers matter more" is true for equal factors, not for
+# equal penalties.
 #
 # ## The method
 #
@@ -122,8 +123,7 @@ bet(question, results, "Rivals and nulls", end("shift"), wins="lowest", among=am
 # %% [markdown]
 # **So what is the decay of hidden layers worth?** Training longer collapses features far more, and costs time. So does
 # the price on features, but then fewer new digits are read than in base. And a network that learned only noise ends
-# closer to collapse, by its own labels, than it began (see the claims), and reads one new digit in ten. Collapse is no
-# success.
+# closer to collapse, by its own labels, than it began, and reads one new digit in ten. Collapse is no success.
 #
 # ### The flow
 #
@@ -187,12 +187,12 @@ notebook.draw(layers, "Depth")
 # %% [markdown]
 # Every trained layer is closer to collapse than the one before, and than itself before training. With shuffled labels
 # features also collapse from layer to layer, from farther away. On the right the model ties features to the first
-# layer. At $\beta=0.01$ it does about what the next real layer does, at 1 almost nothing.
+# layer. At $\beta=0.01$ it does about what the next real layer does.
 #
 # ## Explore
 #
 # Things to try: (1) Move $\beta$ and watch the points. (2) In the second widget set the factor to 0: does *removing*
-# decay tell the same story? (3) Lower $\nu$ there.
+# decay tell the same? (3) Lower $\nu$.
 
 # %%
 explore(experiments.ExactModel(), model)
