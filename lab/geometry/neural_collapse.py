@@ -36,7 +36,7 @@ notebook.card("neural_collapse")
 # and a price $\lambda_W$ on the classifier its minimum is then perfect collapse, whatever the prices, as long as
 # $\lambda_H\lambda_W<1$; from 1 on the only minimum is zero, with no classifier at all. So it cannot say what brings
 # one network closer to collapse than another. The paper ties the features to given ones, say those of an earlier layer.
-# A tight tie means little collapse, a loose one much, and one can ask what else matters.
+# A tight tie means little collapse, a loose one much, and one asks what else matters.
 #
 # Weight decay can act on the hidden layers, which make the features, or on the last one. The paper says that the former
 # matters more, and changes all of them at once. We also change one at a time, and raise the decay of the last so far
