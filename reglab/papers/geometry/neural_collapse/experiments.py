@@ -231,7 +231,7 @@ class LayerWise(Experiment):
     }
     views = (View("Depth", (
         Curves("Does every layer collapse further?", ["variability"], log=True),
-        Curves("What does the model make of layer 1?", ["tied"], ["trained"]))),)
+        Curves("And tied to layer 1?", ["tied"], ["trained"]))),)
     # fmt: on
     scaled = "up to ten layers on CIFAR-10 became five layers of 64 units on 500 digits; the protocol is kept"
     headline = "variability"
