@@ -160,7 +160,7 @@ class WeightDecay(Experiment):
     # fmt: on
     scaled = "ResNet-18 on CIFAR-10 became 500 digits and three hidden layers; squared errors and SGD are kept"
     headline = "variability"
-    grid = {"factor": (0, 0.5, 1, 2, 4), "feature_norm": (1e-5, 1e-4, 1e-3, 1e-2, 0.1)}
+    grid = {"decay": (0, 1e-3, 2e-3, 4e-3, 1e-2), "factor": (0, 0.5, 1, 2, 4)}
     smoke = {"epochs": 2}
     equals_baseline = (*(({"factor": 1}, arm) for arm in LEVERS[:-1]), ({"feature_norm": 0}, "feature norm"))
 
