@@ -191,8 +191,8 @@ notebook.draw(layers, "Depth")
 #
 # ## Explore
 #
-# (1) Move $\beta$ and watch the points. (2) In the second widget set the factor to 0: does *removing* decay tell the same
-# story? (3) Set the decay to 0.01.
+# (1) Move $\beta$ and watch the points. (2) In the second widget set the factor to 0: does *removing* decay tell the
+# same? (3) Set the decay to 0.01.
 
 # %%
 explore(experiments.ExactModel(), model)
