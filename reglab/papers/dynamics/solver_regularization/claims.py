@@ -48,13 +48,13 @@ def steps(results: xr.Dataset) -> xr.DataArray:
 
 DIGITS, UNREAD = {"digits": {"task": "digits", "iterations": 100}}, "Not reported in what we read"
 
-EXAM = 2000
+EXAM = 3000
 
 # fmt: off
 CLAIMS = (
     Claim("less work", Prices, "Rings: the error penalty lowers the evaluations, and answers stay right: ER/vanilla",
-          "Prediction takes roughly half the time", lambda r: share(r, "evaluations", "ER"), below=0.5, essential=True,
-          seeds=32, group="paper", source="paper"),
+          "Prediction takes roughly half the time", lambda r: share(r, "evaluations", "ER"), below=0.8, essential=True,
+          seeds=32, group="paper", source="pilot"),
     Claim("less work on digits", Fronts, "Digits: it lowers the evaluations: ER/vanilla", "Roughly half the time",
           lambda r: chosen(r, "evaluations", "ER") / chosen(r, "evaluations", "vanilla"), DIGITS, below=0.8,
           group="paper", source="pilot"),
