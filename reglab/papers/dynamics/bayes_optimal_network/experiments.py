@@ -213,7 +213,7 @@ class Averaging(Experiment):
         "stop": Var("seed", "chosen step", "step at which the held-out examples are predicted best", low=0),
     }
     views = (
-        View("Averaging", (Curves("How many runs are worth averaging?", ["error"], theory="expected"),), height=3.6),
+        View("Averaging", (Curves("How many runs are worth averaging?", ["error"], theory="expected", log=True),)),
         View("Loss", (Curves("How well are the examples fitted?", ["loss"], ["one run"], log=True),)),
     )
     # fmt: on
