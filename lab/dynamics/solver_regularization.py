@@ -56,7 +56,7 @@ bet("What share of vanilla's evaluations will ER need?", results, "Work and accu
 notebook.summary(results)
 
 # %% [markdown]
-# The work of vanilla grows during training. ER ends with about a third of it and answers as well. So does a third
+# The work of vanilla grows during training. ER ends with less than half of it and answers as well. So does a third
 # network, which pays for the **speed** of its state, but it needs more work. Without an equation (**f = 0**) an answer
 # costs nothing but the fewest evaluations, 19; and half of the answers are wrong.
 #
