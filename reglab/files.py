@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import tempfile
@@ -56,6 +57,23 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror or error}; it is left as it is") from error
+
+
+def seal(content: bytes) -> bytes:
+    """Return the content with its SHA-256 digest behind it, 32 bytes that HDF5 and NetCDF programs do not look at."""
+    return content + hashlib.sha256(content).digest()
+
+
+def read_sealed(path: Path) -> bytes:
+    """Return the content of a file that `seal` closed, without the digest.
+
+    Raises `ValueError` as `read` does, and when a byte of the file is another one than was written: libraries may hang
+    or crash on damaged bytes, so none gets to see them.
+    """
+    whole = read(path)
+    if seal(whole[:-32]) != whole:
+        raise ValueError(f"{path}: damaged, cut short, or not written by RegLab")
+    return whole[:-32]
 
 
 def check_writable(target: Path) -> None:

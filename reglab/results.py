@@ -103,7 +103,7 @@ def save(data: xr.Dataset, path: Path) -> None:
     with h5netcdf.File(content, "w") as file:
         encoding = {name: {"zlib": True, "complevel": 4} for name in data.data_vars}
         data.dump_to_store(H5NetCDFStore(file), encoding=encoding)
-    files.write(path, content.getvalue())
+    files.write(path, files.seal(content.getvalue()))
 
 
 def load(path: Path, of: type[Experiment] | None = None) -> xr.Dataset:
@@ -114,11 +114,10 @@ def load(path: Path, of: type[Experiment] | None = None) -> xr.Dataset:
     """
     import xarray as xr
 
-    content = io.BytesIO(files.read(path))
     try:
-        data = xr.load_dataset(content, engine="h5netcdf")
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{path}: not a readable result file; it may be cut short or of another kind") from error
+        data = xr.load_dataset(io.BytesIO(files.read_sealed(path)), engine="h5netcdf")
+    except OSError as error:
+        raise ValueError(f"{path}: not a result file") from error
     if not {"paper", "experiment", "knobs", "reglab", "threads"} <= set(data.attrs):
         raise ValueError(f"{path}: a NetCDF file, but not a result of RegLab")
     data.attrs["threads"] = int(data.attrs["threads"])

@@ -108,8 +108,8 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_run(
         tmp_path: "it is a folder",
         tmp_path / "none" / "x.nc": "there is no folder",
         a_file / "x.nc": "is a file, not a folder",
-        a_file: "not a readable result file",
-        binary: "not a readable result file",
+        a_file: "not written by RegLab",
+        binary: "not written by RegLab",
         other: f"a result of {NAME}:StoppingTime, not of {NAME}:Memorization",
         tmp_path / ("x" * 300): "name too long",
     }

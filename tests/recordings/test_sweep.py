@@ -340,7 +340,7 @@ def test_check_tells_what_is_stale(planned: sweep.Sweep, command: Command, monke
     assert status == 1 and "its grid has changed" in table
     store.path(PAPER).write_bytes(b"nothing")
     status, table, _ = command("record", PAPER, "--check")
-    assert status == 1 and "cut short or damaged" in table
+    assert status == 1 and "damaged, cut short" in table
 
 
 def test_wrong_words_are_one_line(planned: sweep.Sweep, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
