@@ -38,8 +38,8 @@ class Experiment:
     (a setting that runs in under a second), `grid` (what the website replays), `spot_tolerance` (by what share of
     its span over the grid a variable's mean over seeds may differ, beyond luck, when a recorded point is computed
     again), `equals_baseline` (settings and arms that must equal the baseline exactly) and `may_be_nan` (outputs that
-    may be partly NaN where all is computed). They implement `frames`, and `axes` where results have some beside arm and
-    seed.
+    may be NaN where all is computed, in part or at some settings; never the headline). They implement `frames`, and
+    `axes` where results have some beside arm and seed.
     `unaffected` (a knob of the grid -> arms that do not depend on it, which a recording computes once for all its
     values) follows from the settings of arms; it is declared only where arms are plain texts.
     """

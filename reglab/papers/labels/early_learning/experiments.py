@@ -49,6 +49,9 @@ STRENGTHS, DECAYS = (1, 3, 7, 15, 30, 60, 120), (1e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0
 
 CURVE, LINE = "arm seed epoch", "arm seed time"
 
+OF_WRONG = ("wrong_true", "wrong_memorized")
+"""What is measured on wrong labels, of which there are none without noise."""
+
 
 # ------------------------------------------------------------------------------------------------- experiment B: digits
 
@@ -115,6 +118,7 @@ class Memorization(Experiment):
     grid = {"strength": (0, 0.5, 1, 3, 7, 15), "noise": (0, 0.2, 0.4, 0.6, 0.8)}
     smoke = {"epochs": 2}
     equals_baseline = tuple(({"strength": 0}, arm) for arm in ("ELR", "ELR, no memory", "shuffled targets"))
+    may_be_nan = (*OF_WRONG, "wrong_other", "wrong_push", "wrong_pull", "wrong_total")
     # fmt: on
 
     def axes(self) -> dict[str, Axis]:
@@ -261,6 +265,7 @@ class LinearTheory(Experiment):
     grid = {"spread": (0.1, 0.15, 0.2, 0.3, 0.4), "ratio": (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)}
     smoke = {"steps": 50}
     equals_baseline = (({"strength": 0}, "ELR"),)
+    may_be_nan = (*OF_WRONG, "wrong_kappa", "stopping_time")
 
     def _times(self) -> np.ndarray:
         late = np.geomspace(40, self.steps, 120).round().astype(int)
@@ -319,13 +324,14 @@ class LinearTheory(Experiment):
 class EndOfEarlyLearning(Experiment):
     """Descend on cross-entropy to step T, the end of early learning, and measure there."""
 
-    noise: float = knob(COINS)
+    # with fewer coins there may be no wrong label, with more no step T
+    noise: float = knob(dataclasses.replace(COINS, low=0.2, high=0.6))
     spread: float = knob(dataclasses.replace(SPREAD, low=0.01, stops=(0.01, 0.02, 0.05, *SPREAD.stops)))
     ratio: float = knob(RATIO)
     learning_rate: float = knob(RATES)
 
     outputs = {
-        "product": share("seed", "T·η", "first step T at which θᵀv ≥ 1/10, times the learning rate"),
+        "product": Var("seed", "T·η", "first step T at which θᵀv ≥ 1/10, times the learning rate", low=0),
         "measured": share("seed", "measured", "share of wrongly labeled points predicted as what they are, at step T"),
         "formula": share("seed", "formula", "Φ(θᵀv/(σ‖θ‖)) for the weights at step T"),
     }
