@@ -1,15 +1,18 @@
 """The live widget: sliders made from the knobs, and a figure that moves while the experiment trains.
 
 One worker thread trains, draws and sends; the controls only leave a note of what is wanted. A run asks for the note
-at every frame and tick, so a moved slider starts again within 50 ms and no stale run waits in a queue.
+at every frame and tick, so a moved slider starts again within 50 ms and no stale run waits in a queue. The thread ends
+when nothing more is wanted; a run is given up when its widget is closed, its cell is run again, or the program ends.
 """
 
 from __future__ import annotations
 
+import atexit
 import base64
 import html
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -64,10 +67,9 @@ class Explorer:
         self.pinned: xr.Dataset | None = None
         self._recorded: xr.Dataset | None = None
         self._view = self.kind.views[0]
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()
         self._wanted: _Wanted | None = None
         self._stopped = False
-        self._busy = False
         self._worker: threading.Thread | None = None
         self._charts: dict[float, Chart] = {}
         self._quiet = False
@@ -126,6 +128,11 @@ class Explorer:
                 self.sentence,
             ]
         )
+        self.widget.observe(self._closed, "comm")
+        self._cell = _cell()
+        for other in [one for one in _MADE if self._cell and one._cell == self._cell]:
+            other.stop()
+        _MADE.add(self)
         self._draw(results, final=True)
         self._say(f"shown: {words.seeds(results.sizes['seed'])}")
 
@@ -139,7 +146,7 @@ class Explorer:
 
     def stop(self) -> None:
         """Stop the run on its way, and keep what it has drawn."""
-        with self._condition:
+        with self._lock:
             self._wanted = None
             self._stopped = True
 
@@ -154,47 +161,50 @@ class Explorer:
     def wait(self, timeout: float = 60) -> None:
         """Wait until no run is on its way or wanted; raises `TimeoutError` after `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        while self._working():
+        while self._worker is not None:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the run has not ended within {timeout:g} s")
             time.sleep(0.005)
-
-    def _working(self) -> bool:
-        with self._condition:  # or a note could be taken between the two questions
-            return self._busy or self._wanted is not None
 
     def _moved(self, change: dict[str, Any]) -> None:
         if not self._quiet:
             self._want(_Wanted(self.settings(), self.seeds.value, "recorded"))
 
+    def _closed(self, change: dict[str, Any]) -> None:
+        if change["new"] is None:
+            self.stop()
+
     def _chose_picture(self, change: dict[str, Any]) -> None:
         self._view = next(view for view in self.kind.views if view.title == change["new"])
-        self._want(_Wanted(self.settings(), self.seeds.value, "train" if self._busy else "draw"))
+        self._want(_Wanted(self.settings(), self.seeds.value, "train" if self._worker else "draw"))
 
     def _pin(self, change: dict[str, Any]) -> None:
         self.pinned = self.results if change["new"] else None
-        self._want(_Wanted(self.settings(), self.seeds.value, "train" if self._busy else "draw"))
+        self._want(_Wanted(self.settings(), self.seeds.value, "train" if self._worker else "draw"))
 
     def _want(self, wanted: _Wanted) -> None:
-        with self._condition:
+        with self._lock:
             self._wanted = wanted
             self._stopped = False
             if self._worker is None:
                 self._worker = threading.Thread(target=self._work, daemon=True, name="reglab explorer")
                 self._worker.start()
-            self._condition.notify()
+
+    def _next(self) -> _Wanted | None:
+        """Take the latest note; where there is none, the worker is done."""
+        with self._lock:
+            wanted, self._wanted = self._wanted, None
+            if wanted is None:
+                self._worker = None
+        return wanted
 
     def _work(self) -> None:
-        """The worker thread: take the latest note, do what it says, wait for the next."""
+        """The worker thread: take the latest note and do what it says, until there is none."""
         import torch
 
         # two seeds are too small to split over cores, and a free core keeps the page lively
         torch.set_num_threads(1)
-        while True:
-            with self._condition:
-                self._condition.wait_for(lambda: self._wanted is not None)
-                wanted, self._wanted, self._busy = self._wanted, None, True
-            assert wanted is not None
+        while (wanted := self._next()) is not None:
             try:
                 self.error.value = ""
                 if wanted.do == "draw":
@@ -210,12 +220,7 @@ class Explorer:
                 self.error.value = _alert(error)
                 self._say("stopped by an error")
             finally:
-                self._idle()
-
-    def _idle(self) -> None:
-        self.stop_button.disabled = True
-        with self._condition:
-            self._busy = False
+                self.stop_button.disabled = True
 
     def _overtaken(self) -> bool:
         return self._stopped or self._wanted is not None
@@ -296,6 +301,26 @@ class Explorer:
         page = f'<figure class="reglab-explore"{replay.attributes(self.kind)}>{fallback.html}{caption}</figure>'
         live = self.widget._repr_mimebundle_(**options) or {}
         return {**fallback._repr_mimebundle_(), **live, "text/html": page, "text/plain": fallback.alt}
+
+
+_MADE: weakref.WeakSet[Explorer] = weakref.WeakSet()
+
+
+@atexit.register
+def _end() -> None:
+    """Give up all runs at the program's end, or it could crash in the middle of one."""
+    for one in list(_MADE):
+        one.stop()
+        if worker := one._worker:
+            worker.join(5)
+
+
+def _cell() -> str:
+    """Return the id of the cell that runs, which JupyterLab tells; "" elsewhere."""
+    from IPython import get_ipython
+
+    parent: dict[str, Any] = getattr(get_ipython(), "get_parent", dict)()
+    return str(parent.get("metadata", {}).get("cellId", ""))
 
 
 _WIDE_LABEL = {"description_width": "initial"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import lab_browser
 import numpy as np
 import processes
 import pytest
+from jupyter_client.manager import start_new_kernel
 from PIL import Image
 
 from reglab.experiment import Experiment
@@ -135,6 +138,80 @@ def test_stop_keeps_what_was_drawn(halted: Explorer) -> None:
     halted.wait()
     assert filled() == 10 and "stopped" in halted.status.value
     assert halted.stop_button.disabled
+
+
+def working() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "reglab explorer"]
+
+
+def test_a_thread_ends_with_its_run_and_a_closed_widget_gives_it_up(halted: Explorer) -> None:
+    halted.run()
+    processes.wait_for(lambda: begun)
+    assert len(working()) == 1
+    halted.widget.close()
+    processes.wait_for(lambda: not working())
+    assert halted.status.value.startswith("stopped")
+    halt.clear()
+    halted.run()
+    halted.wait()
+    processes.wait_for(lambda: not working())
+
+
+PROGRAM = """
+import time
+from reglab.explore import explore
+from reglab.papers.labels.early_learning.experiments import Memorization
+
+widget = explore(Memorization(epochs=200, noise=0.35), Memorization(epochs=1, noise=0.35).run(1))
+widget.run()
+while "left" not in widget.status.value:
+    time.sleep(0.01)
+print("in the middle")
+"""
+
+
+def test_a_program_ends_well_in_the_middle_of_a_run() -> None:
+    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=processes.GUARD)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "in the middle\n", "")
+
+
+CELL = """
+from reglab.explore import explore
+from reglab.papers.labels.early_learning.experiments import Memorization
+
+widget = explore(Memorization(epochs=200, noise=0.35), Memorization(epochs=1, noise=0.35).run(1))
+widget.run()
+"""
+COUNTED = "import threading; print([one.name for one in threading.enumerate()].count('reglab explorer'))"
+
+
+@pytest.mark.notebook
+def test_a_cell_that_runs_again_gives_up_its_run_and_another_cell_does_not() -> None:
+    kernel, client = start_new_kernel(kernel_name="python3")
+
+    def execute(cell: str, code: str) -> str:
+        said: list[str] = []
+        message = client.session.msg("execute_request", {"code": code, "silent": False}, metadata={"cellId": cell})
+        client.shell_channel.send(message)
+        while True:
+            got = client.get_iopub_msg(timeout=processes.GUARD)
+            if got["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                assert got["msg_type"] != "error", got["content"]
+                said += [got["content"]["text"]] if got["msg_type"] == "stream" else []
+                if got["content"].get("execution_state") == "idle":
+                    return "".join(said)
+
+    try:
+        execute("one", CELL)
+        execute("other", CELL)
+        assert execute("count", COUNTED) == "2\n"
+        execute("one", CELL)
+        processes.wait_for(lambda: execute("count", COUNTED) == "2\n")
+        execute("count", "widget.stop(); widget.wait()")
+        assert execute("count", COUNTED) == "1\n"
+    finally:
+        client.stop_channels()
+        kernel.shutdown_kernel(now=True)
 
 
 def test_an_error_is_shown_with_its_message_and_the_next_run_clears_it() -> None:
