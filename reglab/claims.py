@@ -73,6 +73,9 @@ class Claim:
     def __post_init__(self) -> None:
         if sum(bound is not None for bound in (self.above, self.below, self.within)) != 1:
             raise ValueError(f"claim {self.key!r}: give exactly one of above, below, within")
+        ends = self.within or [bound for bound in (self.above, self.below) if bound is not None]
+        if not np.isfinite(ends).all() or ends[0] > ends[-1]:
+            raise ValueError(f"claim {self.key!r}: the bound {self.bound} is none; it is finite, the smaller end first")
         for name, known in (("rule", RULES), ("group", GROUPS), ("source", SOURCES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"claim {self.key!r}: {name} {getattr(self, name)!r} is none of {', '.join(known)}")
@@ -112,14 +115,18 @@ class Claim:
         """Return the effect with its interval and the verdict.
 
         For "every seed" the ends are the smallest and the largest seed, and one seed on the wrong side decides.
+        Where results are infinite, or NaN without being declared so, the effect is NaN: a mean that leaves them out
+        would be of other runs than it says. Raises `ValueError` for an effect of another shape than its rule asks for.
         """
         effect = np.asarray(self.effect(*datasets), dtype=float)
+        if any(self._broken(data) for data in datasets):
+            effect = np.full_like(effect, math.nan)
         if self.rule in ("exact", "bootstrap") and effect.ndim:
             raise ValueError(f"claim {self.key!r}: rule {self.rule!r} needs one number, the effect gave {effect.shape}")
         if self.rule == "exact":
             found = Interval(float(effect), float(effect), float(effect))
         elif self.rule == "bootstrap":
-            found = statistics.bootstrap(self.effect, datasets)
+            found = Interval(*3 * [math.nan]) if np.isnan(effect) else statistics.bootstrap(self.effect, datasets)
         elif effect.ndim != 1:
             raise ValueError(f"claim {self.key!r}: rule {self.rule!r} needs one number per seed, got {effect.shape}")
         elif self.rule == "every seed":
@@ -129,6 +136,13 @@ class Claim:
         else:
             found = Interval(*(float(end) for end in statistics.mean_interval(effect)))
         return found, self.verdict(found.low, found.high)
+
+    def _broken(self, data: xr.Dataset) -> bool:
+        """Tell whether results hold infinity, or NaN where none is declared."""
+        allowed = self.of.may_be_nan
+        return any(
+            np.isinf(values).any() or (name not in allowed and values.isnull().any()) for name, values in data.items()
+        )
 
     def judge_nulls(self, datasets: Sequence[xr.Dataset]) -> dict[str, tuple[Interval, Verdict]]:
         """Return the same for each null arm in the method's place, by its name, if that changes the effect.

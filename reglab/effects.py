@@ -50,7 +50,7 @@ class Combined(Effect):
 class Reading(Effect):
     """A variable of one arm at some positions, then `how` it is taken along the axis that is left beside the seed.
 
-    Without an axis left, it is the number itself.
+    Without an axis left, it is the number itself. One NaN on the way makes the effect NaN.
     """
 
     how: Literal["end", "peak", "late"]
@@ -68,10 +68,11 @@ class Reading(Effect):
         if not left:
             return values
         (axis,) = left
+        if self.how == "end":
+            return values.isel({axis: -1})
         if self.how == "peak":
-            return values.max(axis)
-        late = values.where(values[axis] >= values[axis][-1] / 3)
-        return values.isel({axis: -1}) if self.how == "end" else late.mean(axis)
+            return values.max(axis, skipna=False)
+        return values[{axis: (values[axis] >= values[axis][-1] / 3).values}].mean(axis, skipna=False)
 
 
 def end(variable: str, arm: str = "", **at: Any) -> Effect:

@@ -54,7 +54,7 @@ def over_seeds(values: xr.DataArray) -> xr.DataArray:
 def bootstrap(effect: Callable[..., float], datasets: Sequence[xr.Dataset]) -> Interval:
     """Return one number from all seeds of some data sets, with its 95 % percentile interval over resampled seeds.
 
-    A resample takes the same seeds of all data sets. Ends are NaN for one seed.
+    A resample takes the same seeds of all data sets. Ends are NaN for one seed, and where one resample gives NaN.
     """
     found = float(effect(*datasets))
     count = datasets[0].sizes["seed"]
@@ -62,5 +62,5 @@ def bootstrap(effect: Callable[..., float], datasets: Sequence[xr.Dataset]) -> I
         return Interval(found, math.nan, math.nan)
     draws = np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
     values = [float(effect(*(data.isel(seed=draw) for data in datasets))) for draw in draws]
-    low, high = np.nanpercentile(values, [2.5, 97.5])
+    low, high = np.percentile(values, [2.5, 97.5])
     return Interval(found, float(low), float(high))

@@ -87,6 +87,44 @@ def test_one_seed_or_nan_is_unclear() -> None:
     assert claim(lambda data: math.nan, rule="exact").judge(seeds(1.0))[1] == "unclear"
 
 
+def test_results_that_are_no_numbers_hold_nothing_even_where_a_mean_would_leave_them_out() -> None:
+    for bad in (math.nan, math.inf):
+        data = seeds(1.0, 1.1, 1.2)[0].assign(y=(("seed", "t"), [[1.0, 1], [1, bad], [1, 1]]))
+        for effect, rule in (
+            (lambda data: data.x, "interval"),
+            (lambda data: data.y.mean("t"), "every seed"),
+            (lambda data: float(data.x.mean()), "exact"),
+            (lambda data: float(data.x.mean()), "bootstrap"),
+        ):
+            found, verdict = claim(effect, rule=rule).judge([data])
+            assert verdict == "unclear" and np.isnan(found).all()
+
+
+def test_what_is_declared_to_be_nan_is_no_fault() -> None:
+    class Partly(Experiment):
+        may_be_nan = ("y",)
+
+    data = seeds(1.0, 1.1, 1.2)[0].assign(y=("seed", [1.0, math.nan, 1]))
+    of = Claim("k", Partly, "we", "they", lambda data: data.x, above=0, group="paper", source="zero")
+    assert of.judge([data])[1] == "holds"
+
+
+def test_a_resample_without_a_number_makes_the_interval_nan() -> None:
+    def alone(data: xr.Dataset) -> float:
+        return float(data.x.mean()) if len(np.unique(data.x)) > 1 else math.nan
+
+    found, verdict = claim(alone, rule="bootstrap").judge(seeds(1.0, 2.0, 3.0))
+    assert found.mean == 2 and np.isnan(found[1:]).all() and verdict == "unclear"
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"above": math.nan}, {"below": math.inf}, {"within": (0, math.nan)}, {"within": (1, 0)}]
+)
+def test_a_bound_is_a_finite_number(bounds: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"claim 'k': the bound .* is none; it is finite, the smaller end first"):
+        claim(**bounds)
+
+
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [((0.1, 5.0), "holds"), ((-0.1, 5.0), "does not hold"), ((0.0, 5.0), "does not hold"), ((-2, -1), "does not hold")],

@@ -33,6 +33,13 @@ def test_effects_are_one_number_for_each_seed() -> None:
         np.testing.assert_allclose(effect(RESULTS).values, expected)
 
 
+def test_a_number_that_is_missing_on_the_way_is_missed() -> None:
+    broken = RESULTS.assign(score=RESULTS.score.where(RESULTS.epoch != 2))
+    for effect in (peak("score", "plain"), late("score", "plain"), fall("score", "plain")):
+        assert effect(broken).isnull().all()
+    assert end("score", "plain")(broken).notnull().all()
+
+
 def test_an_effect_along_two_axes_is_refused() -> None:
     with pytest.raises(ValueError, match="end of 'both': say where along a"):
         end("both")(RESULTS)

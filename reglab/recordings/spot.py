@@ -98,7 +98,9 @@ def _beyond_luck(plan: sweep.Sweep, place: tuple[int, ...], text: str) -> dict[a
         old = old.sel(arm=new.arm)
     for variable, values in old.items():
         other, span = new[variable], spans[str(variable)]
-        if values.shape != other.shape or (over_seeds(values).isnull() != over_seeds(other).isnull()).any():
+        of_luck = variable in kind.may_be_nan  # whether a seed has a number
+        known, again = (over_seeds(one).notnull() if of_luck else one.notnull() for one in (values, other))
+        if values.shape != other.shape or (known != again).any():
             raise DiffersError(f"{label}: {variable} has results elsewhere than the recording. {_advice(kind, text)}")
         if "seed" not in values.dims:
             attributes, distance = grid[variable].attrs, float(abs(other - values).max())

@@ -40,6 +40,9 @@ def test_spot_finds_what_has_changed(planned: sweep.Sweep, command: Command) -> 
     store.write(PAPER, {planned.kind: grid.assign(cosine=grid.cosine.where(grid.time > 3))})
     status, _, message = command("record", PAPER, "--spot", "a")
     assert status == 1 and "cosine has results elsewhere" in message
+    store.write(PAPER, {planned.kind: grid.assign(cosine=grid.cosine.where(grid.seed > 0))})
+    status, _, message = command("record", PAPER, "--spot", "a")
+    assert status == 1 and "cosine has results elsewhere" in message, "one seed that has none counts"
     store.path(PAPER).unlink()
     status, _, message = command("record", PAPER, "--spot", "a")
     assert status == 1 and "not recorded" in message
