@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import torch
 
 import reglab
 from reglab import digests
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from reglab.pictures import View
+
+DTYPE = torch.float32
+"""Runs compute in this type, whichever the program around them has chosen; tests ask for twice the digits."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class Experiment:
         chosen = as_seeds(seeds)
         data = self._empty(chosen)
         fraction = 0.0
-        for event in self.frames(chosen):
+        for event in _undisturbed(self.frames(chosen)):
             if isinstance(event, Tick):
                 fraction = event.fraction
             else:
@@ -141,7 +145,6 @@ class Experiment:
         return snapshot.data
 
     def _empty(self, seeds: Seeds) -> xr.Dataset:
-        import torch
         import xarray as xr
 
         axes = self.axes()
@@ -181,3 +184,18 @@ class Experiment:
         for name, values in frame.values.items():
             target = data[name]
             target[{dim: at[dim] for dim in target.dims if dim in at}] = np.asarray(values, dtype=float)
+
+
+def _undisturbed(events: Iterator[Frame | Tick]) -> Iterator[Frame | Tick]:
+    """Yield events that are computed with the numerical settings that PyTorch and NumPy start with."""
+    while True:
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(DTYPE)
+        try:
+            with torch.enable_grad(), np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
+                event = next(events, None)
+        finally:
+            torch.set_default_dtype(before)
+        if event is None:
+            return
+        yield event

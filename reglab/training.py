@@ -85,7 +85,8 @@ def fit(
     `measure(epoch)`, called without gradients, the frame of epochs 0 to `epochs`.
     """
     with torch.no_grad():
-        yield measure(0)
+        found = measure(0)
+    yield found
     before = time.perf_counter()
     for epoch in range(1, epochs + 1):
         several = batches(epoch)

@@ -133,11 +133,10 @@ def _paper(item: pytest.Item) -> str:
 @pytest.fixture
 def double_precision() -> Iterator[None]:
     """Compute with twice the digits, so that rounding turns no ReLU, no class, no sign and no neighbor."""
-    import torch
+    from draws import twice_the_digits
 
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+    with twice_the_digits():
+        yield
 
 
 @pytest.fixture(scope="session")

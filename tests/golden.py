@@ -43,7 +43,6 @@ def distance(old: xr.Dataset, new: xr.Dataset) -> float:
 
 def main(what: str, folder: Path) -> int:
     """Save or compare the results of all experiments; returns the exit status."""
-    torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     worst = 0.0

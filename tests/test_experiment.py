@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 import xarray as xr
 from walk import Walk
 
+from reglab.papers.labels.early_learning.experiments import EarlyAccuracy, Memorization
 from reglab.results import Frame, Tick
 from reglab.seeds import Seeds, generator
 
@@ -50,6 +52,22 @@ def test_a_stream_yields_growing_results() -> None:
 def test_a_stopped_stream_leaves_what_it_has() -> None:
     data = next(Walk().stream(2)).data
     assert int(np.isfinite(data.place).sum()) == 2
+
+
+def test_numerical_settings_of_the_program_around_change_no_number_and_stay() -> None:
+    plain = EarlyAccuracy(ratio=0.3).run(2), Memorization(epochs=1).run(1)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad(), np.errstate(all="raise"), warnings.catch_warnings(action="error"):
+            events = Memorization(epochs=1).stream(1)
+            next(events)
+            assert torch.get_default_dtype() == torch.float64 and np.geterr()["under"] == "raise"
+            assert not torch.is_grad_enabled()
+            disturbed = EarlyAccuracy(ratio=0.3).run(2), Memorization(epochs=1).run(1)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for one, other in zip(plain, disturbed, strict=True):
+        xr.testing.assert_identical(one, other)
 
 
 def test_progress_is_told() -> None:

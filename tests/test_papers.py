@@ -27,6 +27,7 @@ import sklearn.datasets  # noqa: F401 - loading it draws from Python's random nu
 import torch
 import xarray as xr
 from code_lines import code_lines
+from draws import twice_the_digits
 
 from reglab import catalogue, claims, measurements
 from reglab.catalogue import ROOT
@@ -76,7 +77,7 @@ class Watched:
     """A run with two seeds, and what was seen on its way.
 
     How far it was at each frame and tick, how many results were known at each frame, and whether the global states of
-    random numbers are as they were.
+    random numbers are as they were, and gradients switched on at each frame and tick.
     """
 
     data: xr.Dataset
@@ -92,12 +93,13 @@ def watched(setting: Experiment) -> Watched:
     def state() -> tuple[Any, ...]:
         return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index]
 
-    before, fractions, known = state(), [], []
+    before, fractions, known, gradients = state(), [], [], []
     for snapshot in setting.stream((0, 1)):
+        gradients.append(torch.is_grad_enabled())
         fractions.append(snapshot.fraction)
         if snapshot.grew:
             known.append(sum(int(np.isfinite(values).sum()) for values in snapshot.data.data_vars.values()))
-    return Watched(snapshot.data, fractions, known, state() == before)
+    return Watched(snapshot.data, fractions, known, state() == before and all(gradients))
 
 
 def smallest(cls: type[Experiment]) -> Experiment:
@@ -112,11 +114,8 @@ def run(cls: type[Experiment]) -> xr.Dataset:
 
 def in_double_precision(experiment: Experiment, seeds: tuple[int, ...]) -> xr.Dataset:
     """Run so that what should be equal is, and rounding turns no ReLU, class or box."""
-    torch.set_default_dtype(torch.float64)
-    try:
+    with twice_the_digits():
         return experiment.run(seeds)
-    finally:
-        torch.set_default_dtype(torch.float32)
 
 
 _precisely = functools.cache(in_double_precision)
@@ -484,7 +483,7 @@ def test_arms_said_not_to_depend_on_a_knob_do_not(cls: type[Experiment]) -> None
 
 
 @every_experiment
-def test_a_run_touches_no_global_random_state(cls: type[Experiment]) -> None:
+def test_a_run_touches_no_global_state(cls: type[Experiment]) -> None:
     assert watched(smallest(cls)).untouched
 
 

@@ -25,7 +25,7 @@ EXPERIMENTS: list[type[Experiment]] = [cls for name in catalogue.SLUGS for cls i
 every_experiment = pytest.mark.parametrize("cls", EXPERIMENTS, ids=lambda cls: f"{cls.paper()}:{cls.__name__}")
 
 DRAWN = 1
-"""So many settings of an experiment are drawn in a short run; a deep one tries all ends and draws four times as many."""
+"""So many settings of an experiment are drawn in a short run; a deep one tries all ends, and four times as many."""
 
 
 def ends(knob: Knob) -> tuple[Any, ...]:
