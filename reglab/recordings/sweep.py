@@ -57,14 +57,15 @@ class Sweep:
     def point(self, place: Sequence[int]) -> Experiment:
         """Return the setting of a grid point, with the arms that are computed there.
 
-        An arm that does not depend on a knob is computed at the knob's default only.
+        An arm that does not depend on a knob is computed at the knob's default only; all are where none would be left.
         """
         base = self.kind.make(self.settings)
         chosen = {knob: self.kind.grid[knob][i] for knob, i in zip(self.kind.grid, place, strict=True)}
         setting = self.kind.make({**self.settings, **chosen})
         moved = [knob for knob in chosen if getattr(setting, knob) != getattr(base, knob)]
         elsewhere = {arm for knob in moved for arm in self.kind.unaffected.get(knob, ())}
-        return setting.only(arm for arm in self.kind.arms if arm not in elsewhere) if elsewhere else setting
+        here = [arm for arm in self.kind.arms if arm not in elsewhere]
+        return setting.only(here) if here else setting
 
     def label(self, place: Sequence[int]) -> str:
         """Return a grid point in words."""

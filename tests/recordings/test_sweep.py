@@ -20,7 +20,7 @@ import xarray as xr
 
 from reglab import catalogue, digests, experiment
 from reglab.experiment import Experiment
-from reglab.knobs import knob
+from reglab.knobs import Arm, knob
 from reglab.recordings import store, sweep
 from reglab.recordings.thin import thin
 from reglab.results import Axis, Frame, Tick, Var
@@ -317,6 +317,35 @@ def test_arms_that_do_not_depend_on_a_knob_are_computed_once(monkeypatch: pytest
         for name, values in run.data_vars.items():
             # forty steps amplify the rounding of another batch a little
             np.testing.assert_allclose(there[name], values, atol=5e-3, rtol=5e-3, err_msg=f"{place} {name}")
+
+
+@experiment.dataclass(frozen=True)
+class Apart(Experiment):
+    """Each knob is that of one arm alone, so that beside both defaults no arm would be left."""
+
+    left: int = number(1)
+    right: int = number(1)
+
+    arms = {"left": Arm("baseline", size="left"), "right": Arm("method", size="right")}
+    outputs = {"size": Var("arm seed", "size", "the knob of the arm")}
+    headline = "size"
+    grid = {"left": (1, 2), "right": (1, 3)}
+
+    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
+        sizes = [[arm.value("size", self.settings())] * len(seeds) for arm in self.arms.values()]
+        yield Frame({}, {"size": sizes})
+
+
+def test_where_no_arm_would_be_left_all_are_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sweep, "CACHE", tmp_path / "cache")
+    tasks = all_points(Apart)
+    (one, _), *_ = tasks
+    assert [list(one.point(place).arms) for place in one.places] == [
+        ["left", "right"], ["right"], ["left"], ["left", "right"]
+    ]  # fmt: skip
+    sweep.compute(tasks, jobs=1)
+    grid = sweep.gather(one).mean("seed")
+    np.testing.assert_array_equal(grid["size"].transpose("arm", "left", "right"), [[[1, 1], [2, 2]], [[1, 3], [1, 3]]])
 
 
 # -------------------------------------------------------------------------------------------------------- the command
