@@ -8,6 +8,7 @@ import http.server
 import io
 import itertools
 import json
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ from reglab.site import replay
 KINDS = [kind for name in catalogue.SLUGS for kind in catalogue.experiments(name) if kind.grid]
 IDS = [kind.__name__ for kind in KINDS]
 FIRST = KINDS[0]
+POLICY = re.findall(r"`Content-Security-Policy: (.*)`", (catalogue.ROOT / "README.md").read_text(encoding="utf-8"))[0]
 
 NUMBERS = """(replay) => replay.charts.map(({ chart, names }) =>
     Object.fromEntries(names.map((name) => [name, JSON.parse(JSON.stringify(chart.data(name)))])))"""
@@ -159,13 +161,17 @@ def test_names_are_typeset_and_safe() -> None:
 
 @pytest.fixture(scope="module")
 def served(site: Path) -> Iterator[str]:
-    """Serve the site on 127.0.0.1 and return its address."""
+    """Serve the site on 127.0.0.1 under the policy that the README names, and return its address."""
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
+    class Strict(http.server.SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            self.send_header("Content-Security-Policy", POLICY)
+            super().end_headers()
+
         def log_message(self, format: str, *arguments: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Strict, directory=site))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -296,6 +302,61 @@ def test_every_control_moves_the_charts_to_the_recorded_numbers(
                 box.as_element().press("Space")
                 compare(view, handle, kind)
     assert not view.problems
+
+
+WATCH = """window.forbidden = []; document.addEventListener("securitypolicyviolation",
+    ({ violatedDirective, blockedURI, sourceFile }) => forbidden.push([violatedDirective, blockedURI, sourceFile]));"""
+
+
+@pytest.mark.sampled
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_a_replay_needs_neither_scripts_inside_its_page_nor_compiled_code(
+    site: Path, served: str, view: Any, kind: type[Experiment]
+) -> None:
+    """Nothing is forbidden, formulas and pictures are drawn, and the sliders move the charts of every picture."""
+    assert "script-src" not in POLICY and "unsafe-eval" not in POLICY
+    view.add_init_script(WATCH)
+    handle = opened(view, served, kind)
+    view.wait_for_selector("mjx-container")
+    sliders = [one.as_element() for one in handle.evaluate_handle("(one) => one.sliders").get_properties().values()]
+    drawn = set()
+    for i in range(len(kind.views)):
+        handle.evaluate("(one, picture) => one.set({ picture })", i)
+        view.wait_for_function("([one, i]) => one.frame?.startsWith(i + ',') && one.charts.length", arg=[handle, i])
+        for key in ("Home", "End"):
+            for slider in sliders:
+                slider.press(key)
+            compare(view, handle, kind)
+            drawn.add(handle.evaluate("(one) => one.part('panels').innerHTML"))
+    assert len(drawn) == 2 * len(kind.views)
+    pictures = view.evaluate("[...document.querySelectorAll('.reglab-picture img')].map((image) => image.src)")
+    assert view.evaluate("forbidden") == [] and not view.problems
+    for picture in pictures:  # opened alone it is a page of its own
+        view.goto(picture)
+        assert view.evaluate("forbidden") == [] and not view.problems
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    "page", ["index.html", "lab/index.html", "claims.html", "api.html", "search.html?q=memorization"]
+)
+def test_other_pages_need_no_scripts_inside_them(served: str, view: Any, page: str) -> None:
+    view.add_init_script(WATCH)
+    view.goto(f"{served}/{page}", wait_until="networkidle")
+    view.emulate_media(color_scheme="dark")
+    view.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    if "?" in page:
+        view.wait_for_selector("#search-results ul.search li a")
+    assert view.evaluate("forbidden") == [] and not view.problems
+
+
+@pytest.mark.browser
+def test_the_button_to_print_prints(served: str, view: Any) -> None:
+    view.add_init_script(f"{WATCH} window.print = () => {{ window.printed = true; }};")
+    view.goto(f"{served}/lab/{FIRST.paper()}.html", wait_until="load")
+    view.locator(".btn-download-pdf-button").evaluate("(button) => button.click()")
+    assert view.evaluate("printed") and view.evaluate("forbidden") == [] and not view.problems
 
 
 @pytest.mark.browser

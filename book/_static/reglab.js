@@ -12,6 +12,10 @@ document.addEventListener("DOMContentLoaded", () => {
   // the entries of a bibliography are no list items
   document.querySelectorAll(".citation-list").forEach((list) => list.removeAttribute("role"));
 
+  // the theme has it in an attribute, which a server may forbid
+  document.querySelectorAll(".btn-download-pdf-button")
+    .forEach((button) => button.addEventListener("click", () => print()));
+
   document.querySelectorAll("form.claims-filter").forEach(filterClaims);
 
   // what scrolls sideways can be scrolled with the arrow keys

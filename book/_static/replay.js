@@ -188,7 +188,8 @@
           domainColor: quiet, tickColor: quiet },
         legend: { labelFontSize: size - 1, labelColor: ink },
       };
-      const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, config };
+      const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, config,
+        ast: true }; // expressions are interpreted, not compiled, which a server may forbid
       const charts = await Promise.all([...this.box.querySelectorAll(".reglab-chart")].map(async (node, i) => {
         const panel = view.panels[i], text = JSON.stringify(panel.spec);
         const dark = (color) => this.grid.night[color] ?? color;

@@ -77,6 +77,7 @@ def build(preview: bool = False) -> Path:
     _links(site)
     _pictures(site)
     _replays(site)
+    _scripts(site)
     index.touch()
     return index
 
@@ -176,6 +177,31 @@ def _replays(site: Path) -> None:
         for kind in catalogue.experiments(name):
             if kind.grid:
                 files.write(site / "lab" / Path(name).parent / replay.file_name(kind), replay.script(kind))
+
+
+def _scripts(site: Path) -> None:
+    """Move the scripts inside pages into files, so that a server may forbid every script that is not one.
+
+    Neighbors become one file, named by what it holds. The theme's button to print is known to `reglab.js`.
+    """
+    folder, names = site / "_static" / "inline", set()
+    inside = r"<script(?![^>]*\b(?:src|type)=)[^>]*>(.*?)</script>"  # with a type it may be data
+    for page in site.rglob("*.html"):
+        root = "../" * (len(page.relative_to(site).parts) - 1)
+
+        def moved(found: re.Match[str], root: str = root) -> str:
+            content = "".join(f"{script.strip()}\n" for script in re.findall(inside, found[0], re.S))
+            name = f"{hashlib.sha256(content.encode()).hexdigest()[:12]}.js"
+            files.write(folder / name, content)
+            return f'<script src="{root}_static/inline/{name}"></script>'
+
+        text = page.read_text(encoding="utf-8").replace('<button onclick="window.print()"', "<button")
+        text = re.sub(rf"{inside}(?:\s*{inside})*", moved, text, flags=re.S)
+        files.write(page, text)
+        names |= set(re.findall(r"_static/inline/(\w+\.js)", text))
+    for former in folder.glob("*.js"):
+        if former.name not in names:
+            former.unlink()
 
 
 def _tail(log: str) -> str:

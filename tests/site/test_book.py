@@ -208,6 +208,35 @@ def test_pictures_move_beside_their_page_and_old_ones_go(tmp_path: Path) -> None
         }  # fmt: skip
 
 
+def test_scripts_move_out_of_pages_in_their_order_and_old_ones_go(tmp_path: Path) -> None:
+    data = '<script type="application/json">{"a": 1}</script>'
+    inside = "<script>let a = 1;</script>\n  <script data-x='y'>\nlet b = 2;\n</script>"
+    button = '<button onclick="window.print()" class="b">'
+    former = tmp_path / "_static" / "inline" / "0123456789ab.js"
+    for name in ("index.html", "lab/noise/one.html"):
+        page = tmp_path / name
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(f'{inside}{data}<script src="x.js"></script><script>b += a;</script>{button}', encoding="utf-8")
+    former.parent.mkdir(parents=True)
+    former.write_text("x", encoding="utf-8")
+    for _ in range(2):
+        book._scripts(tmp_path)
+        for name, root in (("index.html", ""), ("lab/noise/one.html", "../../")):
+            text = (tmp_path / name).read_text(encoding="utf-8")
+            first, second = re.findall(r'src="([./]*_static/inline/\w{12}\.js)"', text)
+            moved = f'<script src="{first}"></script>{data}<script src="x.js"></script><script src="{second}"></script>'
+            assert text == f'{moved}<button class="b">' and first.startswith(f"{root}_static")
+            scripts = [((tmp_path / name).parent / script).read_text("utf-8") for script in (first, second)]
+            assert scripts == ["let a = 1;\nlet b = 2;\n", "b += a;\n"]
+        assert not former.exists() and len(list(former.parent.iterdir())) == 2
+
+
+def test_no_page_has_a_script_inside_it(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.findall(r"<script(?![^>]*\b(?:src|type)=)|<[a-z][^<>]*\son[a-z]+=|href=\"javascript:", text), path
+
+
 def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None:
     from bs4 import BeautifulSoup
 
