@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
 EXTRA := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
@@ -15,10 +16,13 @@ help: ## list what can be made
 
 setup: $(READY) ## make the Python environment (again when its lists have changed)
 
-$(READY): pyproject.toml constraints.txt
+# What has hashes is complete but for PyTorch, which has none and so comes in a step of its own
+$(READY): pyproject.toml requirements.txt requirements-torch.txt
 	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' || { echo "RegLab needs Python 3.11 or newer with venv, and $(PYTHON) is `$(PYTHON) --version 2>&1`. On Debian and Ubuntu: apt install python3-venv. Another Python: make PYTHON=python3.12" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check $(EXTRA) -c constraints.txt -e '.[lab,book,cluster,test]'
+	$(PIP) --require-hashes --no-deps -r requirements.txt
+	$(PIP) $(EXTRA) -r requirements-torch.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 lab: setup ## open the lab in JupyterLab
@@ -51,9 +55,8 @@ pair: setup ## rebuild every .ipynb of the lab from its .py
 benchmark: setup ## measure how fast the widgets run
 	@for script in tests/benchmarks/*.py; do PYTHONPATH=tests $(BIN)/python $$script || exit 1; done
 
-pins: setup ## rewrite constraints.txt from the environment
-	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(#|-e|nvidia|cuda|triton)' | sed -E 's/^(torch==[0-9.]+)\+.*/\1/'; } > constraints.tmp
-	@mv constraints.tmp constraints.txt
+pins: setup ## write requirements.txt again; UPGRADE=--upgrade takes the newest versions
+	$(BIN)/uv pip compile --quiet $(UPGRADE) pyproject.toml -c requirements-torch.txt -o requirements.txt
 
 clean: ## remove what was built: website, executed notebooks, caches; the environment stays
 	rm -rf book/_build book/lab book/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache

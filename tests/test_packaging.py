@@ -26,27 +26,31 @@ import reglab
 from reglab.catalogue import ROOT
 from reglab.site import execute
 
-CONDA_NAMES = {"matplotlib": "matplotlib-base", "torch": "pytorch-cpu", "playwright": "playwright-python"}
-PIP_ONLY = {"axe-playwright-python", "nbmake", "sphinx-mathjax-offline"}
-"""Not on conda-forge, or there only for an older Jupyter; the pip section of environment.yml installs them."""
-
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, TOOLS = PYPROJECT["project"], PYPROJECT["tool"]
 REQUIREMENTS = [
     Requirement(text)
     for text in PROJECT["dependencies"] + [one for extra in PROJECT["optional-dependencies"].values() for one in extra]
 ]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+LOCK = re.findall(r"^(\w.*?)((?: \\\n +--hash=\S+)+)$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)
+"""Every entry of requirements.txt: what it says of the package, and the hashes of its files."""
+
+TORCH = Requirement((ROOT / "requirements-torch.txt").read_text(encoding="utf-8").splitlines()[-1])
+PINNED = [Requirement(entry) for entry, _ in LOCK] + [TORCH]
 PINS = {
-    canonicalize_name(name): version
-    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    if not line.startswith("#")
-    for name, version in [line.split("==")]
+    canonicalize_name(one.name): str(one.specifier).removeprefix("==")
+    for one in PINNED
+    if not one.marker or one.marker.evaluate()
 }
+"""The versions for this computer."""
+
 COMMANDS = [
     line
     for block in re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
     for line in block.splitlines()
 ]
+SETUP = ("pyproject.toml", "requirements.txt", "requirements-torch.txt")
 needs_venv = pytest.mark.skipif(
     Path(sys.prefix) != ROOT / ".venv" or shutil.which("make") is None, reason="not in the environment of `make setup`"
 )
@@ -55,20 +59,25 @@ needs_venv = pytest.mark.skipif(
 # ---------------------------------------------------------------------------------------------------------- the lists
 
 
-def test_conda_and_pip_ask_for_the_same() -> None:
-    conda = [Requirement(text) for text in ENVIRONMENT["dependencies"] if isinstance(text, str)]
-    found = {requirement.name: requirement.specifier for requirement in conda}
-    assert len(found) == len(conda)
-    assert str(found.pop("python")) == PROJECT["requires-python"]
-    found.pop("pip")
-    assert found == {
-        CONDA_NAMES.get(requirement.name, requirement.name): requirement.specifier
-        for requirement in REQUIREMENTS
-        if requirement.name not in PIP_ONLY
-    }
-    (pip,) = [entry["pip"] for entry in ENVIRONMENT["dependencies"] if isinstance(entry, dict)]
-    assert pip == [f"-e .[{','.join(PROJECT['optional-dependencies'])}]"]
+def test_conda_brings_the_python_of_the_checks_and_all_else_is_in_one_list() -> None:
     assert ENVIRONMENT["channels"] == ["conda-forge", "nodefaults"]
+    python, pip = ENVIRONMENT["dependencies"]
+    flows = [path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").iterdir()]
+    versions = {version for flow in flows for version in re.findall(r'python-version: "(.*)"', flow)}
+    assert pip == "pip" and {python.removeprefix("python=")} == versions
+    assert PROJECT["requires-python"] == f">={TOOLS['uv']['pip']['python-version']}"
+
+
+def test_every_package_has_one_version_and_hashes() -> None:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    entries = [line for line in lines if line and line[0] not in " #"]
+    assert entries == ["--only-binary :all:", *(f"{entry} \\" for entry, _ in LOCK)]
+    for entry, hashes in LOCK:
+        assert re.fullmatch(r"[\w.-]+==[\w.]+( ; .+)?", entry), entry
+        assert re.fullmatch(r"( \\\n    --hash=sha256:[0-9a-f]{64})+", hashes), entry
+    for name in {one.name for one in PINNED}:
+        here = [one for one in PINNED if one.name == name]
+        assert len(here) == 1 or all(one.marker for one in here), f"{name} has two versions"
 
 
 def test_every_requirement_is_pinned_to_a_version_that_it_admits() -> None:
@@ -79,9 +88,18 @@ def test_every_requirement_is_pinned_to_a_version_that_it_admits() -> None:
 
 
 def test_pins_are_for_every_computer() -> None:
-    for name, version in PINS.items():
-        assert "+" not in version, f"{name}: a build that the usual index does not have"
-        assert not name.startswith(("nvidia", "cuda", "triton", "reglab")), name
+    for name in (canonicalize_name(one.name) for one in PINNED):
+        assert not name.startswith(("nvidia", "cuda", "triton", "reglab")), f"{name}: name it in [tool.uv]"
+    assert "+" not in str(TORCH.specifier), "a build that the usual index does not have"
+    assert {"appnope", "colorama"} <= {one.name for one in PINNED}, "what macOS and Windows need besides"
+
+
+def test_actions_are_named_by_commit_and_watched() -> None:
+    for path in (ROOT / ".github" / "workflows").iterdir():
+        for action in re.findall(r"uses: (.*)", path.read_text(encoding="utf-8")):
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), f"{path.name}: {action}"
+    watched = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text(encoding="utf-8"))
+    assert [one["package-ecosystem"] for one in watched["updates"]] == ["github-actions"]
 
 
 @needs_venv
@@ -90,7 +108,9 @@ def test_the_pins_are_what_is_installed() -> None:
     installed = dict(line.split("==") for line in frozen.splitlines() if "==" in line)
     versions = {canonicalize_name(name): version.split("+")[0] for name, version in installed.items()}
     different = {name: version for name, version in versions.items() if PINS.get(name, version) != version}
-    assert different == {}, "make setup installs what is pinned; make pins writes the pins again"
+    assert different == {}, "make setup installs what is pinned"
+    check = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True)
+    assert check.returncode == 0, check.stdout
 
 
 def test_the_version_stands_in_one_place_and_is_the_newest_of_the_changes() -> None:
@@ -161,7 +181,8 @@ def test_links_between_files_lead_somewhere(page: str) -> None:
 
 def test_no_file_names_a_machine_or_a_registry() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
-    for file in ("README.md", "Makefile", "constraints.txt", "environment.yml", ".ci/run", "pyproject.toml"):
+    lists = ("requirements.txt", "requirements-torch.txt", "environment.yml", "pyproject.toml")
+    for file in ("README.md", "Makefile", ".ci/run", ".github/dependabot.yml", *lists):
         text = (ROOT / file).read_text(encoding="utf-8")
         hosts = set(re.findall(r"https?://([\w.-]+)", text))
         assert hosts <= {"download.pytorch.org", "creativecommons.org", "arxiv.org"}, f"{file} names {hosts}"
@@ -206,18 +227,20 @@ def test_make_help_lists_every_target() -> None:
 
 @needs_venv
 def test_make_setup_runs_again_only_when_the_lists_change(tmp_path: Path) -> None:
-    for file in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for file in ("Makefile", *SETUP):
         shutil.copy(ROOT / file, tmp_path)
     (tmp_path / ".venv").mkdir()
 
     def planned() -> str:
         return subprocess.check_output(["make", "-n", "setup", "TORCH_INDEX=https://x.org/"], cwd=tmp_path, text=True)
 
-    assert "pip install" in planned() and "--extra-index-url https://x.org/" in planned()
+    first, torch, itself = (line for line in planned().splitlines() if "pip install" in line)
+    assert "--require-hashes --no-deps -r requirements.txt" in first and "--no-deps" in itself
+    assert [line for line in (first, torch, itself) if "--extra-index-url https://x.org/" in line] == [torch]
     (tmp_path / ".venv" / ".ready").touch()
     assert "pip install" not in planned()
     now = time.time()
-    for later, file in enumerate(("pyproject.toml", "constraints.txt"), 1):
+    for later, file in enumerate(SETUP, 1):
         os.utime(tmp_path / file, (now + 10 * later, now + 10 * later))
         assert "pip install" in planned(), file
         os.utime(tmp_path / ".venv" / ".ready", (now + 10 * later + 5, now + 10 * later + 5))
@@ -226,7 +249,7 @@ def test_make_setup_runs_again_only_when_the_lists_change(tmp_path: Path) -> Non
 
 @needs_venv
 def test_an_old_python_is_refused_in_words(tmp_path: Path) -> None:
-    for file in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for file in ("Makefile", *SETUP):
         shutil.copy(ROOT / file, tmp_path)
     old = tmp_path / "oldpython"
     old.write_text('#!/bin/sh\ncase "$1" in --version) echo "Python 3.9.2";; *) exit 1;; esac\n')
