@@ -4,7 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+LISTS := pyproject.toml requirements.txt requirements-torch.txt
+# named by what the lists hold, whatever the clock says
+READY := $(VENV)/.ready-$(shell cat $(LISTS) | cksum | cut -d' ' -f1)
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 EXTRA := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
@@ -17,7 +19,8 @@ help: ## list what can be made
 setup: $(READY) ## make the Python environment (again when its lists have changed)
 
 # What has hashes is complete but for PyTorch, which has none and so comes in a step of its own
-$(READY): pyproject.toml requirements.txt requirements-torch.txt
+$(READY):
+	@rm -f $(VENV)/.ready*
 	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' || { echo "RegLab needs Python 3.11 or newer with venv, and $(PYTHON) is `$(PYTHON) --version 2>&1`. On Debian and Ubuntu: apt install python3-venv. Another Python: make PYTHON=python3.12" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) --require-hashes --no-deps -r requirements.txt
@@ -55,8 +58,10 @@ pair: setup ## rebuild every .ipynb of the lab from its .py
 benchmark: setup ## measure how fast the widgets run
 	@for script in tests/benchmarks/*.py; do PYTHONPATH=tests $(BIN)/python $$script || exit 1; done
 
-pins: setup ## write requirements.txt again; UPGRADE=--upgrade takes the newest versions
+pins: setup ## write requirements.txt and the versions of environment.yml again; UPGRADE=--upgrade takes the newest
 	$(BIN)/uv pip compile --quiet $(UPGRADE) pyproject.toml -c requirements-torch.txt -o requirements.txt
+	@cat requirements-torch.txt requirements.txt | awk -F'==| ' 'NR == FNR { if (/^[a-z]/) pin[$$1] = $$2; next } { name = $$8; if (name in pin) sub(/==.*/, "==" pin[name]); print }' - environment.yml > environment.tmp
+	@mv environment.tmp environment.yml
 
 clean: ## remove what was built: website, executed notebooks, caches; the environment stays
 	rm -rf book/_build book/lab book/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import tomllib
 import urllib.error
 import urllib.request
@@ -59,13 +58,18 @@ needs_venv = pytest.mark.skipif(
 # ---------------------------------------------------------------------------------------------------------- the lists
 
 
-def test_conda_brings_the_python_of_the_checks_and_all_else_is_in_one_list() -> None:
+def test_conda_brings_the_python_of_the_checks_and_the_versions_of_the_lock() -> None:
     assert ENVIRONMENT["channels"] == ["conda-forge", "nodefaults"]
-    python, pip = ENVIRONMENT["dependencies"]
+    python, pip, packages = ENVIRONMENT["dependencies"]
     flows = [path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").iterdir()]
     versions = {version for flow in flows for version in re.findall(r'python-version: "(.*)"', flow)}
     assert pip == "pip" and {python.removeprefix("python=")} == versions
     assert PROJECT["requires-python"] == f">={TOOLS['uv']['pip']['python-version']}"
+    index, *several, itself = packages["pip"]
+    assert index == "--extra-index-url https://download.pytorch.org/whl/cpu" and itself == "-e ."
+    wanted = {canonicalize_name(one.name) for one in REQUIREMENTS}
+    assert dict(one.split("==") for one in several) == {name: PINS[name] for name in wanted}
+    assert len(several) == len(wanted)
 
 
 def test_every_package_has_one_version_and_hashes() -> None:
@@ -237,14 +241,47 @@ def test_make_setup_runs_again_only_when_the_lists_change(tmp_path: Path) -> Non
     first, torch, itself = (line for line in planned().splitlines() if "pip install" in line)
     assert "--require-hashes --no-deps -r requirements.txt" in first and "--no-deps" in itself
     assert [line for line in (first, torch, itself) if "--extra-index-url https://x.org/" in line] == [torch]
-    (tmp_path / ".venv" / ".ready").touch()
-    assert "pip install" not in planned()
-    now = time.time()
-    for later, file in enumerate(SETUP, 1):
-        os.utime(tmp_path / file, (now + 10 * later, now + 10 * later))
+    (tmp_path / ".venv" / "bin").mkdir()
+    stub = tmp_path / ".venv" / "bin" / "python"
+    stub.write_text("#!/bin/sh\nexit 0\n")
+    stub.chmod(0o755)
+    for file in SETUP:
         assert "pip install" in planned(), file
-        os.utime(tmp_path / ".venv" / ".ready", (now + 10 * later + 5, now + 10 * later + 5))
+        subprocess.run(["make", "setup"], cwd=tmp_path, check=True, capture_output=True)
         assert "pip install" not in planned()
+        with (tmp_path / file).open("a") as more:
+            more.write("# another list\n")
+        os.utime(tmp_path / file, (0, 0))  # the clock was set back
+
+
+@needs_venv
+def test_a_setup_that_was_killed_is_made_again(tmp_path: Path) -> None:
+    for file in ("Makefile", *SETUP):
+        shutil.copy(ROOT / file, tmp_path)
+    stub = tmp_path / ".venv" / "bin" / "python"
+    stub.parent.mkdir(parents=True)
+    stub.write_text('#!/bin/sh\ncase "$*" in *torch*) [ -e slow ] && touch begun && exec sleep 1000;; esac\nexit 0\n')
+    stub.chmod(0o755)
+
+    def planned() -> bool:
+        return "pip install" in subprocess.check_output(["make", "-n", "setup"], cwd=tmp_path, text=True)
+
+    subprocess.run(["make", "setup"], cwd=tmp_path, check=True, capture_output=True)
+    old = (tmp_path / "requirements.txt").read_text(encoding="utf-8")
+    (tmp_path / "requirements.txt").write_text(f"{old}# another list\n", encoding="utf-8")
+    (tmp_path / "slow").touch()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with processes.start(["make", "setup"], cwd=tmp_path, start_new_session=True) as running:
+            processes.wait_for((tmp_path / "begun").exists)
+            os.killpg(running.pid, number)
+            running.communicate(timeout=processes.GUARD)
+        (tmp_path / "begun").unlink()
+        assert planned()
+    (tmp_path / "requirements.txt").write_text(old, encoding="utf-8")
+    assert planned(), "half of the new packages lie among the old ones"
+    (tmp_path / "slow").unlink()
+    subprocess.run(["make", "setup"], cwd=tmp_path, check=True, capture_output=True)
+    assert not planned()
 
 
 @needs_venv
