@@ -8,14 +8,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from reglab import catalogue, files
 from reglab.site import execute, replay
@@ -33,25 +35,35 @@ def build(preview: bool = False) -> Path:
     `FileNotFoundError` when one has not been executed, `RuntimeError` with the end of the log when the build gives an
     error or a warning.
     """
-    import yaml
-
     quickly = [name for name in execute.names() if execute.ran_quickly(name)]
     if quickly and not preview:
         raise ValueError(f"run quickly, and so not to be published: {', '.join(quickly)}; run `reglab execute --stale`")
     site = PREVIEW if preview else SITE
-    generate()
-    config = GENERATED / "_config.yml"
-    changed = files.write(config, yaml.safe_dump(_config(os.environ.get("REGLAB_REPOSITORY", "")), allow_unicode=True))
-    index = site / "index.html"
-    # Sphinx looks at pages only to see what is out of date
-    shared = [BOOK / "_toc.yml", *(BOOK / "_static").rglob("*")]
-    everything = changed or not index.is_file() or any(_newer(path, index) for path in shared)
+    lock = BOOK / "_build" / "build.lock"
+    lock.parent.mkdir(exist_ok=True)
+    with FileLock(lock):  # two builds take turns
+        generate()
+        _write_config()
+        shown, former = _shown(), _built_of(site)
+        changed = {path for path in shown | former if shown.get(path) != former.get(path)}
+        _noted(site).unlink(missing_ok=True)  # whoever stops from here on leaves a site that is built again as a whole
+        _sphinx(site, everything=not former or any(_unseen(path, site) for path in changed))
+        _prune(site)
+        _links(site)
+        _pictures(site)
+        _replays(site)
+        _scripts(site)
+        files.write(_noted(site), json.dumps(shown))
+    return site / "index.html"
+
+
+def _sphinx(site: Path, everything: bool) -> None:
     code = "from jupyter_book.cli.main import main; main(prog_name='jupyter-book')"
     arguments = [
         "build",
         str(BOOK),
         "--config",
-        str(config),
+        str(GENERATED / "_config.yml"),
         "--path-output",
         str(site.parent.parent),
         "-q",
@@ -68,22 +80,48 @@ def build(preview: bool = False) -> Path:
         errors="replace",
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     )
+    index = site / "index.html"
     if done.returncode or not index.is_file():
-        # Sphinx remembers pages that it has read and would not warn about them again
-        shutil.rmtree(site.parent / ".doctrees", ignore_errors=True)
         index.unlink(missing_ok=True)
         raise RuntimeError(f"the website could not be built:\n{_tail(done.stdout)}")
-    _prune(site)
-    _links(site)
-    _pictures(site)
-    _replays(site)
-    _scripts(site)
     index.touch()
-    return index
 
 
-def _newer(path: Path, other: Path) -> bool:
-    return path.is_file() and path.stat().st_mtime > other.stat().st_mtime
+def _unseen(path: str, site: Path) -> bool:
+    """Tell whether Sphinx would not see that a file has changed: it goes by time, and does not look at all of them."""
+    source, index = catalogue.ROOT / path, site / "index.html"
+    shared = source.name in ("_config.yml", "_toc.yml") or source.is_relative_to(BOOK / "_static")
+    return shared or not source.is_file() or source.stat().st_mtime <= index.stat().st_mtime
+
+
+def _noted(site: Path) -> Path:
+    """Return the file that says what a finished site was built of; none is there while it is being built."""
+    return site.parent / "built.json"
+
+
+def _built_of(site: Path) -> dict[str, str]:
+    """Return the digests of what a site was built of; nothing for one that is not there or not finished."""
+    noted = _noted(site)
+    return json.loads(noted.read_bytes()) if noted.is_file() and (site / "index.html").is_file() else {}
+
+
+def _shown() -> dict[str, str]:
+    """Return the digest of every file that the website shows, by its path."""
+    root = catalogue.ROOT
+    paths = [root / "CONTRIBUTING.md", *(root / "data" / "claims").rglob("*.json")]
+    paths += [path for kind in ("py", "js") for path in (root / "reglab").rglob(f"*.{kind}")]
+    paths += (root / "data" / "recorded").rglob("*.nc")
+    paths += [path for path in BOOK.rglob("*") if "_build" not in path.relative_to(BOOK).parts]
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        for path in sorted(paths)
+        if path.is_file()
+    }
+
+
+def stale(preview: bool = False) -> bool:
+    """Tell whether the website is missing, not finished, or built of other files than there are now."""
+    return _built_of(PREVIEW if preview else SITE) != _shown()
 
 
 def zipped(site: Path = SITE) -> Path:
@@ -97,17 +135,11 @@ def zipped(site: Path = SITE) -> Path:
     return target
 
 
-def stale(preview: bool = False) -> bool:
-    """Tell whether the website is missing or older than something that it shows."""
-    index = (PREVIEW if preview else SITE) / "index.html"
-    if not index.is_file():
-        return True
-    root = catalogue.ROOT
-    code = [path for kind in ("py", "js") for path in (root / "reglab").rglob(f"*.{kind}")]
-    inputs = [root / "CONTRIBUTING.md", *code, *(root / "data" / "claims").rglob("*.json")]
-    inputs += (root / "data" / "recorded").rglob("*.nc")
-    inputs += [path for path in BOOK.rglob("*") if not {"_build", "generated"} & set(path.relative_to(BOOK).parts)]
-    return any(_newer(path, index) for path in inputs)
+def _write_config() -> None:
+    import yaml
+
+    config = _config(os.environ.get("REGLAB_REPOSITORY", ""))
+    files.write(GENERATED / "_config.yml", yaml.safe_dump(config, allow_unicode=True))
 
 
 def _config(repository: str) -> dict[str, Any]:

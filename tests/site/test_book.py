@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+import random
 import re
+import shutil
+import signal
+import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import processes
 import pytest
+import small_book
 import yaml
 from page_weight import weight
 
@@ -20,12 +28,15 @@ from reglab.pictures.words import number as number_text
 from reglab.site import book, execute
 from reglab.site.pages import BOOK
 
+ROOT = catalogue.ROOT
 TOC: dict[str, Any] = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
 CHAPTERS = [chapter for part in TOC["parts"] for chapter in part["chapters"]]
 LISTED = [TOC["root"]]
 for chapter in CHAPTERS:
     LISTED += [chapter["file"], *(section["file"] for section in chapter.get("sections", ()))]
 PAPER_PAGES = [f"lab/{name}" for name in catalogue.SLUGS]
+BUILD = [sys.executable, small_book.__file__]
+ALONE = {**os.environ, "PYTHONPATH": str(ROOT)}
 PAGES = [*LISTED, "search", "genindex", "py-modindex"]
 
 
@@ -60,41 +71,85 @@ def test_a_quick_copy_is_never_published(monkeypatch: pytest.MonkeyPatch) -> Non
         book.build()
 
 
-def test_a_failing_build_shows_the_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for label, text in {
-        "_config.yml": "title: t\nsphinx: {config: {html_theme_options: {}}}\n",
-        "_toc.yml": "format: jb-book\nroot: index\n",
-        "index.md": "# Title\n\n{cite}`nobody`\n\n[lost](nowhere.md)\n",
-    }.items():
-        (tmp_path / label).write_text(text, encoding="utf-8")
-    monkeypatch.setattr(book, "BOOK", tmp_path)
-    monkeypatch.setattr(book, "GENERATED", tmp_path / "generated")
-    monkeypatch.setattr(book, "SITE", tmp_path / "_build" / "html")
-    monkeypatch.setattr(book, "generate", lambda: None)
-    monkeypatch.setattr(execute, "ran_quickly", lambda name: False)
-    with pytest.raises(RuntimeError, match=r"(?s)could not be built.*index\.md:5: WARNING.*nowhere\.md"):
+def test_a_failing_build_shows_the_warning_again_until_it_is_mended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    site = small_book.plan(monkeypatch.setattr, tmp_path)
+    page = tmp_path / "book" / "index.md"
+    page.write_text("# Title\n\n{cite}`nobody`\n\n[lost](nowhere.md)\n", encoding="utf-8")
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r"(?s)could not be built.*index\.md:5: WARNING.*nowhere\.md"):
+            book.build()
+        assert not (site / "index.html").exists() and book.stale()
+    page.write_text(small_book.PAGES["index.md"], encoding="utf-8")
+    assert book.build() == site / "index.html" and not book.stale()
+
+
+def read(site: Path) -> dict[str, str]:
+    """Return the pages of a site without what tells one build of a style sheet from another."""
+    pages = [(path.relative_to(site).as_posix(), path.read_text(encoding="utf-8")) for path in site.rglob("*.html")]
+    return {name: re.sub(r"\?v=\w+", "", text) for name, text in pages}
+
+
+def test_what_has_changed_is_built_though_the_clock_was_set_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    site, pages = small_book.plan(monkeypatch.setattr, tmp_path), tmp_path / "book"
+    book.build()
+    for name, shown in (("one.md", "one.html"), ("_static/look.css", "_static/look.css")):
+        assert not book.stale()
+        (pages / name).write_text(f"{small_book.PAGES[name]}\n/* newer */\n", encoding="utf-8")
+        os.utime(pages / name, (0, 0))
+        assert book.stale()
         book.build()
-    assert not (tmp_path / "_build" / "html" / "index.html").exists()
+        assert "/* newer */" in (site / shown).read_text(encoding="utf-8")
+
+
+def test_killed_at_any_moment_the_next_build_is_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    site, page = small_book.plan(monkeypatch.setattr, tmp_path), tmp_path / "book" / "one.md"
+    began = time.monotonic()
+    book.build()
+    took, whole, moments = time.monotonic() - began, read(site), random.Random(3)
+    for everything in (False, True):
+        if everything:
+            shutil.rmtree(tmp_path / "book" / "_build")
+        page.write_text("# One\n\nAnother text.\n", encoding="utf-8")
+        with processes.start([*BUILD, str(tmp_path)], env=ALONE, start_new_session=True) as running:
+            time.sleep(moments.uniform(0, took))
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()
+        page.write_text(small_book.PAGES["one.md"], encoding="utf-8")
+        book.build()
+        assert read(site) == whole and not book.stale()
+
+
+def test_two_builds_take_turns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    site = small_book.plan(monkeypatch.setattr, tmp_path)
+    for one in [processes.start([*BUILD, str(tmp_path)], env=ALONE) for _ in range(2)]:
+        _, said = one.communicate(timeout=processes.GUARD)
+        assert one.returncode == 0, said
+    assert "The first text." in read(site)["one.html"] and not book.stale()
 
 
 @pytest.mark.parametrize(
     "shown",
     ["CONTRIBUTING.md", "reglab/data.py", "reglab/pictures/curves.js", "data/claims/noise/one.json", "book/about.md"],
 )
-def test_the_site_is_stale_when_what_it_shows_is_newer(
+def test_the_site_is_stale_when_what_it_shows_is_another(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shown: str
 ) -> None:
-    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
-    monkeypatch.setattr(book, "BOOK", tmp_path / "book")
-    monkeypatch.setattr(book, "SITE", tmp_path / "book" / "_build" / "html")
+    site = small_book.plan(monkeypatch.setattr, tmp_path)
     assert book.stale()
-    for name, time in {"book/_build/html/index.html": 2, shown: 1, "reglab/notes.tmp": 3, "CONTRIBUTING.md": 1}.items():
+    for name in ("book/_build/html/index.html", shown, "reglab/notes.tmp", "CONTRIBUTING.md"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x", encoding="utf-8")
-        os.utime(path, (time, time))
+    assert book.stale(), "nothing says that it is finished"
+    book._noted(site).write_text(json.dumps(book._shown()), encoding="utf-8")
     assert not book.stale()
-    os.utime(tmp_path / shown, (3, 3))
+    (tmp_path / "reglab" / "notes.tmp").write_text("y", encoding="utf-8")
+    assert not book.stale()
+    (tmp_path / shown).write_text("y", encoding="utf-8")
     assert book.stale()
 
 
