@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -402,6 +403,19 @@ def test_names_that_every_object_has_are_no_settings(site: Path, view: Any, name
     state = settled(view, handle)
     assert state["at"] == payload(FIRST)["start"] and state["seeds"] == "mean" and state["picture"] == 0
     assert not view.problems
+
+
+@pytest.mark.browser
+def test_markup_in_an_address_stays_text(site: Path, view: Any) -> None:
+    markup, knob = quote("<img id=made src=x onerror=alert(1)>", safe="()"), next(iter(FIRST.grid))
+    names = (knob, "picture", "seeds", "off", "pin", "present", markup)
+    handle = opened(
+        view, site.as_uri(), FIRST, f"#{replay.key(FIRST)}:" + "&".join(f"{name}={markup}" for name in names)
+    )
+    assert settled(view, handle)["at"] == payload(FIRST)["start"]
+    handle.evaluate("(one) => one.set({ at: one.state.at.map(() => 0) })")
+    assert view.evaluate("location.hash").endswith(f"present={markup}"), "what it presents is kept as it was written"
+    assert view.locator("#made").count() == 0 and not view.problems
 
 
 @pytest.mark.browser
