@@ -58,10 +58,9 @@ def draw(seeds: Seeds, steps: int, batch: int, size: method.Size) -> list[Draws]
     for seed in seeds:
         source = generator(seed, "mixing")
         uniform = torch.rand(steps, 4, generator=source, dtype=torch.float64)
-        center = (uniform[:, 2:] * torch.tensor(size)).long()
         order = torch.rand(steps, batch, generator=source).argsort(-1)
         offset = torch.rand(steps, batch, 2, generator=generator(seed, "shifts"), dtype=torch.float64)
-        drawn.append((uniform[:, 0], uniform[:, 1], center, order, offset))
+        drawn.append((uniform[:, 0], uniform[:, 1], (uniform[:, 2:] * torch.tensor(size)).long(), order, offset))
     return [Draws(*one) for one in zip(*(torch.stack(parts, 1) for parts in zip(*drawn, strict=True)), strict=True)]
 
 
@@ -225,7 +224,7 @@ class Digits(Mixed):
         CUTOUT: Arm("rival", probability=0.5, side=tuned(4, (2, 3, 4, 5), JUDGE)),
         CUTMIX: Arm("method", probability="probability", alpha="alpha"),
         ONE_LABEL: Arm("ablation", probability="probability", alpha="alpha", one_label=1),
-        "label smoothing": Arm("further", smoothing=tuned(0.3, (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6), JUDGE)),
+        "label smoothing": Arm("further", smoothing=tuned(0.4, (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6), JUDGE)),
         "shifts": Arm("further", reach=tuned(1, (0, 1, 2), JUDGE)),
         UNTRAINED: Arm("null", ignorant=1),
     }
