@@ -220,8 +220,8 @@ class Digits(Mixed):
 
     arms = {
         PLAIN: Arm("baseline"),
-        MIXUP: Arm("rival", probability=1, blend=tuned(0.2, (0.1, 0.2, 0.4, 1), JUDGE)),
-        CUTOUT: Arm("rival", probability=0.5, side=tuned(4, (2, 3, 4, 5), JUDGE)),
+        MIXUP: Arm("rival", probability=0.5, blend=tuned(0.2, (0.1, 0.2, 0.4, 1), JUDGE)),
+        CUTOUT: Arm("rival", probability=1, side=tuned(3, (2, 3, 4, 5), JUDGE)),
         CUTMIX: Arm("method", probability="probability", alpha="alpha"),
         ONE_LABEL: Arm("ablation", probability="probability", alpha="alpha", one_label=1),
         "label smoothing": Arm("further", smoothing=tuned(0.4, (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6), JUDGE)),
@@ -245,7 +245,7 @@ class Digits(Mixed):
             Dots("How much does its own class count in the label?", "own", SHOWN))),
         View("Occlusion", (Curves("What is seen behind a hole?", ["hidden"], SHOWN),
                            Dots("And behind one of 4x4 pixels?", "hidden", at={"hole": 4})), height=3.2),
-        View("Accuracy", (Dots("Who is right about new digits?", "accuracy"),), 1),
+        View("Accuracy", (Dots("Who reads new digits?", "accuracy", (*SHOWN, "label smoothing", "shifts")),), 1),
         View("Trust", (Dots("Is it less sure of noise?", "auroc", lines=[Line("x", 0.5, "")]),
                        Dots("How right is it under attack?", "attacked", lines=[Line("x", 0.1, "")])), height=3.2),
         View("When it does not help", (Dots("Who is right without the border?", "inside"),
@@ -356,7 +356,7 @@ def scenes_of(seeds: Seeds, purpose: str, *settings: Any) -> Scenes:
 class Localization(Mixed):
     """Train on 100 scenes with objects of a strong head and a weak body; erase the head, ask where networks look.
 
-    All settings are those chosen on digits; the square of Cutout is half as long as the default scene, as there.
+    All settings are those chosen on digits; the square of Cutout is as long beside the default scene as there.
     """
 
     # fmt: off
@@ -366,26 +366,26 @@ class Localization(Mixed):
     threshold: float = knob(0.15, low=0.05, high=0.5, step=0.05, symbol="τ", help="threshold of the boxes shown")
 
     arms = {
-        **{arm: Digits.arms[arm] for arm in (PLAIN, CUTMIX, ONE_LABEL, UNTRAINED)},
-        CUTOUT: Arm("rival", probability=0.5, side=8),
+        PLAIN: Digits.arms[PLAIN], CUTOUT: Arm("rival", probability=1, side=6),
+        **{arm: Digits.arms[arm] for arm in (CUTMIX, ONE_LABEL, UNTRAINED)},
     }
     outputs = {
         **Mixed.outputs,
         "headless": Var("arm seed", "test accuracy", "share of scenes classified right with the head erased", high=1),
-        "localization": Var("arm seed tau", "share found", "share of scenes with IoU ≥ 0.5 of both boxes", low=0),
+        "localization": share("arm seed tau", "share found", "share of scenes with IoU ≥ 0.5 of both boxes"),
         "fixed": share("seed", "share found", "the same for a square of the object's length in the middle"),
         "scene": Var("look height width", "pixel", "the first test scene of the first seed, and without its noise"),
         "map": share("arm height width", "map", "class activation map of this scene"),
-        "boxes": share("arm height width", "in both boxes", "1 in the object's box and the map's, 1/2 in one of them"),
+        "boxes": share("arm height width", "boxes", "1 in the object's box and the map's, 1/2 in one of them"),
     }
     views = (
-        View("Maps", (Images("Where is the object?", "scene", by="look"),
+        View("Maps", (Images("Where is the object?", "scene", by="look", limits=(-1, 1)),
                       Images("Where does each arm see it?", "map"),
                       Images("Do the true box and the map's agree?", "boxes")), columns=3),
-        View("Head and body", (Dots("How right is it when the head is erased?", "headless"),
-                               Dots("How large is the loss on whole scenes?", "nll")), height=3),
-        View("Where is the object", (Curves("How often is the object found?", ["localization"],
-                                            lines=[Line("y", "fixed", "fixed box")]),), 1),
+        View("Head and object", (Dots("How right is it when the head is erased?", "headless"),
+                                 Dots("How large is the loss on whole scenes?", "nll"),
+                                 Curves("How often is the object found?", ["localization"],
+                                        lines=[Line("y", "fixed", "fixed box")]))),
     )
     scaled = "photographs became drawn scenes of 16x16 pixels; mixing, maps, thresholds and boxes are kept"
     headline = "headless"
