@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +13,33 @@ from typing import Any
 
 from reglab.names import nearest
 
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
+"""The code of the lab."""
+
+
+def _checkout() -> Path:
+    """Return the checkout that `REGLAB_HOME` names, or else the one of this code, or the one we are in.
+
+    Where there is none of these, the folder of the code, which then holds no lab.
+    """
+    if chosen := os.environ.get("REGLAB_HOME"):
+        return Path(chosen).expanduser().resolve()
+    here = Path.cwd()
+    near = (PACKAGE.parent, here, *here.parents)
+    return next((folder for folder in near if (folder / "lab" / "index.py").is_file()), PACKAGE.parent)
+
+
+ROOT = _checkout()
 """The checkout: `lab/`, `data/` and `book/` lie here."""
+
+
+def need_checkout() -> None:
+    """Raise `ValueError` when there is no checkout, for what reads or writes the lab's pages or data."""
+    if not (ROOT / "lab").is_dir():
+        raise ValueError(
+            f"this needs a checkout of the lab, with its pages and data, and {ROOT} is none; give the command in a "
+            "checkout, or name its folder in REGLAB_HOME"
+        )
 
 
 @dataclass(frozen=True)
@@ -122,8 +148,7 @@ def find(name: str) -> str:
 
 def core() -> list[Path]:
     """Return the files of the core: every module of the lab that is of no paper."""
-    package = ROOT / "reglab"
-    return sorted(path for path in package.rglob("*.py") if package / "papers" not in path.parents)
+    return sorted(path for path in PACKAGE.rglob("*.py") if PACKAGE / "papers" not in path.parents)
 
 
 def select(names: Iterable[str]) -> list[str]:
@@ -149,7 +174,7 @@ def paper(name: str) -> Paper:
 
 def experiment_names(name: str) -> list[str]:
     """Return the names of a paper's experiments, read from its source, because importing it loads PyTorch."""
-    source = ROOT / "reglab" / "papers" / find(name) / "experiments.py"
+    source = PACKAGE / "papers" / find(name) / "experiments.py"
     declared = re.search(r"^EXPERIMENTS = \(([\w\s,]+)\)", source.read_text(encoding="utf-8"), re.M)
     if declared is None:
         raise ValueError(f"{source}: no line says EXPERIMENTS = (First, Second, ...)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,24 @@ class WrongAnswerError(Exception):
 
 Mistake = Tensor | float | Callable[[Any], bool]
 """A wrong answer that somebody may give, or what tells whether an answer makes this mistake."""
+
+
+def finite(answer: Any) -> Any:
+    """Return an answer that is the same, but raises `WrongAnswerError` where it is or returns NaN or infinity.
+
+    Comparisons with NaN are never true, so a checker that looks for what is wrong would let it through.
+    """
+    if callable(answer):
+
+        @functools.wraps(answer, updated=())
+        def checked(*arguments: Any, **settings: Any) -> Any:
+            return finite(answer(*arguments, **settings))
+
+        return checked
+    for one in answer if isinstance(answer, list | tuple) else [answer]:
+        if isinstance(one, Tensor | np.ndarray | np.number | float) and not torch.as_tensor(one).isfinite().all():
+            raise WrongAnswerError("a number that you give is infinite or NaN (not a number, for example 0 / 0).")
+    return answer
 
 
 def compare(

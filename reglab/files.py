@@ -4,52 +4,73 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 
-@contextlib.contextmanager
-def at_once(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside the target to write to, and rename it to the target when the block is done.
+def write(path: Path, content: str | bytes) -> bool:
+    """Write a file at once or not at all, and only when its content is new; tells whether it was.
 
-    Whatever happens, no temporary file stays. Raises `ValueError` that names the target when it cannot be written.
+    The bytes go to a file beside it that nobody else writes, which then takes its name; a link stays a link. Whatever
+    happens, no other file stays, unless this process is killed. Raises `ValueError` that names the file when it cannot
+    be written.
     """
-    temporary = target.with_name(target.name + ".tmp")
+    raw, target = content.encode() if isinstance(content, str) else content, path.resolve()
+    begun = target.with_name(f"{_begin(target, os.getpid())}{secrets.token_hex(4)}.tmp")
     try:
-        yield temporary
-        os.replace(temporary, target)
+        if target.is_file() and target.read_bytes() == raw:
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with begun.open("xb") as file:
+            file.write(raw)
+        if target.exists():
+            begun.chmod(target.stat().st_mode)
+        os.replace(begun, target)
     except OSError as error:
-        raise ValueError(f"cannot write {target}: {error.strerror or error}") from error
+        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            begun.unlink(missing_ok=True)
+    return True
+
+
+def forget(path: Path, pid: int) -> None:
+    """Remove what a process that was killed had begun to write of a file."""
+    target = path.resolve()
+    for begun in target.parent.glob(f"{_begin(target, pid)}*.tmp"):
+        begun.unlink(missing_ok=True)
+
+
+def _begin(target: Path, pid: int) -> str:
+    """Return how the name begins under which a process writes a file."""
+    return f".{target.name[:100]}.{pid}."
+
+
+def read(path: Path) -> bytes:
+    """Return what a file holds; raises `ValueError` that names it when there is none or it cannot be read."""
+    try:
+        if not path.is_file():
+            raise ValueError(f"{path}: there is no such file")
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror or error}; it is left as it is") from error
 
 
 def check_writable(target: Path) -> None:
     """Try to make a file beside the target; raises `ValueError` that says why that is impossible."""
-    folder = target.parent
+    folder = target.resolve().parent
     if not folder.exists():
         raise ValueError(f"cannot write {target}: there is no folder {folder}")
     if not folder.is_dir():
         raise ValueError(f"cannot write {target}: {folder} is a file, not a folder")
     try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{target.name}."):
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{target.name[:100]}."):
             pass
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise ValueError(f"cannot write {target}: {why or error}") from error
-
-
-def write(path: Path, content: str | bytes) -> bool:
-    """Write a file at once or not at all, and only when its content is new; tells whether it was."""
-    raw = content.encode() if isinstance(content, str) else content
-    if path.is_file() and path.read_bytes() == raw:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with at_once(path) as temporary:
-        temporary.write_bytes(raw)
-    return True
 
 
 def write_all(contents: Mapping[Path, str]) -> None:
@@ -61,10 +82,7 @@ def write_all(contents: Mapping[Path, str]) -> None:
     folders = {folder for path in contents for folder in path.parents if not folder.exists()}
     try:
         for path, content in contents.items():
-            try:
-                write(path, content)
-            except OSError as error:
-                raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
+            write(path, content)
     except BaseException:
         for path, former in before.items():
             if former is not None:

@@ -211,9 +211,7 @@ def write(name: str, records: Sequence[Mapping[str, Any]], why: str = "") -> Pat
         "history": history,
     }
     target = path(name)
-    with files.at_once(target) as temporary:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    files.write(target, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return target
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reglab import catalogue, claims, measurements
-from reglab.exercise import WrongAnswerError
+from reglab.exercise import WrongAnswerError, finite
 from reglab.experiment import Experiment
 from reglab.knobs import Tuned
 from reglab.pictures import page, words
@@ -267,12 +267,13 @@ def _effect(claim: Mapping[str, Any]) -> str:
 def check(answer: Any, checker: Callable[[Any], str]) -> Page:
     """Check an answer to an exercise; `...` or None is no answer yet, and the notebook runs on in every case.
 
-    `checker` returns praise for a right answer and raises `WrongAnswerError` with a hint for a wrong one.
+    `checker` returns praise for a right answer and raises `WrongAnswerError` with a hint for a wrong one. No answer is
+    right that is, or returns, NaN or infinity.
     """
     if answer is None or answer is ...:
         return Page("<p>○ Not answered yet.</p>", "Not answered yet.")
     try:
-        text = f"✓ Right. {checker(answer)}"
+        text = f"✓ Right. {checker(finite(answer))}"
     except WrongAnswerError as hint:
         text = f"✗ Not yet. Hint: {hint}"
     except NotImplementedError:

@@ -33,3 +33,17 @@ def end(processes: Sequence[subprocess.Popen[Any]], patience: float = 0) -> None
     psutil.wait_procs(family, timeout=5)
     for process in processes:
         process.wait()
+
+
+def spent(process: subprocess.Popen[Any]) -> float:
+    """Return how many seconds of a processor a process has taken, with all that it started; 0 when it has ended."""
+    import psutil
+
+    total = 0.0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(process.pid)
+        for member in [parent, *parent.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = member.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+    return total

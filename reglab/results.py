@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -93,27 +94,29 @@ def settings_of(data: xr.Dataset) -> dict[str, Any]:
 
 
 def save(data: xr.Dataset, path: Path) -> None:
-    """Write results to a compressed NetCDF file at once: a temporary file beside it is renamed when it is whole.
+    """Write results to a compressed NetCDF file, at once or not at all; `ValueError` when it cannot be written."""
+    import h5netcdf
+    from xarray.backends import H5NetCDFStore
 
-    Raises `ValueError` that names the path when it cannot be written.
-    """
-    encoding = {name: {"zlib": True, "complevel": 4} for name in data.data_vars}
-    with files.at_once(path) as temporary:
-        data.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+    files.check_writable(path)
+    content = io.BytesIO()  # on a full disk HDF5 would leave a file that it cannot close, and crash at exit
+    with h5netcdf.File(content, "w") as file:
+        encoding = {name: {"zlib": True, "complevel": 4} for name in data.data_vars}
+        data.dump_to_store(H5NetCDFStore(file), encoding=encoding)
+    files.write(path, content.getvalue())
 
 
 def load(path: Path, of: type[Experiment] | None = None) -> xr.Dataset:
     """Read results that `save` wrote; with `of`, only those of that experiment.
 
-    Raises `ValueError` that names the path when there is no such file, when it is damaged, no result of RegLab, or
-    the result of another experiment.
+    Raises `ValueError` that names the path when there is no such file, when it cannot be read, is damaged, no result
+    of RegLab, or the result of another experiment.
     """
     import xarray as xr
 
-    if not path.is_file():
-        raise ValueError(f"{path}: there is no such file")
+    content = io.BytesIO(files.read(path))
     try:
-        data = xr.load_dataset(path, engine="h5netcdf")
+        data = xr.load_dataset(content, engine="h5netcdf")
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ValueError(f"{path}: not a readable result file; it may be cut short or of another kind") from error
     if not {"paper", "experiment", "knobs", "reglab", "threads"} <= set(data.attrs):

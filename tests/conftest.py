@@ -48,6 +48,9 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
     from reglab import cli
 
+    for name in ("PYTHONSAFEPATH", "JUPYTER_PREFER_ENV_PATH"):
+        monkeypatch.setenv(name, "1")  # as the command does for good
+
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["reglab", *map(str, arguments)])
         capsys.readouterr()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from reglab.exercise import Mistake, WrongAnswerError, compare, read_off
+from reglab.exercise import Mistake, WrongAnswerError, compare, finite, read_off
 
 RIGHT = torch.tensor([1.0, 2.0])
 HINTS: list[tuple[Mistake, str]] = [(-RIGHT, "sign"), (lambda found: bool(found.sum() > 9), "too much")]
@@ -58,3 +58,16 @@ def test_what_is_not_read_off_is_no_answer() -> None:
         read_off(None, [1.0, 2.0], "wrong", reading=0.1)
     with pytest.raises(WrongAnswerError, match="one number"):
         read_off("2", [1.0, 2.0], "wrong", reading=0.1)
+
+
+@pytest.mark.parametrize("answer", [np.nan, np.inf, torch.tensor([1, np.nan]), np.array([-np.inf]), [1, np.nan]])
+def test_no_checker_sees_what_is_no_number(answer: Any) -> None:
+    with pytest.raises(WrongAnswerError, match="infinite or NaN"):
+        finite(answer)
+    with pytest.raises(WrongAnswerError, match="infinite or NaN"):
+        finite(lambda shift: answer)(2)
+
+
+@pytest.mark.parametrize("answer", [2, 2.5, "a word", (1, None), torch.tensor([1, 2]), None])
+def test_a_checker_sees_all_other_answers_as_they_are(answer: Any) -> None:
+    assert finite(answer) is answer and finite(lambda: answer)() is answer

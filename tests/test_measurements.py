@@ -58,6 +58,7 @@ def test_an_unknown_claim_is_refused() -> None:
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    (tmp_path / "lab").mkdir()
     return tmp_path
 
 

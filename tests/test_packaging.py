@@ -118,6 +118,41 @@ def test_a_built_package_holds_every_file_and_the_version(tmp_path: Path) -> Non
     assert {"reglab/py.typed", "reglab/pictures/curves.js", "reglab/cli/template/card.txt"} <= packed
 
 
+def alone(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the lab where only its code is installed, read-only to whoever is no administrator."""
+    site = folder / "site"
+    if not site.exists():
+        shutil.copytree(ROOT / "reglab", site / "reglab", ignore=shutil.ignore_patterns("__pycache__", "*.tmp"))
+    environment = {key: value for key, value in os.environ.items() if key != "REGLAB_HOME"}
+    environment |= {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1", **settings}
+    command = [sys.executable, "-c", "from reglab.cli import main; main()", *arguments]
+    before = {path: path.stat().st_mtime_ns for path in site.rglob("*")}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=processes.GUARD)
+    assert {path: path.stat().st_mtime_ns for path in site.rglob("*")} == before, "nothing is written beside the code"
+    return done
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["execute", "early_learning"], ["pair"], ["book"], ["lab"], ["check", "early_learning"], ["pretrain", "tiny_lm"],
+     ["check", "--stale"], ["record", "early_learning"], ["verify", "--all"], ["run", "mask_tuning"]],
+)  # fmt: skip
+def test_what_needs_a_checkout_says_so_in_one_line(tmp_path: Path, arguments: list[str]) -> None:
+    done = alone(tmp_path, *arguments)
+    assert done.returncode == 2 and done.stdout == ""
+    assert re.fullmatch(r"Error: this needs a checkout of the lab, .* name its folder in REGLAB_HOME\n", done.stderr)
+
+
+def test_what_needs_no_checkout_works_without_one_and_the_rest_with_the_one_that_is_named(tmp_path: Path) -> None:
+    assert "early_learning" in alone(tmp_path, "list").stdout
+    done = alone(tmp_path, "run", "early_learning", "--set", "epochs=2", "--seeds", "2", "--out", "r.nc")
+    assert done.returncode == 0 and (tmp_path / "r.nc").is_file()
+    named = alone(tmp_path, "check", "early_learning", "--stale", REGLAB_HOME=str(ROOT))
+    assert (named.returncode, named.stderr) == (
+        0, "No claims are stale: no code has changed since they were measured.\n"
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"])
 def test_links_between_files_lead_somewhere(page: str) -> None:
     links = re.findall(r"\]\((?!https://)([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
@@ -223,11 +258,11 @@ def test_make_lab_opens_the_lab_on_this_computer_with_a_token(tmp_path: Path) ->
         process = processes.start(
             ["make", "lab"], cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
         )
-    said = rf"http://127\.0\.0\.1:{port}/lab/tree/lab/index\.ipynb\?token=\w{{20,}}"
+    said = rf"http://127\.0\.0\.1:{port}/lab/tree/index\.ipynb\?token=\w{{20,}}"
     try:
         found = processes.wait_for(lambda: re.search(said, log.read_text()), process, log)
         assert b"JupyterLab" in processes.wait_for(lambda: read(found[0]), process, log)
-        contents = f"http://127.0.0.1:{port}/api/contents/lab"
+        contents = f"http://127.0.0.1:{port}/api/contents"
         token = found[0].split("token=")[1]
         for name in execute.names():
             with urllib.request.urlopen(f"{contents}/{name}.ipynb?token={token}", timeout=processes.GUARD) as answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
+import importlib
 import itertools
 import math
 import random
@@ -33,6 +34,7 @@ from reglab.cli.new import MARK
 from reglab.effects import end
 from reglab.experiment import Experiment
 from reglab.knobs import Arm, Tuned
+from reglab.notebook import check
 from reglab.pictures import Curves, Dots, Line, Panel, Shares
 from reglab.pictures.chart import Chart
 from reglab.pictures.style import ROLES, styles
@@ -703,3 +705,38 @@ def test_the_notebook_s_two_forms_are_one(name: str) -> None:
     assert [(c.cell_type, c.source) for c in paired.cells] == [(c.cell_type, c.source) for c in notebook(name).cells]
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in paired.cells)
     nbformat.validate(paired)
+
+
+def _like(*arguments: Any, **settings: Any) -> Any:
+    """Return NaN in the shape of the first array that comes in."""
+    for one in arguments:
+        if isinstance(one, torch.Tensor):
+            return torch.full_like(one, math.nan, dtype=torch.get_default_dtype())
+        if isinstance(one, np.ndarray):
+            return np.full_like(one, math.nan, dtype=float)
+    return math.nan
+
+
+NO_NUMBERS: dict[str, Any] = {
+    "NaN": math.nan,
+    "infinity": math.inf,
+    "two NaN": (math.nan, math.nan),
+    "three NaN": [np.nan] * 3,
+    "a tensor": torch.tensor(math.nan),
+    "a function": lambda *arguments, **settings: math.nan,
+    "a function that gives infinity": lambda *arguments, **settings: math.inf,
+    "a function that gives a tensor": lambda *arguments, **settings: torch.tensor(math.nan),
+    "a function that gives two": lambda *arguments, **settings: (math.nan, math.nan),
+    "a function that keeps the shape": _like,
+}
+
+
+@every_paper
+def test_no_exercise_praises_what_is_no_number(name: str) -> None:
+    exercises = importlib.import_module(f"reglab.papers.{name.replace('/', '.')}.exercises")
+    checkers = {key: one for key, one in vars(exercises).items() if key.startswith("check_")}
+    assert checkers
+    for key, checker in checkers.items():
+        for label, answer in NO_NUMBERS.items():
+            said = check(answer, checker).text
+            assert not said.startswith("✓"), f"{key} praises {label}: {said}"

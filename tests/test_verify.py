@@ -26,6 +26,7 @@ FIRST, SECOND, THIRD = catalogue.SLUGS[:3]
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a git repository with one commit from two days ago, which `verify` takes for the lab."""
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    (tmp_path / "lab").mkdir()
     monkeypatch.delenv("CI_BASE", raising=False)
     for key in [key for key in os.environ if key.startswith("GIT_")]:
         monkeypatch.delenv(key)

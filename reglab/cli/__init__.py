@@ -55,6 +55,8 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that has no λ shows a question mark
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that cleaning up happens
+    # for all that this process starts: a student's `random.py` is no module of Python, nor their `python3` the kernel
+    os.environ["PYTHONSAFEPATH"] = os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     sys.unraisablehook = _stop_again
     try:
         status = app(standalone_mode=False) or 0

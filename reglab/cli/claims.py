@@ -72,6 +72,9 @@ def check(
         names = catalogue.select(papers or catalogue.SLUGS)
         from reglab import measurements
 
+        measured_only = seeds is not None or bool(keys) or building
+        if not measured_only or stale:
+            catalogue.need_checkout()
         looked = names if stale else []
         outdated = {name: measurements.outdated(name) for name in looked}
         kept = [record for name in looked for record in (measurements.read(name) or {"claims": []})["claims"]]
@@ -79,13 +82,13 @@ def check(
         bad = [record for record in kept if _bad(record)]
         names = [name for name in names if not stale or measurements.stale(name)]
         wanted = _wanted(names, keys) if keys and names else None
-        measured_only = seeds is not None or wanted is not None or building
         for name in names:
             if not building:
                 measurements.check_unseen(name, wanted[name] if wanted else outdated.get(name))
             _explained(name, [] if measured_only else measurements.replaced(name, outdated.get(name)), why)
-            measurements.path(name).parent.mkdir(parents=True, exist_ok=True)
-            files.check_writable(measurements.path(name))
+            if not measured_only:
+                measurements.path(name).parent.mkdir(parents=True, exist_ok=True)
+                files.check_writable(measurements.path(name))
     records: list[dict[str, Any]] = []
     for record in bad:
         say(f"{record['paper']}: the essential claim {record['key']!r} was measured as: {record['verdict']}")
@@ -101,7 +104,8 @@ def check(
             if wanted is not None and not wanted[name]:
                 continue
             asked = wanted[name] if wanted else outdated.get(name)
-            measured = measurements.measure(name, seeds, asked, progress=report, block=0 if building else None)
+            with explained(FailedError):
+                measured = measurements.measure(name, seeds, asked, progress=report, block=0 if building else None)
             records += measured
             if measured_only:
                 say(f"{name}: data/claims/{name}.json stays as it is.")

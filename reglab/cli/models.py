@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from reglab import files
+from reglab import catalogue, files
 from reglab.cli.output import FailedError, explained, print_table, progress
 
 
@@ -30,7 +30,9 @@ def pretrain(
 
         recipe, folder = pretrained.recipe(name), out or pretrained.FOLDER
         chosen = list(dict.fromkeys(seeds or pretrained.SEEDS))
-        pretrained.FOLDER.mkdir(parents=True, exist_ok=True)
+        if out is None:
+            catalogue.need_checkout()
+            folder.mkdir(parents=True, exist_ok=True)
         for seed in chosen:
             files.check_writable(pretrained.path(name, seed, folder))
     measured: dict[int, dict[str, float]] = {}

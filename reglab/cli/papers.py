@@ -49,7 +49,7 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KNOB=VALUE", help="Set a knob; may be repeated.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds to run side by side.")] = 8,
+    seeds: Annotated[int, typer.Option(min=1, max=catalogue.BLOCK, help="How many seeds to run side by side.")] = 8,
     out: Annotated[Path | None, typer.Option(metavar="FILE.nc", help="Save all results to this NetCDF file.")] = None,
 ) -> None:
     """Run one experiment and say what came out.
@@ -65,7 +65,7 @@ def run(
     from reglab import results
     from reglab.pictures import words
 
-    with progress() as bar:
+    with explained(), progress() as bar:
         task = bar.add_task(cls.__name__, total=1.0)
         data = chosen.run(seeds, progress=lambda fraction: bar.update(task, completed=fraction))
     Console(highlight=False, markup=False).print(words.sentence(data, cls.headline, cls.arms))

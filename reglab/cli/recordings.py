@@ -45,6 +45,7 @@ def record(
         if cluster and jobs:
             raise ValueError("--jobs is for processes on this computer; a cluster has the workers that it has")
         names = catalogue.select(papers or catalogue.SLUGS)
+        catalogue.need_checkout()
     from reglab.recordings import sweep
 
     if only_check:

@@ -31,6 +31,7 @@ def verify(
     from reglab import verify as engine
 
     with explained():
+        catalogue.need_checkout()
         names = catalogue.select(papers or [])
         if everything and not papers:
             names = list(catalogue.SLUGS)

@@ -19,7 +19,7 @@ import torch
 
 import reglab
 from reglab import files, names
-from reglab.catalogue import ROOT
+from reglab.catalogue import ROOT, need_checkout
 from reglab.models import tiny_clip, tiny_lm
 from reglab.models.transformer import Recipe, Weights
 
@@ -95,8 +95,7 @@ def save(target: Path, recipe: Recipe, seed: int, weights: Weights, figures: Map
     about["digest"] = digest(tensors, about)
     # one entry only, since safetensors writes several in an order that changes from run to run
     content = safetensors.torch.save(tensors, {"reglab": json.dumps(about)})
-    with files.at_once(target) as temporary:
-        temporary.write_bytes(content)
+    files.write(target, content)
 
 
 def digest(tensors: Weights, about: Mapping[str, Any]) -> str:
@@ -117,7 +116,10 @@ def _read(name: str, seed: int, folder: Path) -> tuple[Weights, dict[str, Any]]:
         return ValueError(f"{source}: {why}; `reglab pretrain {name} --seed {seed}{where}` makes it again")
 
     if not source.is_file():
+        if folder == FOLDER:
+            need_checkout()
         raise refuse("there is no such checkpoint")
+    files.read(source)  # says why, where the file is whole and cannot be read
     try:
         with safetensors.safe_open(source, "pt") as opened:
             metadata = opened.metadata() or {}

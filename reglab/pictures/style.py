@@ -114,8 +114,13 @@ _LOCK = threading.RLock()
 
 @contextlib.contextmanager
 def applied() -> Iterator[None]:
-    """Draw in the house's style; one thread at a time, since matplotlib has one set of settings for all threads."""
+    """Draw in the house's style, whatever matplotlib was told before (a dark style, LaTeX, an rc file).
+
+    One thread at a time, since matplotlib has one set of settings for all threads.
+    """
     import matplotlib
 
-    with _LOCK, matplotlib.rc_context(LOOK):
+    with _LOCK, matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(LOOK)
         yield

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from reglab import catalogue, digests, results
 from reglab.experiment import Experiment
@@ -104,17 +105,36 @@ def record(
 
     `jobs` processes compute side by side (one for each core if not given), or the workers of the Dask cluster whose
     scheduler listens at the address `cluster`. `progress` is called with how many grid points are done, of how many.
-    A lost worker's points are computed again; while a cluster has no worker left, Dask waits for new ones. Raises
-    `ValueError` for a paper without a grid, `OSError` for a cluster that does not answer, and `RuntimeError` that names
-    the grid point when one cannot be computed.
+    A lost worker's points are computed again; while a cluster has no worker left, Dask waits for new ones. While
+    another process records the same paper, this one waits, and then has nothing left to do. Raises `ValueError` for a
+    paper without a grid, `OSError` for a cluster that does not answer, and `RuntimeError` that names the grid point
+    when one cannot be computed.
     """
     sweeps = planned(name)
     if not sweeps:
         raise ValueError(f"{catalogue.find(name)} declares no grid, so there is nothing to record")
-    compute([(sweep, place) for sweep in sweeps for place in sweep.places], jobs, cluster, progress)
-    path = store.write(name, {sweep.kind: gather(sweep) for sweep in sweeps})
-    shutil.rmtree(CACHE / catalogue.find(name), ignore_errors=True)
-    return path
+    with _alone(name) as first:
+        if first or any(store.stale(sweep.kind) for sweep in sweeps):
+            compute([(sweep, place) for sweep in sweeps for place in sweep.places], jobs, cluster, progress)
+            store.write(name, {sweep.kind: gather(sweep) for sweep in sweeps})
+            shutil.rmtree(CACHE / catalogue.find(name), ignore_errors=True)
+    return store.path(name)
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[bool]:
+    """Wait until no other process records a paper; gives whether there was none."""
+    lock, first = FileLock(CACHE / f"{catalogue.find(name)}.lock"), True
+    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        first = False
+        lock.acquire()
+    try:
+        yield first
+    finally:
+        lock.release()
 
 
 Task = tuple[Sweep, tuple[int, ...]]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -73,6 +74,7 @@ def build(preview: bool = False) -> Path:
         index.unlink(missing_ok=True)
         raise RuntimeError(f"the website could not be built:\n{_tail(done.stdout)}")
     _prune(site)
+    _links(site)
     _pictures(site)
     _replays(site)
     index.touch()
@@ -85,11 +87,12 @@ def _newer(path: Path, other: Path) -> bool:
 
 def zipped(site: Path = SITE) -> Path:
     """Pack a built website into one archive that opens by a double click on `index.html`; returns its path."""
-    target = site.parent / "reglab.zip"
-    with files.at_once(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    target, content = site.parent / "reglab.zip", io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(site.rglob("*")):
             if path.is_file():
                 archive.write(path, Path("reglab") / path.relative_to(site))
+    files.write(target, content.getvalue())
     return target
 
 
@@ -124,10 +127,23 @@ def _config(repository: str) -> dict[str, Any]:
 
 
 def _prune(site: Path) -> None:
-    """Remove the builds of MathJax that no page loads; they are more than half of the site."""
+    """Remove the builds of MathJax that no page loads, more than half of the site, and pieces of the theme."""
     for bundle in (site / "_static" / "mathjax").glob("*.js"):
         if bundle.name != "tex-chtml.js":
             bundle.unlink()
+    for piece in (site / "_static").glob("*webpack-macros.html"):
+        piece.unlink()
+
+
+def _links(site: Path) -> None:
+    """Let links to notebooks in a cell's output lead to their pages; Sphinx does so only in what people wrote."""
+    for page in (site / "lab").rglob("*.html"):
+
+        def leads(found: re.Match[str], page: Path = page) -> str:
+            target = f"{found[1]}.html"
+            return f'href="{target}{found[2]}"' if (page.parent / target).is_file() else found[0]
+
+        files.write(page, re.sub(r'href="([^":#?]+)\.ipynb(#[^"]*|)"', leads, page.read_text(encoding="utf-8")))
 
 
 def _pictures(site: Path) -> None:

@@ -20,9 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reglab import catalogue, processes
+from reglab import catalogue, files, processes
 from reglab.site import modules
-from reglab.site.worker import REPORT, Task, unfinished
+from reglab.site.worker import BEGUN, REPORT, Task
+
+STALL = 300.0
+"""After so many seconds in which nothing moved, a notebook is stopped."""
+
+LEAST = 0.01
+"""Who computes gets at least this share of a processor, however busy the computer is."""
 
 INDEX = "index"
 """The name of the lab's first page, `lab/index.py`."""
@@ -46,7 +52,11 @@ def names() -> tuple[str, ...]:
 
 
 def task(name: str, quick: bool = False) -> Task:
-    """Return what it takes to run one notebook of the lab, quickly or not; raises `KeyError` for an unknown name."""
+    """Return what it takes to run one notebook of the lab, quickly or not.
+
+    Raises `KeyError` for an unknown name and `ValueError` where there is no checkout.
+    """
+    catalogue.need_checkout()
     full = name if name == INDEX else catalogue.find(name)
     parameters: dict[str, Any] = {}
     if quick and full != INDEX:
@@ -65,15 +75,15 @@ def digest(name: str) -> str:
     """Return the digest of all that a notebook shows: its cells, the modules behind it, what was measured for it."""
     root = catalogue.ROOT
     papers = catalogue.SLUGS if name == INDEX else (catalogue.find(name),)
-    files = {path for path in catalogue.core() if modules.layer(path) is not modules.TOP}
-    files.add(_source(name if name == INDEX else papers[0]))
+    shown = {path for path in catalogue.core() if modules.layer(path) is not modules.TOP}
+    shown.add(_source(name if name == INDEX else papers[0]))
     for paper in papers:
-        folder = root / "reglab" / "papers" / paper
-        files |= {*folder.rglob("*.py"), *(folder.parent / "_shared").rglob("*.py")}
-        files |= set((root / "data").glob(f"*/{paper}.*"))
+        folder = catalogue.PACKAGE / "papers" / paper
+        shown |= {*folder.rglob("*.py"), *(folder.parent / "_shared").rglob("*.py")}
+        shown |= set((root / "data").glob(f"*/{paper}.*"))
     total = hashlib.sha256()
-    for path in sorted(files):
-        total.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(shown):
+        total.update(Path(os.path.relpath(path, root)).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:16]
 
 
@@ -89,6 +99,22 @@ def stale(name: str, quick: bool = False) -> bool:
 def ran_quickly(name: str) -> bool:
     """Tell whether the executed copy of a notebook shows quick runs, which must not be published."""
     return bool(_noted(name).get("quick"))
+
+
+def keep_failed(failure: Failure) -> None:
+    """Write a copy without results for a notebook that failed, which says so below its title."""
+    import nbformat
+
+    notebook = nbformat.read(_source(failure.name), as_version=4)
+    note = f":::{{error}}\nThis page did not run:\n\n```text\n{failure}\n```\n:::"
+    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(note, id="failed"))
+    notebook.metadata["reglab"] = {"failed": True}
+    files.write(copy_of(failure.name), nbformat.writes(notebook, version=4) + "\n")
+
+
+def failed(name: str) -> bool:
+    """Tell whether the copy of a notebook only says that it did not run."""
+    return bool(_noted(name).get("failed"))
 
 
 def _noted(name: str) -> dict[str, Any]:
@@ -111,28 +137,39 @@ def _source(name: str) -> Path:
 
 @dataclass
 class _Worker:
-    """A running worker process: its tasks, its deadline, whether it is the second try, what it prints."""
+    """A running worker process: its tasks, whether it is the second try, what it prints, when it last moved.
+
+    It moves when it computes, with its kernels: `spent` is how many seconds of a processor it had taken by then.
+    """
 
     tasks: Sequence[Task]
     process: subprocess.Popen[bytes]
-    deadline: float
     again: bool
     output: Path
+    moved: float
+    spent: float = 0
+
+    def stalled(self, stall: float) -> bool:
+        """Tell whether it has hardly computed for so many seconds; a kernel that waits takes a tenth of `LEAST`."""
+        now, spent = time.monotonic(), processes.spent(self.process)
+        if spent - self.spent >= LEAST * stall:
+            self.moved, self.spent = now, spent
+        return now - self.moved > stall
 
 
 def execute(
     tasks: Sequence[Task],
     jobs: int | None = None,
     *,
-    cell_timeout: float = 600,
-    notebook_timeout: float = 1800,
+    stall: float = STALL,
     progress: Callable[[int, str], None] | None = None,
 ) -> list[Failure]:
     """Run notebooks side by side, at most one for each core, and return those that failed, in the order of `tasks`.
 
     A lone job leaves all cores to its kernel; several get one thread each. Quick notebooks share a kernel, emptied in
-    between. Only a kernel that does not start is tried a second time. `progress` is called with how many are done and
-    which one was the last. However this function is left, no process that it started stays behind.
+    between. Only a kernel that does not start is tried a second time. A notebook may take as long as it computes; it is
+    stopped when for `stall` seconds nothing moves. `progress` is called with how many are done and which one was the
+    last. However this function is left, no process that it started stays behind.
     """
     cores = os.cpu_count() or 1
     jobs = max(1, min(jobs or cores, cores, len(tasks)))
@@ -146,14 +183,15 @@ def execute(
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
-                    running.append(_start(*waiting.popleft(), jobs, cell_timeout, notebook_timeout, Path(scratch)))
+                    running.append(_start(*waiting.popleft(), jobs, Path(scratch)))
                 time.sleep(0.05)
                 for worker in list(running):
-                    ended, late = worker.process.poll() is not None, time.monotonic() > worker.deadline
-                    if ended or late:
+                    ended = worker.process.poll() is not None
+                    stalled = not ended and worker.stalled(stall)
+                    if ended or stalled:
                         running.remove(worker)
                         _end([worker])
-                    found = _outcomes(worker, ended, late, notebook_timeout)
+                    found = _outcomes(worker, ended, stall if stalled else 0)
                     unstarted = [task for task in worker.tasks if task.name in found and found[task.name][1]]
                     if unstarted and not worker.again:
                         found = {name: outcome for name, outcome in found.items() if not outcome[1]}
@@ -170,9 +208,7 @@ def execute(
     return [failures[task.name] for task in tasks if task.name in failures]
 
 
-def _start(
-    tasks: Sequence[Task], again: bool, jobs: int, cell_timeout: float, notebook_timeout: float, scratch: Path
-) -> _Worker:
+def _start(tasks: Sequence[Task], again: bool, jobs: int, scratch: Path) -> _Worker:
     cores = 1 if jobs > 1 or os.environ.get("OMP_NUM_THREADS") == "1" else os.cpu_count() or 1
     settings = {"JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONIOENCODING": "utf-8"}
     settings["JUPYTER_RUNTIME_DIR"] = str(scratch)
@@ -184,7 +220,7 @@ def _start(
         settings[QUICK] = "1"
     paths = [{"source": str(task.source.resolve()), "target": str(task.target.resolve())} for task in tasks]
     told = [dataclasses.asdict(task) | path for task, path in zip(tasks, paths, strict=True)]
-    command = [sys.executable, "-m", "reglab.site.worker", json.dumps(told), str(cores), str(cell_timeout)]
+    command = [sys.executable, "-m", "reglab.site.worker", json.dumps(told), str(cores)]
     log = scratch / f"{tasks[0].name.replace('/', '-')}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -195,28 +231,39 @@ def _start(
             env={**os.environ, **settings},
             start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the worker and its kernel
         )
-    return _Worker(tasks, process, time.monotonic() + notebook_timeout * len(tasks), again, log)
+    return _Worker(tasks, process, again, log, time.monotonic())
 
 
-def _outcomes(
-    worker: _Worker, ended: bool, late: bool, notebook_timeout: float
-) -> dict[str, tuple[Failure | None, bool]]:
-    """Return how a worker's notebooks ended so far: by name the failure, and whether only the kernel did not start."""
+def _outcomes(worker: _Worker, ended: bool, stalled: float) -> dict[str, tuple[Failure | None, bool]]:
+    """Return how a worker's notebooks ended so far: by name the failure, and whether only the kernel did not start.
+
+    `stalled` is for how many seconds nothing moved, when the worker was stopped for it.
+    """
     lines = [line for line in worker.output.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    reports = [json.loads(line) for line in lines if line.startswith((REPORT, BEGUN)) and line.endswith("}")]
     found: dict[str, tuple[Failure | None, bool]] = {}
-    for report in [json.loads(line) for line in lines if line.startswith(REPORT) and line.endswith("}")]:
-        name, error = report["notebook"], report["error"]
-        found[name] = Failure(name, report["cell"], error) if error else None, bool(report["start"])
-    if ended or late:
+    begun: dict[str, Any] = {}
+    for report in reports:
+        if "begun" in report:
+            begun = report
+        else:
+            name, error = report["notebook"], report["error"]
+            found[name] = Failure(name, report["cell"], error) if error else None, bool(report["start"])
+    left = [task.name for task in worker.tasks if task.name not in found]
+    if left and stalled:
+        at: dict[str, Any] = begun if begun.get("begun") == left[0] else {"cell": 0, "line": ""}
+        said = f"stopped, since nothing moved for {stalled:g} s (--stall SECONDS waits longer){at['line']}"
+        found[left[0]] = Failure(left[0], at["cell"], said), False
+        left = left[1:]
+    if ended or stalled:
         said = f"its worker ended with {worker.process.returncode}: {lines[-1] if lines else 'it printed nothing'}"
-        limit = f"took over {notebook_timeout * len(worker.tasks):g} s in all"
-        for task in worker.tasks:
-            found.setdefault(task.name, (Failure(task.name, 0, said if ended else limit), False))
+        found |= {name: (Failure(name, 0, said), False) for name in left}
     return found
 
 
 def _end(workers: Sequence[_Worker]) -> None:
     """End workers with their kernels and all that those started, and remove what they had not finished writing."""
     processes.end([worker.process for worker in workers])
-    for task in [task for worker in workers for task in worker.tasks]:
-        unfinished(task.target).unlink(missing_ok=True)
+    for worker in workers:
+        for task in worker.tasks:
+            files.forget(task.target, worker.process.pid)

@@ -47,7 +47,7 @@ TOP = LAYERS[-1]
 
 def name(path: Path) -> str:
     """Return the dotted name of a module of the core from `reglab` on, "" for `reglab` itself."""
-    parts = path.relative_to(catalogue.ROOT / "reglab").with_suffix("").parts
+    parts = path.relative_to(catalogue.PACKAGE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
 

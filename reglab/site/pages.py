@@ -17,7 +17,7 @@ from typing import Any
 from reglab import catalogue, claims, files, measurements
 from reglab.notebook import MARKS, history, marks, of_nulls
 from reglab.pictures import words
-from reglab.site import modules, replay
+from reglab.site import execute, modules, replay
 
 BOOK = catalogue.ROOT / "book"
 GENERATED = BOOK / "generated"
@@ -168,10 +168,12 @@ def _filters(measured: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _card(paper: catalogue.Paper, alt: str) -> str:
+    """Return the card of a paper; the picture with this alt text is left out where there is none."""
+    picture = f":img-top: /generated/thumbnails/{paper.part}-{paper.slug}.png\n:img-alt: {_line(alt)}\n" if alt else ""
     return (
         f"::::{{grid-item-card}} {_plain(paper.short)}\n"
         f":link: /lab/{paper.name}\n:link-type: doc\n:link-alt: {_line(f'{paper.short}: {paper.title}')}\n"
-        f":img-top: /generated/thumbnails/{paper.part}-{paper.slug}.png\n:img-alt: {_line(alt)}\n\n"
+        f"{picture}\n"
         f"**{_plain(paper.title)}**\n\n{_plain(paper.idea)}\n\n"
         f":::{{div}} card-note\n{_plain(paper.venue)} {paper.year} · {paper.minutes} minutes\n:::\n::::\n"
     )
@@ -194,13 +196,19 @@ def _modules() -> Iterator[str]:
     for source in catalogue.core():
         if source.stem == "__main__":
             continue
-        name = ".".join(source.relative_to(catalogue.ROOT).with_suffix("").parts).removesuffix(".__init__")
+        name = ".".join(source.relative_to(catalogue.PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
         yield f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n"
 
 
 def _thumbnail(name: str) -> str:
-    """Write the picture of a paper's card and return its alt text; raises `ValueError` where there is no picture."""
+    """Write the picture of a paper's card and return its alt text, "" for a notebook that did not run through.
+
+    Raises `ValueError` where there is no picture.
+    """
     from PIL import Image
+
+    if execute.failed(name):
+        return ""
 
     source = BOOK / "lab" / f"{name}.ipynb"
     for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]:

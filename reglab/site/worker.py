@@ -1,14 +1,13 @@
-"""The process that runs notebooks, each with a kernel of its own: `python -m reglab.site.worker TASKS CORES SECONDS`.
+"""The process that runs notebooks, each with a kernel of its own: `python -m reglab.site.worker TASKS CORES`.
 
-TASKS is JSON. The worker writes each executed copy at once or not at all, and prints a line for each notebook that says
-what went wrong, if anything.
+TASKS is JSON. The worker writes each executed copy at once or not at all, and prints a line for each cell that begins,
+and one for each notebook that says what went wrong, if anything. It has no limit of time.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,13 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reglab import files
 from reglab.site.pairs import KERNEL
 
-OUTPUT_TIMEOUT = 60
-"""Seconds that the last output of a cell may be late."""
+PATIENCE = 600
+"""Seconds that a kernel may take to start, or the last output of a cell to come, on a busy computer."""
 
-REPORT = '{"notebook": '
-"""So begins the line that a worker prints for each notebook."""
+REPORT, BEGUN = '{"notebook": ', '{"begun": '
+"""So begin the lines that a worker prints: for each notebook that ended, and for each cell that began."""
 
 QUICK_NOTE = (
     ":::{warning}\nA quick copy: two seeds, and every experiment at its smallest setting. It shows that this page "
@@ -46,7 +46,7 @@ class Task:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def work(tasks: Sequence[Task], cores: int, cell_timeout: float) -> None:
+def work(tasks: Sequence[Task], cores: int) -> None:
     """Run notebooks one after another, write the executed copies, and print a line of JSON for each.
 
     Each has a kernel of its own; but all that run quickly share one, which is emptied in between.
@@ -59,27 +59,37 @@ def work(tasks: Sequence[Task], cores: int, cell_timeout: float) -> None:
         if task.quick and (shared is None or not run_sync(shared.is_alive)()):
             shared = AsyncKernelManager(kernel_name=KERNEL["name"])
             run_sync(shared.start_kernel)(cwd=str(task.source.parent))
-        problem = _run(task, cores, cell_timeout, shared)
-        report = {"notebook": task.name, "error": "", "cell": 0, "start": False, **(problem or {})}
-        sys.stdout.write("\n" + json.dumps(report) + "\n")
-        sys.stdout.flush()
+        problem = _run(task, cores, shared)
+        _report({"notebook": task.name, "error": "", "cell": 0, "start": False, **(problem or {})})
     if shared is not None:
         run_sync(shared.shutdown_kernel)(now=True)
 
 
-def _run(task: Task, cores: int, cell_timeout: float, kernel: Any) -> dict[str, Any] | None:
+def _report(what: Mapping[str, Any]) -> None:
+    sys.stdout.write("\n" + json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def _run(task: Task, cores: int, kernel: Any) -> dict[str, Any] | None:
     """Run one notebook, in a new kernel if none is given; returns None, or what went wrong and where."""
     import nbformat
     import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     notebook = nbformat.read(task.source, as_version=4)
     numbers = {cell.get("id"): number for number, cell in enumerate(notebook.cells, 1)}
     reached: list[Any] = []
 
+    def place() -> dict[str, Any]:
+        """Return the number of the cell that was reached, and how it begins."""
+        lines = reached[-1].source.strip().splitlines()
+        number = numbers.get(reached[-1].get("id"), 0)  # papermill's own cell of parameters has none
+        return {"cell": number, "line": f" [the cell begins: {lines[0]}]" if lines else ""}
+
     def note(cell: Any, cell_index: int) -> None:
         reached.append(cell)
+        _report({"begun": task.name, **place()})
 
     begin = time.perf_counter()
     try:
@@ -92,16 +102,15 @@ def _run(task: Task, cores: int, cell_timeout: float, kernel: Any) -> dict[str, 
             kernel_name=KERNEL["name"],
             progress_bar=False,
             cwd=task.source.parent,
-            execution_timeout=cell_timeout,
-            iopub_timeout=OUTPUT_TIMEOUT,
+            start_timeout=PATIENCE,
+            execution_timeout=None,
+            iopub_timeout=PATIENCE,
             store_widget_state=False,
             on_cell_start=note,
             km=kernel,
         )
     except PapermillExecutionError as error:
         said = f"{error.ename}: {error.evalue}"
-    except CellTimeoutError:
-        said = f"the cell took over {cell_timeout:g} s"
     except (DeadKernelError, RuntimeError) as error:
         said = f"{type(error).__name__}: {error}"
     else:
@@ -109,10 +118,8 @@ def _run(task: Task, cores: int, cell_timeout: float, kernel: Any) -> dict[str, 
         return None
     if not reached:
         return {"start": True, "cell": 0, "error": f"the kernel did not start ({_last_line(said)})"}
-    lines = reached[-1].source.strip().splitlines()
-    where = f" [the cell begins: {lines[0]}]" if lines else ""
-    number = numbers.get(reached[-1].get("id"), 0)  # papermill's own cell of parameters has none
-    return {"start": False, "cell": number, "error": _last_line(said) + where}
+    at = place()
+    return {"start": False, "cell": at["cell"], "error": _last_line(said) + at["line"]}
 
 
 def _empty(kernel: Any, folder: Path) -> None:
@@ -120,8 +127,8 @@ def _empty(kernel: Any, folder: Path) -> None:
     client = kernel.blocking_client()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=OUTPUT_TIMEOUT)
-        client.execute(f"%reset -f\n%cd -q {folder}", reply=True, timeout=OUTPUT_TIMEOUT)
+        client.wait_for_ready(timeout=PATIENCE)
+        client.execute(f"%reset -f\n%cd -q {folder}", reply=True, timeout=PATIENCE)
     finally:
         client.stop_channels()
 
@@ -153,10 +160,7 @@ def _keep(notebook: Any, task: Task, cores: int, seconds: float) -> None:
         text = "This page was run quickly, to test that it runs."
         notebook.cells.insert(1, nbformat.v4.new_markdown_cell(QUICK_NOTE, id="quick"))
     notebook.cells.append(nbformat.v4.new_markdown_cell(text, id="measured"))
-    task.target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = unfinished(task.target)
-    temporary.write_text(nbformat.writes(notebook, version=4) + "\n", encoding="utf-8")
-    os.replace(temporary, task.target)
+    files.write(task.target, nbformat.writes(notebook, version=4) + "\n")
 
 
 def _peak_memory() -> int | None:
@@ -169,11 +173,6 @@ def _peak_memory() -> int | None:
     return round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e6)
 
 
-def unfinished(target: Path) -> Path:
-    """Return where an executed copy is written before it is renamed to its target."""
-    return target.with_name(target.name + ".tmp")
-
-
 if __name__ == "__main__":
     told = [one | {"source": Path(one["source"]), "target": Path(one["target"])} for one in json.loads(sys.argv[1])]
-    work([Task(**one) for one in told], int(sys.argv[2]), float(sys.argv[3]))
+    work([Task(**one) for one in told], int(sys.argv[2]))

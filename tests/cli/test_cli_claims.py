@@ -54,6 +54,7 @@ def measured(claim: claims.Claim, verdict: str = "holds") -> dict[str, Any]:
 
 def test_stale_looks_at_what_was_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    (tmp_path / "lab").mkdir()
     claims_file, module = measurements.path(NAME), catalogue.module(NAME, "claims")
     declared = {claim.key: claim for claim in module.CLAIMS}
     first, *others = (declared[key] for key in ("shape matters", "time scales", "early accuracy"))
@@ -84,6 +85,7 @@ def test_stale_looks_at_what_was_measured(inside: Reglab, tmp_path: Path, monkey
 
 def test_stale_measures_the_stale_claims_only(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    (tmp_path / "lab").mkdir()
     module = catalogue.module(NAME, "claims")
     scales, early = (claim for claim in module.CLAIMS if claim.key in ("time scales", "early accuracy"))
     monkeypatch.setattr(module, "CLAIMS", [early, scales])
@@ -99,6 +101,7 @@ def test_stale_measures_the_stale_claims_only(inside: Reglab, tmp_path: Path, mo
 
 def test_check_writes_what_it_measured(inside: Reglab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    (tmp_path / "lab").mkdir()
     module = catalogue.module(NAME, "claims")
     quick = tuple(claim for claim in module.CLAIMS if claim.of.__name__ in ("StoppingTime", "EarlyAccuracy"))
     monkeypatch.setattr(module, "CLAIMS", quick)
@@ -132,6 +135,7 @@ def test_robust_claims_are_compared_with_what_is_stored(
     assert wrong.returncode == 2 and "they take no other option" in wrong.stderr
 
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    (tmp_path / "lab").mkdir()
     missing = inside("check", PAPER, "--robust")
     assert missing.returncode == 1 and "run `reglab check early_learning`" in missing.stderr
     measurements.write(NAME, [record | {"verdict": "does not hold"}])
@@ -148,6 +152,7 @@ def test_all_claims_are_compared_and_what_differs_is_told(
     monkeypatch.setattr(module, "CLAIMS", quick)
     records = [one for one in (measurements.read(NAME) or {})["claims"] if one["key"] in [claim.key for claim in quick]]
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    (tmp_path / "lab").mkdir()
     measurements.write(NAME, [records[0] | {"effect": 0.5, "verdict": "unclear"}, *records[1:]])
     before = measurements.path(NAME).read_bytes()
     done = inside("check", PAPER, "--compare")
@@ -165,6 +170,7 @@ def test_an_essential_claim_may_come_near_its_bound_on_another_processor_but_not
     assert scales.essential and record["low"] < record["effect"] < record["high"]
     monkeypatch.setattr(module, "CLAIMS", (dataclasses.replace(scales, below=record["effect"]),))
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    (tmp_path / "lab").mkdir()
     measurements.write(NAME, [record])
     near = inside("check", PAPER, "--compare")
     assert near.returncode == 0 and "holds, now" in near.stderr and "unclear" in near.stderr
@@ -180,6 +186,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> claims.Claim:
     (quick,) = (claim for claim in module.CLAIMS if claim.key == "time scales")
     monkeypatch.setattr(module, "CLAIMS", (quick,))
     monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    (tmp_path / "lab").mkdir()
     return quick
 
 

@@ -134,3 +134,27 @@ def test_a_read_only_folder_is_refused_before_the_run(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=catalogue.ROOT, timeout=processes.GUARD)
     tmp_path.chmod(0o755)
     assert done.returncode == 2 and "ermission denied" in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize("kind", ["none", "nothing", "a pointer", "half"])
+def test_weights_that_are_missing_or_no_weights_are_told_in_one_line(tmp_path: Path, kind: str) -> None:
+    whole = (catalogue.ROOT / "data" / "pretrained" / "tiny_clip_0.safetensors").read_bytes()
+    weights = tmp_path / "data" / "pretrained" / "tiny_clip_0.safetensors"
+    weights.parent.mkdir(parents=True)
+    (tmp_path / "lab").mkdir()
+    if kind != "none":
+        found = {"nothing": b"", "a pointer": b"version 1\noid sha256:0\nsize 1\n", "half": whole[: len(whole) // 2]}
+        weights.write_bytes(found[kind])
+    for arguments in (["run", "mask_tuning"], ["check", "mask_tuning", "--claim", "selection"]):
+        command = [sys.executable, "-m", "reglab", *arguments, "--seeds", "1"]
+        environment = {**os.environ, "REGLAB_HOME": str(tmp_path)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=processes.GUARD)
+        assert done.returncode in (1, 2) and done.stdout == ""
+        assert re.fullmatch(r"Error: .+; `reglab pretrain tiny_clip --seed 0` makes it again\n", done.stderr)
+
+
+@pytest.mark.parametrize("seeds", ["99999999999", "0", "1001"])
+def test_a_number_of_seeds_that_makes_no_sense_is_refused(inside: Reglab, seeds: str) -> None:
+    for command in ("run", "check"):
+        done = inside(command, PAPER, "--seeds", seeds)
+        assert done.returncode == 2 and "Invalid value for '--seeds': Input should be" in done.stderr

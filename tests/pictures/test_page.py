@@ -7,6 +7,8 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 from made_results import ARMS, CURVES, VIEW, growing, results
 from PIL import Image
@@ -32,6 +34,19 @@ def test_a_picture_has_two_sizes_and_says_the_final_numbers() -> None:
     assert "Which is higher?" in drawn.alt and "Where does it go?" in drawn.alt and "mean of 6 seeds" in drawn.alt
     assert drawn.html.count("data:image/svg+xml;base64,") == 2 and 'alt="' in drawn.html
     assert 'width="760" height="270"' in drawn.html and 'width="380" height="540"' in drawn.html
+
+
+def test_what_matplotlib_was_told_before_changes_no_byte() -> None:
+    def drawn() -> list[Any]:
+        own = page.picture(lambda figure: figure.add_subplot().set_title("−1 and text") and "a title")
+        return [one._repr_mimebundle_() for one in (page.draw(results(), VIEW, ARMS), own)]
+
+    before = drawn()
+    told: Any = {"font.size": 30, "text.usetex": True, "figure.dpi": 40, "savefig.dpi": 40, "lines.linewidth": 9,
+            "axes.unicode_minus": False, "svg.fonttype": "path", "path.sketch": (1, 100, 2)}  # fmt: skip
+    with plt.style.context("dark_background"), matplotlib.rc_context(told):
+        assert drawn() == before
+        assert matplotlib.rcParams["font.size"] == 30, "the settings of others stay"
 
 
 def test_a_vector_picture_holds_the_curves_to_a_tenth_of_a_point_and_its_text_as_text() -> None:

@@ -139,6 +139,15 @@ def test_finished_points_are_not_computed_again(planned: sweep.Sweep, whole: byt
     assert sweep.record(PAPER, jobs=1).read_bytes() == whole, "what is cut short is computed again"
 
 
+def test_two_that_record_the_same_paper_take_turns(tmp_path: Path, whole: bytes) -> None:
+    first = small_recording.start(tmp_path, "record", PAPER, "--jobs", "1", how="halt")
+    wait_for_halt(first)
+    second = small_recording.start(tmp_path, "record", PAPER, "--jobs", "1")
+    third = small_recording.start(tmp_path, "record", PAPER, "--jobs", "1")
+    first.send_signal(signal.SIGCONT)
+    assert [finish(process, tmp_path) for process in (first, second, third)] == [whole] * 3
+
+
 def test_points_of_other_code_or_settings_are_not_taken(planned: sweep.Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     def other(**changes: Any) -> Path:
         return sweep.Sweep(

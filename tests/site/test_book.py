@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
@@ -126,6 +128,41 @@ def test_no_page_mentions_an_error_or_another_host(site: Path) -> None:
         loads = re.findall(r'<(?:script|img|iframe|source)[^>]+src="(?:https?:)?//[^"]*"', text)
         loads += re.findall(r'<link[^>]+rel="(?:stylesheet|preload|icon)"[^>]+href="(?:https?:)?//[^"]*"', text)
         assert not loads, f"{path.relative_to(site)} loads {loads}"
+
+
+class Links(HTMLParser):
+    """What a page links to or loads, and what a link may lead to in it: elements, and states of its replays."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.places: set[str] = set()
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {key: value for key, value in attrs if value}
+        self.found += [values[key] for key in ("href", "src") if key in values]
+        self.places |= {values[key] for key in ("id", "name", "data-replay") if key in values}
+
+
+def test_every_link_leads_to_something(site: Path) -> None:
+    pages = {page: Links(page) for page in site.rglob("*.html")}
+    wrong = []
+    for page, links in pages.items():
+        for link in links.found:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            place = unquote(parts.fragment).split(":")[0]  # behind the colon stand the settings of a replay
+            if not target.exists() or (place and target in pages and place not in pages[target].places):
+                wrong.append(f"{page.relative_to(site)} -> {link}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_map_of_the_lab_leads_to_every_page(site: Path) -> None:
+    found = Links(site / "lab" / "index.html").found
+    assert {f"{name}.html" for name in catalogue.SLUGS} <= set(found)
 
 
 def test_repository_buttons_of_the_site(site: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import jupytext
 import nbformat
+import pytest
 
 from reglab import catalogue
 from reglab.site import execute, pairs
@@ -35,6 +37,27 @@ def test_pairing_is_the_same_every_time(tmp_path: Path) -> None:
     assert "\n".join(back.read_text().splitlines()[-8:]) in source.read_text(), "blank lines come back too"
     assert made.metadata.kernelspec.name == "other"
     assert all(cell.get("outputs", []) == [] and cell.get("execution_count") is None for cell in made.cells)
+
+
+def test_what_was_written_without_jupytext_is_not_lost(tmp_path: Path) -> None:
+    sources = [tmp_path / f"{name}.py" for name in ("first", "second")]
+    for source in sources:
+        source.write_text("# %%\nprint(1)\n", encoding="utf-8")
+    targets = pairs.pair(tmp_path)
+    made: Any = nbformat.read(targets[1], as_version=4)
+    made.cells[0].outputs = [nbformat.v4.new_output("stream", text="1")]
+    nbformat.write(made, targets[1])
+    assert pairs.pair(tmp_path) == [targets[1]], "outputs are made again"
+    made.cells[0].source = "print('mine')"
+    nbformat.write(made, targets[1])
+    for source in sources:
+        source.write_text("# %%\nprint(2)\n", encoding="utf-8")
+    before = [target.read_bytes() for target in targets]
+    with pytest.raises(ValueError, match=f"^{re.escape(str(targets[1]))}: changed without the .py beside it"):
+        pairs.pair(tmp_path)
+    assert [target.read_bytes() for target in targets] == before
+    sources[1].write_text("# %%\nprint('mine')\n", encoding="utf-8")
+    assert pairs.pair(tmp_path) == targets, "now both have it"
 
 
 def test_every_notebook_is_in_step_with_its_text() -> None:
