@@ -300,7 +300,6 @@ def test_a_pair_of_arms_has_one_baseline_and_one_method(cls: type[Experiment]) -
 
 
 WITHOUT_RIVAL_YET = (
-    "noise/cutmix",
     "geometry/neural_collapse",
     "dynamics/solver_regularization",
     "dynamics/bayes_optimal_network",

@@ -110,11 +110,11 @@ bet("Who is right most often on whole digits?", results, "Accuracy", end("accura
 
 # %% [markdown]
 # CutMix is above plain, and above one label: here the mixed label earns its place. But label smoothing, which pastes
-# nothing, is as good, and shifts gain twice as much. (In the paper all arms shift; there CutMix comes on top.) Behind a
+# nothing, is as good, and shifts gain twice as much. (In the paper all arms shift.) Behind a
 # hole, though, both rivals are as lost as plain.
 #
 # Next, trust. The largest probability should be higher for digits than for pictures of pure noise. The AUROC says how
-# often it is; one answer for all gives 0.5. **Look for** the arm that was never trained.
+# often it is; one answer for all gives 0.5. **Look for** the untrained arm.
 
 # %%
 notebook.draw(results, "Trust")
@@ -128,8 +128,8 @@ notebook.draw(results, "Trust")
 notebook.draw(results, "When it does not help")
 
 # %% [markdown]
-# Two prices: without the border CutMix is *worse* than plain, and one label worse still. And its training loss stays
-# high. This is no underfitting: a mixed label cannot be fitted to zero.
+# Two prices: without the border CutMix is *worse* than plain, and one label worse still. Its training loss stays high,
+# which is no underfitting: a mixed label cannot be fitted to zero.
 #
 # ### Where does it look?
 #
@@ -144,7 +144,7 @@ notebook.draw(located, "Maps")
 
 # %% [markdown]
 # On the right, white is in both boxes, grey in one of them only. The object counts as found where white is at least
-# half of white and grey together (IoU, intersection over union).
+# half of both (IoU, intersection over union).
 
 # %%
 bet("Who does best when the head is erased?", located, "Head and object", end("headless"))
@@ -160,7 +160,7 @@ bet("Who does best when the head is erased?", located, "Head and object", end("h
 # ## Explore
 #
 # Things to try: (1) Set $p$ to 0: CutMix and one label become plain. Then to 1: what is gained behind holes, what is
-# lost in accuracy? (2) Set $\alpha=4$: all boxes have a middle size. Other arms keep their settings.
+# lost in accuracy? (2) Set $\alpha=4$: all boxes have a middle size.
 
 # %%
 explore(digits, results)
