@@ -61,9 +61,9 @@ def halt_once(patch: Any) -> None:
 
 SMALL: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
     "curves": ("early_learning", "LinearTheory", GRID, SETTINGS),
-    "a cloud": ("neural_collapse", "TiedFeatures", {"beta": (0.1, 10), "lambda_H": (0.05, 0.4)}, {"sigma": 0.5}),
+    "a cloud": ("neural_collapse", "ExactModel", {"beta": (0.1, 1), "lambda_H": (0.05, 0.4)}, {"duration": 2}),
     "films": ("mode_collapse", "ModeCollapse", {"strength": (0, 0.02), "rate_ratio": (0.5, 1)}, {"steps": 100}),
-    "no arms": ("bayes_optimal_network", "Averaging", {"alpha": (0.1, 0.2), "sigma": (0, 0.5)}, {"steps": 100}),
+    "no arms": ("early_learning", "EarlyAccuracy", {"noise": (0.2, 0.4), "ratio": (0.5, 0.9)}, {"learning_rate": 0.1}),
 }
 """Small recordings: paper, experiment, grid, other knobs."""
 

@@ -319,6 +319,31 @@ def test_the_address_keeps_every_control(site: Path, view: Any, kind: type[Exper
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("damage", ["{knob}=%", "{knob}=%E0%A4%A", "picture=%zz", "{knob}=0&seeds=%"])
+def test_a_damaged_address_shows_the_default_and_says_so(site: Path, view: Any, damage: str) -> None:
+    fragment = f"#{replay.key(FIRST)}:{damage.format(knob=next(iter(FIRST.grid)))}"
+    start = payload(FIRST)["start"]
+    handle = opened(view, site.as_uri(), FIRST, fragment)
+    assert settled(view, handle)["at"] == start
+    note = view.locator("[data-replay] > .reglab-note")
+    assert note.all_inner_texts() == ["The address of this setting is damaged, so the default is shown."]
+    handle.evaluate("(one) => one.set({ at: one.state.at.map(() => 0) })")
+    view.evaluate("(key) => { location.hash = `${key}:seeds=all`; }", replay.key(FIRST))
+    view.wait_for_function("(one) => one.state.seeds === 'all'", arg=handle)
+    assert note.count() == 0 and settled(view, handle)["at"] == start, "a sound address is followed again"
+    assert not view.problems
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["__proto__", "constructor", "toString"])
+def test_names_that_every_object_has_are_no_settings(site: Path, view: Any, name: str) -> None:
+    handle = opened(view, site.as_uri(), FIRST, f"#{replay.key(FIRST)}:{name}=1&seeds={name}&picture={name};{name}:1")
+    state = settled(view, handle)
+    assert state["at"] == payload(FIRST)["start"] and state["seeds"] == "mean" and state["picture"] == 0
+    assert not view.problems
+
+
+@pytest.mark.browser
 def test_section_anchors_keep_working_and_nonsense_is_ignored(site: Path, view: Any) -> None:
     handle = opened(view, site.as_uri(), FIRST, "#exercises")
     assert settled(view, handle)["at"] == payload(FIRST)["start"]

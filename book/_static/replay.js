@@ -95,7 +95,10 @@
       Object.assign(this, { figure, key: figure.dataset.replay, charts: [] });
     }
     open() { return (this.opened ??= this.build()); }
-    note(text) { this.figure.insertAdjacentHTML("beforeend", `<p class="reglab-note">${text}</p>`); }
+    note(text) {
+      this.figure.querySelector(":scope > .reglab-note")?.remove();
+      if (text) this.figure.insertAdjacentHTML("beforeend", `<p class="reglab-note" role="status">${text}</p>`);
+    }
     async build() {
       try {
         const files = [new URL(this.figure.dataset.grid, location.href), new URL("charts/vega.js", here)];
@@ -267,10 +270,17 @@
       return pairs.length ? `${this.key}:${pairs.join("&")}` : "";
     }
     read() {
-      const { grid } = this, given = {};
-      for (const pair of (fragments()[this.key] ?? "").split("&").filter(Boolean)) {
-        const [name, ...rest] = pair.split("=");
-        given[name] = rest.join("=").split(",").map(decodeURIComponent);
+      const { grid } = this;
+      let given = Object.create(null);
+      try {
+        for (const pair of (fragments()[this.key] ?? "").split("&").filter(Boolean)) {
+          const [name, ...rest] = pair.split("=");
+          given[name] = rest.join("=").split(",").map(decodeURIComponent);
+        }
+        this.note("");
+      } catch { // a % that is followed by no number of a character
+        given = Object.create(null);
+        this.note("The address of this setting is damaged, so the default is shown.");
       }
       const same = (value, text) => String(value) === text || +text === value;
       const place = (knob, text) => (text ? knob.values.findIndex((value) => same(value, text)) : -1);

@@ -5,7 +5,8 @@ kinds.scatter = (panel, tools) => {
   const kept = panel.items ? ["seed", panel.items] : ["seed"], each = (one) => (panel.items ? one : [one]);
   const pairs = (line, where) => {
     const place = lastPlace(line, where, ...kept);
-    const [across, upward] = [line.across, line].map((source) => read(source, place, ...kept).map(each));
+    const [across, upward] = [line.across, line].map((source) =>
+      read(source, lastPlace(source, place, ...kept), ...kept).map(each)); // x has its own last place where y has none
     const cell = (values, seed, item) => values[Math.min(seed, values.length - 1)].at(values[0].length > 1 ? item : 0);
     return chosen([...Array(grid.seeds.length).keys()]).flatMap((seed) => {
       const items = Math.max(across[0].length, upward[0].length);

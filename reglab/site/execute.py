@@ -139,7 +139,8 @@ def _source(name: str) -> Path:
 class _Worker:
     """A running worker process: its tasks, whether it is the second try, what it prints, when it last moved.
 
-    It moves when it computes, with its kernels: `spent` is how many seconds of a processor it had taken by then.
+    It moves when it computes, with its kernels: `spent` is how many seconds of a processor it had taken by then,
+    `looks` when to ask again.
     """
 
     tasks: Sequence[Task]
@@ -148,10 +149,17 @@ class _Worker:
     output: Path
     moved: float
     spent: float = 0
+    looks: float = 0
 
     def stalled(self, stall: float) -> bool:
-        """Tell whether it has hardly computed for so many seconds; a kernel that waits takes a tenth of `LEAST`."""
-        now, spent = time.monotonic(), processes.spent(self.process)
+        """Tell whether it has hardly computed for so many seconds; a kernel that waits takes a tenth of `LEAST`.
+
+        It looks ten times in these seconds, since to ask all processes costs time that notebooks need.
+        """
+        now = time.monotonic()
+        if now < self.looks:
+            return False
+        self.looks, spent = now + stall / 10, processes.spent(self.process)
         if spent - self.spent >= LEAST * stall:
             self.moved, self.spent = now, spent
         return now - self.moved > stall

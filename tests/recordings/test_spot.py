@@ -68,15 +68,17 @@ def test_a_difference_at_one_point_only_is_told_and_counts_as_luck(planned: swee
 def test_what_has_no_seeds_must_agree_at_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: Command
 ) -> None:
-    kind = catalogue.experiment("neural_collapse", "TiedFeatures")
-    small_recording.plan(monkeypatch.setattr, tmp_path, kind, {"beta": (0.1, 1), "lambda_H": (0.05, 0.2)}, kind.smoke)
+    kind = catalogue.experiment("neural_collapse", "ExactModel")
+    small_recording.plan(
+        monkeypatch.setattr, tmp_path, kind, {"beta": (0.1, 1), "lambda_H": (0.05, 0.2)}, {"duration": 2}
+    )
     (plan,) = sweep.planned("neural_collapse")
     sweep.compute([(plan, place) for place in plan.places], jobs=1)
     grid = sweep.gather(plan)
     for change, status in ((0, 0), (1e-3, 1)):
-        store.write("neural_collapse", {kind: grid.assign(bound=grid.bound + change)})
+        store.write("neural_collapse", {kind: grid.assign(levels=grid.levels + change)})
         found, _, message = command("record", "neural_collapse", "--spot", "a")
-        assert found == status and ("bound, which has no seeds" in message) == bool(status)
+        assert found == status and ("levels, which has no seeds" in message) == bool(status)
 
 
 def test_pictures_may_change_after_the_recording(

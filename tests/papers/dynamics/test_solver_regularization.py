@@ -13,15 +13,17 @@ import torch.nn.functional as F
 from draws import normal
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
 from scipy.integrate import RK45, solve_ivp
 from torch import Tensor, nn
 from torchdiffeq import odeint
 
 from reglab import data
 from reglab.exercise import WrongAnswerError
-from reglab.papers.dynamics.solver_regularization import exercises, experiments, method, pictures
+from reglab.experiment import Experiment
+from reglab.papers.dynamics.solver_regularization import exercises, experiments, method
+from reglab.recordings import store
 from reglab.seeds import generator
+from reglab.statistics import mean_interval
 
 DOPRI5 = method.Tableau(
     c=(0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1, 1),
@@ -53,6 +55,11 @@ def oscillator(z: Tensor, t: Tensor) -> Tensor:
     return torch.stack([z[..., 1], -z[..., 0]], -1)
 
 
+def for_all(f: method.Field) -> method.Fields:
+    """Return one field for all runs."""
+    return lambda runs: f
+
+
 def step(f: method.Field, z: Tensor, h: float, tableau: method.Tableau = method.TSIT5) -> method.Step:
     return method.runge_kutta(f, z, ZERO, ZERO + h, f(z, ZERO), tableau)
 
@@ -68,7 +75,7 @@ def smooth(seed: int, runs: int = 1) -> method.Field:
 
 @pytest.mark.parametrize("tableau", PAIRS)
 def test_tableaus_satisfy_their_conditions(tableau: method.Tableau) -> None:
-    c, b, e = np.array(tableau.c), np.array(tableau.b), np.array(tableau.e)
+    c, b, e = np.array(tableau.c), np.array([*tableau.a[-1], 0]), np.array(tableau.e)
     np.testing.assert_allclose([sum(row) for row in tableau.a], c, atol=1e-14)
     np.testing.assert_allclose([b @ c**k for k in range(5)], [1 / (k + 1) for k in range(5)], atol=1e-14)
     np.testing.assert_allclose([e @ c**k for k in range(4)], 0, atol=1e-15)
@@ -148,10 +155,10 @@ def test_the_next_size_by_hand() -> None:
 
 
 def test_the_oscillator_ends_where_it_should() -> None:
-    found = method.solve(oscillator, numbers(1, 0).reshape(1, 1, 2), 5.0, 1e-8)
+    found = method.solve(for_all(oscillator), numbers(1, 0).reshape(1, 1, 2), 5.0, 1e-8)
     np.testing.assert_allclose(found.z.flatten(), [0.28366219, 0.95892427], atol=1e-6)
     attempts = found.sizes.shape[1]
-    assert found.evaluations.item() == 1 + 6 * attempts and found.accepted.item() <= attempts
+    assert found.evaluations.item() == 1 + 6 * attempts and (found.sizes > 0).sum() <= attempts
     assert found.sizes.sum().item() == pytest.approx(5, abs=1e-12)
     assert bool((found.errors <= 1).all())
 
@@ -160,7 +167,7 @@ def test_the_oscillator_ends_where_it_should() -> None:
 @pytest.mark.parametrize("seed", [0, 3])
 def test_dopri5_agrees_with_scipy_and_torchdiffeq(tolerance: float, seed: int) -> None:
     f, z, end = smooth(seed), 0.3 * normal(seed + 7, 1, 1, 3), 1.0
-    found = method.solve(f, z, end, tolerance, DOPRI5).z.flatten()
+    found = method.solve(for_all(f), z, end, tolerance, DOPRI5).z.flatten()
 
     def plain(t: float, y: np.ndarray) -> np.ndarray:
         return f(torch.from_numpy(y).reshape(1, 1, 3), numbers(t)).numpy().ravel()
@@ -175,39 +182,46 @@ def test_dopri5_agrees_with_scipy_and_torchdiffeq(tolerance: float, seed: int) -
 
 
 def test_every_run_goes_at_its_own_pace() -> None:
-    f, z, ends = smooth(5, 4), normal(11, 4, 6, 3), numbers(0.4, 1.0, 1.5, 1.0)
-    together = method.solve(f, z, ends, 1e-6)
+    W, V, c = normal(5, 4, 3, 8), normal(6, 4, 8, 3), normal(7, 4, 1, 8)
+    z, ends = normal(11, 4, 6, 3), numbers(0.4, 1.0, 1.5, 1.0)
+
+    def fields(runs: Tensor) -> method.Field:
+        return lambda x, t: torch.tanh(x @ W[runs] + c[runs] * t.reshape(-1, 1, 1)) @ V[runs]
+
+    together = method.solve(fields, z, ends, 1e-6)
     assert len(set(together.evaluations.tolist())) > 1
     for run in range(4):
-        W, V, c = normal(5, 4, 3, 8), normal(6, 4, 8, 3), normal(7, 4, 1, 8)
-
-        def one(x: Tensor, t: Tensor, k: int = run, W: Tensor = W, V: Tensor = V, c: Tensor = c) -> Tensor:
-            return torch.tanh(x @ W[k : k + 1] + c[k : k + 1] * t.reshape(-1, 1, 1)) @ V[k : k + 1]
-
-        alone = method.solve(one, z[run : run + 1], float(ends[run]), 1e-6)
+        alone = method.solve(lambda runs, k=run: fields(runs + k), z[run : run + 1], float(ends[run]), 1e-6)  # type: ignore[misc]
         torch.testing.assert_close(alone.z[0], together.z[run], atol=1e-13, rtol=0)
-        for name in ("evaluations", "accepted", "mean_Eh", "sum_E2", "sum_S", "kinetic"):
-            torch.testing.assert_close(getattr(alone, name)[0], getattr(together, name)[run], atol=1e-9, rtol=1e-7)
+        assert alone.evaluations[0] == together.evaluations[run]
+        for name, value in method.penalties(alone).items():
+            torch.testing.assert_close(value[0], method.penalties(together)[name][run], atol=1e-9, rtol=1e-7)
 
 
 def test_sums_are_over_accepted_steps_only() -> None:
     def kick(z: Tensor, t: Tensor) -> Tensor:  # a sudden change makes the solver reject
         return torch.where(t.reshape(-1, 1, 1) < 0.5, 0.1, 40.0) * oscillator(z, t)
 
-    found = method.solve(kick, numbers(1, 0).reshape(1, 1, 2), 1.0, 1e-6)
-    assert found.accepted.item() < found.sizes.shape[1]
+    found = method.solve(for_all(kick), numbers(1, 0).reshape(1, 1, 2), 1.0, 1e-6)
     taken = found.sizes[0] > 0
-    E, h = found.errors[0][taken], found.sizes[0][taken]
-    assert len(E) == found.accepted.item() and not found.errors[0][~taken].any()
-    assert found.sum_Eh.item() == pytest.approx(float((E * h).sum()))
-    assert found.mean_Eh.item() == pytest.approx(float((E * h).mean()))
-    assert found.max_Eh.item() == pytest.approx(float((E * h).max()))
-    assert found.sum_E2.item() == pytest.approx(float((E**2).sum()))
+    assert taken.sum() < found.sizes.shape[1]
+    E, h, paid = found.errors[0][taken], found.sizes[0][taken], method.penalties(found)
+    assert not found.errors[0][~taken].any()
+    assert paid["error"].item() == pytest.approx(float((E * h).mean()))
+    assert paid["square"].item() == pytest.approx(float((E**2).sum()))
+    assert paid["stiff"].item() == pytest.approx(float(found.stiffnesses[0][taken].sum()))
+    assert paid["speed"].item() == pytest.approx(float((found.speeds[0] * found.sizes[0]).sum()))
+
+
+def test_the_speed_is_the_kinetic_energy() -> None:
+    """A point on a circle of radius 3 that turns once in 2π has speed 3; there are two coordinates."""
+    found = method.solve(for_all(oscillator), numbers(3, 0).reshape(1, 1, 2), 2.0, 1e-8)
+    assert method.penalties(found)["speed"].item() == pytest.approx(2.0 * 3**2 / 2, rel=1e-6)
 
 
 def test_too_stiff_an_equation_is_refused() -> None:
     with pytest.raises(RuntimeError, match="more than 20 attempts"):
-        method.solve(oscillator, numbers(1, 0).reshape(1, 1, 2), 50.0, 1e-9, most=20)
+        method.solve(for_all(oscillator), numbers(1, 0).reshape(1, 1, 2), 50.0, 1e-9, most=20)
 
 
 def test_gradients_are_differences_with_frozen_steps() -> None:
@@ -217,7 +231,7 @@ def test_gradients_are_differences_with_frozen_steps() -> None:
         return lambda x, t: torch.tanh(x @ W) @ V
 
     leaf = W.clone().requires_grad_()
-    found = method.solve(field(leaf), z, 1.0, 1e-6)
+    found = method.solve(for_all(field(leaf)), z, 1.0, 1e-6)
     direction = normal(3, 1, 3, 8)
     sizes = found.sizes[0][found.sizes[0] > 0]
 
@@ -230,7 +244,7 @@ def test_gradients_are_differences_with_frozen_steps() -> None:
             x, slope = taken.z, taken.slope
         return float(torch.stack(work).mean()), float(x.sum())
 
-    (of_error,) = torch.autograd.grad(found.mean_Eh.sum(), leaf, retain_graph=True)
+    (of_error,) = torch.autograd.grad(method.penalties(found)["error"].sum(), leaf, retain_graph=True)
     (of_end,) = torch.autograd.grad(found.z.sum(), leaf)
     up, down = frozen(W + 1e-5 * direction), frozen(W - 1e-5 * direction)
     assert float((of_error * direction).sum()) == pytest.approx((up[0] - down[0]) / 2e-5, rel=1e-4)
@@ -244,39 +258,92 @@ def test_the_price_falls_to_a_tenth() -> None:
     assert [method.annealed(numbers(100), i, 10).item() for i in (0, 5, 10)] == pytest.approx([100, 100 / 10**0.5, 10])
 
 
-def test_the_batched_training_is_a_plain_loop() -> None:
-    """Seed 2 of the arm ER, with torch's own layers and one solver for one network."""
-    results = experiments.Digits(iterations=20, tolerance=1e-6).run((0, 2)).sel(arm="ER", seed=2)
-    split, source = data.digits((2,), 1400, standardize=False), generator(2, "weights")
-    layers = []
-    for inputs, outputs in ((64, 16), (17, 32), (33, 16), (16, 10)):
-        bound = (6 / (inputs + outputs)) ** 0.5
-        layer = nn.Linear(inputs, outputs, dtype=torch.float64)
-        layer.weight.data = (
-            torch.empty(inputs, outputs, dtype=torch.float64).uniform_(-bound, bound, generator=source).T
-        )
+PLAIN = {"rings": ((2, 4, 16, 2), 0.02), "digits": ((64, 16, 32, 10), 0.01)}
+"""Sizes and Adam's rate of both tasks."""
+
+
+@pytest.mark.parametrize("task", PLAIN)
+@pytest.mark.parametrize("arm", ["ER", "speed", "decay", "STEER", "f = 0"])
+def test_the_batched_training_is_a_plain_loop(task: str, arm: str) -> None:
+    """Seed 2 of some arms, with torch's own layers and one solver for one network."""
+    fronts = experiments.Fronts(iterations=20, tolerance=1e-6, task=task).only(["vanilla", arm])
+    strength = experiments.PATHS[arm][1][-1]
+    results = fronts.run((0, 2)).sel(arm=arm, seed=2, strength=strength)
+    (inputs, width, hidden, classes), rate = PLAIN[task]
+    source, turns, layers = generator(2, "weights"), generator(2, "end times"), []
+    for ins, outs in ((inputs, width), (width, classes), (width + 1, hidden), (hidden + 1, width)):
+        bound = (6 / (ins + outs)) ** 0.5
+        layer = nn.Linear(ins, outs, dtype=torch.float64)
+        layer.weight.data = torch.empty(ins, outs).uniform_(-bound, bound, generator=source).T.double()
         nn.init.zeros_(layer.bias)
         layers.append(layer)
-    encoder, inner, outer, decoder = layers
+    encoder, decoder, inner, outer = layers
 
     def field(z: Tensor, t: Tensor) -> Tensor:
         time = t.reshape(1, 1, 1).expand(1, z.shape[1], 1)
-        return torch.tanh(outer(torch.cat([torch.tanh(inner(torch.cat([z, time], -1))), time], -1)))
+        slope = torch.tanh(outer(torch.cat([torch.tanh(inner(torch.cat([z, time], -1))), time], -1)))
+        return slope if arm != "f = 0" else 0 * slope
 
-    optimizer = torch.optim.Adam([p for layer in layers for p in layer.parameters()], lr=0.01)
+    split = data.digits((2,), 1400, standardize=False)
+    optimizer = torch.optim.Adam([p for layer in layers for p in layer.parameters()], lr=rate)
     for iteration in range(20):
-        index = data.batches((2,), 1400, 64, 1)[iteration, 0]
-        found = method.solve(field, encoder(split.train_inputs[:, index].double()), 1.0, 1e-6)
-        loss = F.cross_entropy(decoder(found.z)[0], split.train_labels[0, index])
+        if task == "rings":
+            points, labels = experiments.rings((2,), f"batch {iteration}", 64)
+        else:
+            index = data.batches((2,), 1200, 64, 1 + iteration // 18)[iteration % 18, 0]
+            points, labels = split.train_inputs[:, index].double(), split.train_labels[:, index]
+        end = 1 + strength * (2 * torch.rand(2, generator=turns)[0].item() - 1) if arm == "STEER" else 1.0
+        found = method.solve(for_all(field), encoder(points), end, 1e-6)
+        loss = F.cross_entropy(decoder(found.z)[0], labels[0])
+        work = (found.errors * found.sizes).sum() / (found.sizes > 0).sum()
+        squares = inner.weight.square().sum() + outer.weight.square().sum()
+        energy = (found.speeds * found.sizes).sum()
+        price = {"ER": strength * work, "decay": strength * squares, "speed": strength * energy}.get(arm, 0 * loss)
         optimizer.zero_grad()
-        (loss + 0.1 ** (iteration / 20) * found.mean_Eh.sum()).backward()
+        (loss + 0.1 ** (iteration / 20) * price).backward()
         optimizer.step()
+    tests = (
+        (split.test_inputs.double(), split.test_labels) if task == "digits" else experiments.rings((2,), "test", 400)
+    )
     with torch.no_grad():
-        found = method.solve(field, encoder(split.test_inputs.double()), 1.0, 1e-6)
-        logits = decoder(found.z)[0]
-    assert float(results.loss[-1]) == pytest.approx(float(F.cross_entropy(logits, split.test_labels[0])), rel=1e-6)
-    assert float(results.evaluations[-1]) == found.evaluations.item()
-    assert float(results.stiff[-1]) == pytest.approx(found.sum_S.item(), rel=1e-5)
+        found = method.solve(for_all(field), encoder(tests[0]), 1.0, 1e-6)
+        right = (decoder(found.z)[0].argmax(-1) == tests[1][0]).double().mean()
+        fixed = method.error_in_equal_steps(field, encoder(tests[0][:, :64]), 10, 1e-6)
+    assert float(results.accuracy) == pytest.approx(float(right), abs=1e-6)
+    assert float(results.evaluations) == found.evaluations.item()
+    assert float(results.fixed) == pytest.approx(fixed.item(), rel=1e-4, abs=1e-9)
+
+
+def test_rings_are_a_disc_and_a_ring_with_even_density() -> None:
+    points, labels = experiments.rings((0, 1), "test", 20_000)
+    radius = points.norm(dim=-1)
+    disc, ring = radius[labels == 0], radius[labels == 1]
+    assert disc.max() <= 1 and ring.min() >= 1.5 and ring.max() <= 2 and len(disc) == len(ring)
+    assert float((disc < 0.5**0.5).double().mean()) == pytest.approx(0.5, abs=0.02)  # half of the area
+    assert float((ring < 1.7678).double().mean()) == pytest.approx(0.5, abs=0.02)
+    assert float(points.mean((0, 1)).abs().max()) < 0.05
+
+
+def test_no_linear_map_tells_rings_apart() -> None:
+    """What the null can do: a line through the plane has at most about two thirds on the right side."""
+    points, labels = experiments.rings((0,), "test", 20_000)
+    best = max(
+        float(((points[0] @ numbers(1, 0) > cut).long() == labels[0]).double().mean()) for cut in np.arange(-2, 2, 0.05)
+    )
+    assert best < 0.75
+
+
+@pytest.mark.usefixtures("double_precision")
+def test_what_settings_are_chosen_by_depends_on_no_test_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    rings, brownian = experiments.rings, experiments.brownian
+    kinds: tuple[type[Experiment], ...] = (experiments.Prices, experiments.Spiral)
+    here = [kind.make(kind.smoke).run(2) for kind in kinds]
+    monkeypatch.setattr(experiments, "rings", lambda s, purpose, n: rings(s, purpose.replace("test", "other"), n))
+    monkeypatch.setattr(experiments, "brownian", lambda s, purpose, n: brownian(s, purpose.replace("test", "other"), n))
+    for kind, before in zip(kinds, here, strict=True):
+        after = kind.make(kind.smoke).run(2)
+        assert not before.equals(after)
+        assert before.validation.equals(after.validation)
 
 
 def test_the_error_in_equal_steps_is_that_of_single_steps() -> None:
@@ -352,14 +419,7 @@ def test_the_true_spiral_without_noise_keeps_its_equation() -> None:
     np.testing.assert_allclose(paths[0].mean(0), plain.y[:, -1], atol=0.1)
 
 
-# -------------------------------------------------------------------------------------------- pictures and exercises
-
-
-def test_the_picture_of_steps_counts_them() -> None:
-    digits = experiments.Digits(iterations=20, tolerance=1e-6).run(1)
-    said = pictures.draw_steps(Figure(figsize=(7.6, 3)), digits)
-    for arm in ("vanilla", "ER"):
-        assert f"{arm} {digits.accepted.sel(arm=arm).isel(iteration=-1).item():g}, the longest" in said
+# --------------------------------------------------------------------------------------------------------- exercises
 
 
 def richardson(step: Callable[[Tensor, float], Tensor], z: Tensor, h: float) -> Tensor:
@@ -383,6 +443,27 @@ def test_the_right_estimate_is_accepted_and_ranks_as_the_solver_s() -> None:
 def test_wrong_estimates_get_a_hint(answer: object, hint: str) -> None:
     with pytest.raises(WrongAnswerError, match=hint):
         exercises.check_richardson(answer)  # type: ignore[arg-type]
+
+
+def test_only_one_letter_is_right() -> None:
+    assert "keeps the exactness" in exercises.check_tolerance("c")
+    for letter, hint in (("a", "fewer evaluations"), ("b", "how large"), ("d", "choose")):
+        with pytest.raises(WrongAnswerError, match=hint):
+            exercises.check_tolerance(letter)
+
+
+def test_the_accuracy_lost_is_read_off_within_what_the_recorded_runs_give() -> None:
+    recorded = store.read(experiments.Prices)
+    assert recorded is not None
+    last = recorded.accuracy.isel(iteration=-1).sel({"tolerance": 1e-7})
+    vanilla = last.sel(arm="vanilla", strength=0.3)
+    lost = (vanilla - last.sel(arm="ER", strength=100)).values
+    _, low, high = mean_interval(lost)
+    assert exercises.LOST[0] <= low < high <= exercises.LOST[1]
+    assert "read off" in exercises.check_collapse(float(lost.mean()))
+    for wrong in (0.0, 1.0):
+        with pytest.raises(WrongAnswerError, match="subtract"):
+            exercises.check_collapse(wrong)
 
 
 def test_no_answer_is_no_mistake() -> None:

@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from torch.distributions import Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from reglab.data import normal as seeded_normal
-from reglab.effects import late
+from reglab.effects import end, late
 from reglab.exercise import WrongAnswerError
 from reglab.knobs import Arm
 from reglab.papers.dynamics.stochastic_actor_critic import claims, exercises, experiments, method
-from reglab.seeds import generator
+from reglab.recordings import store
 from reglab.training import Lanes
 
 SEED = st.integers(0, 2**31)
@@ -220,7 +219,7 @@ def test_the_temporal_sd_is_that_of_many_targets() -> None:
     a, _ = policy(5)
     leads = method.transitions(a, RISKY)
     value = torch.sin(2 * method.STATES).unsqueeze(-1) + 0.3 * method.EPSILONS  # a value that depends on s' and on ε'
-    star = experiments.temporal_sd(leads, value.unsqueeze(0), RISKY.noise_at(method.STATES))
+    star = method.temporal_sd(leads, value.unsqueeze(0), method.of_side(method.STATES, *RISKY.reward_noise))
     draws = torch.Generator().manual_seed(1)
     for index in (10, 30, 50):
         noise = torch.randn(200_000, 3, generator=draws, dtype=torch.float64)
@@ -235,10 +234,7 @@ def test_without_noise_only_the_next_value_varies() -> None:
     leads = method.transitions(policy(6)[0], method.World((0, 0), (0, 0)))
     flat = torch.full((1, method.GRID, method.NODES), 3.0, dtype=torch.float64)
     torch.testing.assert_close(
-        experiments.temporal_sd(leads, flat, numbers(0.7).expand(method.GRID)),
-        torch.full_like(flat, 0.7),
-        atol=1e-7,
-        rtol=0,
+        method.temporal_sd(leads, flat, numbers(0.7).expand(method.GRID)), torch.full_like(flat, 0.7), atol=1e-7, rtol=0
     )
 
 
@@ -249,7 +245,8 @@ def test_the_hills_and_the_noise_of_the_line() -> None:
     s = numbers(0.6, -0.6, 0.2, 0.21)
     assert float(method.mean_reward(s[0], numbers(0.0))) == pytest.approx(0.65, abs=1e-6)
     assert float(method.mean_reward(s[1], numbers(1.0))) == pytest.approx(0.4, abs=1e-6)
-    assert RISKY.noise_at(s).tolist() == [2.1, 0.1, 0.1, 2.1] and JUMPY.shake_at(s).tolist() == [0.4, 0.05, 0.05, 0.4]
+    assert method.of_side(s, *RISKY.reward_noise).tolist() == [2.1, 0.1, 0.1, 2.1]
+    assert method.of_side(s, *JUMPY.shake).tolist() == [0.4, 0.05, 0.05, 0.4]
     reward, following = RISKY.step(s[:2], numbers(1.0, -1.0), torch.tensor([[1.0, 3.0], [0.0, -9.0]]).double())
     assert following.tolist() == [1.0, -1.0]
     assert float(reward[0]) == pytest.approx(0.6 + 2.1, abs=1e-6)
@@ -276,29 +273,34 @@ def test_a_step_in_the_plane() -> None:
 
 
 def test_no_episode_starts_in_danger() -> None:
-    found = experiments.starts((0, 3), "test", 300)
+    found = experiments.starts((0, 3), 300)
     assert found.shape == (2, 300, 2) and found.min() >= 0.3 and found.max() <= 1
     assert ((found - 0.5).norm(dim=-1) > 0.3).all()
-    torch.testing.assert_close(experiments.starts((3,), "test", 300)[0], found[1])
+    torch.testing.assert_close(experiments.starts((3,), 300)[0], found[1])
 
 
 # ---------------------------------------------------------------------------------------------- the batched agents
 
 
-def test_the_ring_forgets_the_oldest() -> None:
-    first = experiments.Batch(
-        *(torch.zeros(2, 3, 1), torch.zeros(2, 3, 1), torch.zeros(2, 3), torch.zeros(2, 3, 1)), torch.zeros(2, 3)
-    )
-    memory = experiments.Memory(first)
-    for i in range(1, 5):
-        one = torch.full((2, 1), float(i))
-        memory.store(
-            experiments.Batch(one.unsqueeze(-1), -one.unsqueeze(-1), 10 * one, 2 * one.unsqueeze(-1), one / 10)
-        )
-    found = memory.sample(torch.tensor([[0.0, 0.34, 0.99], [0.99, 0.34, 0.0]]))
-    assert found.state.squeeze(-1).tolist() == [[4, 2, 3], [3, 2, 4]]
-    assert found.reward.tolist() == [[40, 20, 30], [30, 20, 40]]
-    assert found.action[0, 0, 0] == -4 and found.following[0, 0, 0] == 8 and found.done[0, 0] == pytest.approx(0.4)
+def test_the_buffer_forgets_the_oldest() -> None:
+    one = experiments.Learner(lanes([Arm("")], (0, 1)), 1, 1, 0.1, 0.9)
+    zeros, row = torch.zeros(2, 3, 1), torch.zeros(2, 3)
+    memory = experiments.Batch(zeros.clone(), zeros.clone(), row.clone(), zeros.clone(), row.clone())
+    seen = []
+
+    def move(s: Tensor, a: Tensor, normals: Tensor, uniforms: Tensor) -> tuple[experiments.Batch, Tensor]:
+        seen.append(a.clone())
+        number = torch.full((2, 1), float(len(seen)))
+        return experiments.Batch(s, a, 10 * number, 2 * s, number / 10), number.unsqueeze(-1)
+
+    for _ in experiments.train(one, memory, torch.zeros(2, 1, 1), move, dict, [0, 4]):
+        pass
+    assert len(seen) == 4
+    assert memory.reward.tolist() == 2 * [[40, 20, 30]]
+    assert memory.state.squeeze(-1).tolist() == 2 * [[3, 1, 2]]
+    assert memory.following.squeeze(-1).tolist() == 2 * [[6, 2, 4]]
+    torch.testing.assert_close(memory.action, torch.cat([seen[3], seen[1], seen[2]], 1))
+    torch.testing.assert_close(memory.done[0], torch.tensor([0.4, 0.2, 0.3]))
 
 
 def lanes(agents: list[Arm], seeds: tuple[int, ...] = (0, 1)) -> Lanes:
@@ -351,6 +353,8 @@ AGENTS = {
     "STAC": Arm("", target=0.25, actor=0.25),
     "target only": Arm("", target=0.25),
     "actor only": Arm("", actor=0.25),
+    "constant": Arm("", target=0.25, actor=0.25, flat=1),
+    "slow target": Arm("", soft=0.01),
     "min of two": Arm("", twin=1),
     "SAC": Arm("", twin=1, plain=1),
 }
@@ -362,6 +366,7 @@ def test_two_updates_equal_those_of_a_plain_agent(name: str) -> None:
     agents = list(AGENTS.values())
     batched = learner(agents)
     target_beta, actor_beta, twin, plain = (AGENTS[name].value(x, {}) for x in ("target", "actor", "twin", "plain"))
+    flat, soft = AGENTS[name].value("flat", {}), AGENTS[name].value("soft", {}, 0.05)
     model, models = 2 * list(AGENTS).index(name) + 1, 2 * len(agents)  # the second seed
     policy, critics = Plain(batched.policy, model), [Plain(batched.critic, model)]
     if twin:
@@ -376,7 +381,9 @@ def test_two_updates_equal_those_of_a_plain_agent(name: str) -> None:
 
     def valued(nets: list[Plain], states: Tensor, actions: Tensor, beta: float) -> Tensor:
         judged = [net(states, actions) for net in nets]
-        return torch.stack([(one.mean - beta * one.stddev).squeeze(-1) for one in judged]).amin(0)
+        spreads = [one.stddev.mean().detach() if flat else one.stddev for one in judged]
+        lowered = [one.mean - beta * sd for one, sd in zip(judged, spreads, strict=True)]
+        return torch.stack([one.squeeze(-1) for one in lowered]).amin(0)
 
     alpha = 0.1
     for round in range(2):
@@ -394,13 +401,13 @@ def test_two_updates_equal_those_of_a_plain_agent(name: str) -> None:
             optimizer.step()
             with torch.no_grad():
                 for slow, quick in zip(target.parameters(), net.parameters(), strict=True):
-                    slow.copy_(0.05 * quick + 0.95 * slow)
+                    slow.copy_(soft * quick + (1 - soft) * slow)
         a, chosen = sampled(state, noise[1, model])
         optimizers[0].zero_grad()
         (alpha * chosen - valued(critics, state, a, actor_beta)).mean().backward()
         optimizers[0].step()
         batched.update(batch, noise, [None] * 5, goal=-1.0)
-        alpha *= math.exp(3e-3 * alpha * (-1.0 + float(log_density.mean())))
+        alpha *= math.exp(3e-3 * alpha * (-1.0 + float(chosen.detach().mean())))
 
     assert float(batched.alpha[model]) == pytest.approx(alpha, rel=1e-9)
     second = model + 4 * int(twin)
@@ -435,8 +442,37 @@ def test_seeds_and_agents_beside_it_change_nothing() -> None:
         alone.update(batch, noise, [None] * 5)
     for p, q in zip(together.critic.parameters(), alone.critic.parameters(), strict=True):
         torch.testing.assert_close(p[2], q[0], atol=1e-9, rtol=1e-7)
-    with pytest.raises(ValueError, match="two critics come last"):
-        learner(agents[::-1])
+    turned = learner(agents[::-1], (0, 1, 2))
+    for round in range(3):
+        batch, noise = some(6, 10 * round)
+        turned.update(batch, noise, [None] * 5)
+    for p, q in zip(together.critic.parameters(), turned.critic.parameters(), strict=True):
+        torch.testing.assert_close(p[:3], q[3:6], atol=1e-9, rtol=1e-7)
+        torch.testing.assert_close(p[3:6], q[:3], atol=1e-9, rtol=1e-7)
+        torch.testing.assert_close(p[6:], q[6:], atol=1e-9, rtol=1e-7)
+
+
+@pytest.mark.usefixtures("double_precision")
+def test_an_idle_agent_never_learns() -> None:
+    one = learner([Arm(""), Arm("", idle=1)])
+    before = [p.clone() for net in (one.policy, one.critic, one.target) for p in net.parameters()]
+    batch, noise = some(4)
+    for _ in range(3):
+        one.update(batch, noise, [None] * 5)
+    after = [p for net in (one.policy, one.critic, one.target) for p in net.parameters()]
+    for p, q in zip(before, after, strict=True):
+        assert torch.equal(p[2:], q[2:])
+    assert all(not torch.equal(p[:2], q[:2]) for p, q in zip(before, after, strict=True))
+
+
+@pytest.mark.usefixtures("double_precision")
+def test_a_constant_gives_the_actor_no_gradient() -> None:
+    one, other = learner([Arm("", actor=0.5, flat=1)]), learner([Arm("")])
+    batch, noise = some(2)
+    for each in (one, other):
+        each.update(batch, noise, [None] * 5)
+    for p, q in zip(one.policy.parameters(), other.policy.parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=1e-12, rtol=0)
 
 
 def drawn(copies: int, seeds: tuple[int, ...], dropout: float, step: int = 0) -> experiments.Noise:
@@ -510,45 +546,42 @@ def test_beliefs_are_compared_with_the_truth() -> None:
     sigma = torch.cat([one.stddev for one in judged], 1)
     y = torch.cat([one.mean - 0.5 * one.stddev for one in ahead], 1) - 0.05 * log_density[0]
     first, second = leads[0] @ (y @ method.WEIGHTS), leads[0] @ (y**2 @ method.WEIGHTS)
-    star = (RISKY.noise_at(method.STATES)[:, None] ** 2 + 0.85**2 * (second - first**2)).sqrt()
+    star = (method.of_side(method.STATES, *RISKY.reward_noise)[:, None] ** 2 + 0.85**2 * (second - first**2)).sqrt()
     for name, expected in {
         "overestimation": ((believed - Q) @ method.WEIGHTS).mean(),
-        "believed": believed[:, 4],
-        "exact": Q[:, 4],
+        "gap": believed[:, 4] - Q[:, 4],
         "sigma_at": sigma[:, 4],
         "sigma_star_at": star[:, 4],
     }.items():
         torch.testing.assert_close(found[name][1], expected, atol=1e-6, rtol=1e-6, msg=name)
 
 
-def test_rollouts_agree_with_exact_values() -> None:
-    one = experiments.Learner(lanes([Arm("")], tuple(range(20))), 1, 1, 0.02, method.DISCOUNT)
-    world = method.World((0.1, 0.1), (0.0, 0.0))
-    found, exact = experiments.rollouts(one, world), experiments.examine(one, world)["value"]
-    occupancy = found["occupancy"]
-    torch.testing.assert_close(occupancy.sum(1) * 2 / experiments.PLACES, torch.ones(20))
-    inside = occupancy[:, 24:].sum(1) * 2 / experiments.PLACES  # bins from 0.2 on
-    torch.testing.assert_close(found["right"], inside, atol=1e-3, rtol=0)
-    assert exact.isfinite().all() and (found["return_sd"] > 0).all()
-
-
-@pytest.mark.usefixtures("double_precision")
-def test_measured_returns_follow_a_plain_loop() -> None:
+def test_where_an_agent_is_agrees_with_many_rollouts() -> None:
     one = experiments.Learner(lanes([Arm("")], (3,)), 1, 1, 0.02, method.DISCOUNT)
-    actor, noise = Plain(one.policy, 0), seeded_normal((3,), "rollouts", experiments.LENGTH, experiments.ROLLOUTS, 3)[0]
-    s = 2 * torch.rand(experiments.ROLLOUTS, generator=generator(3, "rollouts from")) - 1
-    total, visited = torch.zeros(experiments.ROLLOUTS), []
+    found, draws, many = experiments.examine(one, RISKY), torch.Generator().manual_seed(7), 20_000
+    visited, total, s = [], torch.zeros(many), method.STATES[torch.randint(61, (many,), generator=draws)].float()
     with torch.no_grad():
-        for t in range(experiments.LENGTH):
-            base = actor(s.unsqueeze(-1))
-            a = (base.mean + base.stddev * noise[t, :, :1]).tanh().squeeze(-1)
-            hills = torch.exp(-(((s - 0.6) / 0.25) ** 2)) + 0.8 * torch.exp(-(((s + 0.6) / 0.25) ** 2))
-            total += 0.85**t * (hills - 0.05 * a**2 - 0.35 + (0.1 + 2.0 * (s > 0.2)) * noise[t, :, 1])
-            s = (s + 0.3 * a + 0.1 * noise[t, :, 2]).clamp(-1, 1)
+        for t in range(60):
+            a = one.act(s.reshape(1, -1, 1), torch.randn(1, many, 1, generator=draws))[0].reshape(-1)
+            noise = torch.randn(many, 2, generator=draws)
+            total += method.DISCOUNT**t * method.mean_reward(s, a)
+            s = RISKY.step(s, a, noise)[1]
             visited.append(s)
-    found = experiments.rollouts(one, RISKY)
-    assert float(found["return_sd"][0]) == pytest.approx(float(total.std()), rel=1e-6)
-    assert float(found["right"][0]) == pytest.approx(float((torch.stack(visited) > 0.2).double().mean()), abs=1e-6)
+    everywhere = torch.stack(visited)
+    assert float(found["value"][0]) == pytest.approx(float(total.mean()), abs=0.03)
+    assert float(found["right"][0]) == pytest.approx(float((everywhere > 0.2 + 1 / 60).double().mean()), abs=0.02)
+    density = found["occupancy"][0]
+    assert float(density.sum()) / 30 == pytest.approx(1, abs=1e-9)
+    left = float((everywhere < -0.5 + 1 / 60).double().mean())
+    assert float(density[:16].sum()) / 30 == pytest.approx(left, abs=0.02)
+
+
+def test_where_a_sure_policy_leads() -> None:
+    leads = torch.zeros(1, method.GRID, method.NODES, method.GRID, dtype=torch.float64)
+    leads[..., 40] = 1
+    expected = torch.zeros(1, method.GRID, dtype=torch.float64)
+    expected[0, 40] = 1
+    torch.testing.assert_close(method.occupancy(leads, 5), expected)
 
 
 def test_a_deterministic_critic_has_no_sigma_and_maps_are_shares() -> None:
@@ -558,17 +591,79 @@ def test_a_deterministic_critic_has_no_sigma_and_maps_are_shares() -> None:
     np.testing.assert_allclose(plane["map"].sum(("row", "column")), 1, atol=1e-5)
 
 
+@pytest.mark.usefixtures("double_precision")
+def test_time_in_danger_is_that_of_the_steps_of_a_quarter(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, step = [], experiments.point_step
+
+    def watched(*arguments: Tensor) -> experiments.Batch:
+        seen.append(arguments[0][:, 0])
+        return step(*arguments)
+
+    monkeypatch.setattr(experiments, "point_step", watched)
+    plane = experiments.PointMass(steps=40).run((5,))
+    inside = (experiments.danger(torch.stack(seen[1:])) > 0).double()  # the first call fills the buffer
+    for quarter in range(4):
+        expected = inside[10 * quarter : 10 * quarter + 10].mean(0)
+        np.testing.assert_allclose(plane.inside.isel(seed=0, step=quarter + 1), expected, atol=1e-6)
+    cells = (torch.stack(seen[1:]) * experiments.CELLS).long().clamp(max=experiments.CELLS - 1)
+    for arm in range(4):
+        count = np.zeros((experiments.CELLS, experiments.CELLS))
+        np.add.at(count, (cells[:, arm, 1].numpy(), cells[:, arm, 0].numpy()), 1 / 40)
+        np.testing.assert_allclose(plane["map"].isel(arm=arm, seed=0), count, atol=1e-6)
+
+
+# ----------------------------------------------------------------------------------------------------- the bandit
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, 0.0), (2, math.pi**-0.5), (10, 1.5387527308)])
+def test_the_largest_of_some_normal_numbers(count: int, expected: float) -> None:
+    assert method.expected_maximum(count) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_best_of_two_equal_means_is_too_high() -> None:
+    rewards = 0.3 + 2 * torch.randn(100_000, 2, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    surplus = (1 - 0.6) * method.best_of_means(rewards, 0.0, 0.6) - 0.3
+    error = float(surplus.std()) / 100_000**0.5
+    assert abs(float(surplus.mean()) - 2 / (math.pi * 5) ** 0.5) < 3 * error  # ρ/√(πn)
+
+
+def test_the_best_mean_bootstraps_from_itself() -> None:
+    rewards = normal(4, 3, 6, 50)
+    mean, sd = rewards.mean(-1).amax(-1), rewards.var(-1).mean(-1).sqrt()
+    m = torch.zeros(3, dtype=torch.float64)
+    for _ in range(400):
+        m = mean + 0.85 * method.pessimistic(m, sd, 0.25)
+    torch.testing.assert_close(method.best_of_means(rewards, 0.25, 0.85), m)
+
+
+def test_a_bandit_measures_what_is_derived() -> None:
+    for actions in (2, 10):
+        found = experiments.Bandit(beta=0.25, actions=actions).run(8)
+        spread = found.bias.std("seed", ddof=1) / 8**0.5
+        sampled = abs(found.bias.mean("seed") - found.derived)
+        assert (sampled.sel(arm="β = 0") < 4 * spread.sel(arm="β = 0")).all()
+        assert (sampled.sel(arm="two halves") < 4 * spread.sel(arm="two halves")).all()
+        assert (sampled.sel(arm="STAC", samples=128) < 4 * spread.sel(arm="STAC", samples=128)).all()
+
+
 def test_effects_are_those_of_their_words() -> None:
-    results = experiments.Pessimism(steps=20, buffer=100).run(3)
-    results.overestimation[:] = np.array([0.9, 0.5, -0.1, -0.3, 0.2])[:, None, None]
-    assert claims.falling(results) == 3
-    assert claims.beside_min(results) == pytest.approx(0.1 - 0.2)
-    results.overestimation.loc[{"arm": "β = 0.5", "seed": 1}] = 2.0
-    assert claims.falling(results) == 2
-    results.value.loc[{"arm": "β = 0.25"}] = np.array([1.0, 2.0, 3.0])[:, None]
+    results = experiments.Actors(steps=20, buffer=100).run(3)
+    results.overestimation[:] = 0.0
+    for arm, number in {"β = 0": 0.9, "STAC": -0.1, experiments.CONSTANT: -0.3, "min of two": 0.2}.items():
+        results.overestimation.loc[{"arm": arm}] = number
+    other = results.copy(deep=True)
+    other.overestimation.loc[{"arm": "STAC"}] = 0.05
+    assert claims.bias("STAC", results, other) == pytest.approx(0.05)
+    assert claims.lowered(results).values.tolist() == pytest.approx(3 * [-1.0])
+    results.overestimation.loc[{"arm": experiments.CONSTANT, "seed": 1}] = 2.0
+    assert claims.lowered(results).values.tolist() == pytest.approx([-1.0, 1.1, -1.0])
+    results.value.loc[{"arm": "STAC"}] = np.array([1.0, 2.0, 3.0])[:, None]
     doubled = results.copy(deep=True)
     doubled["value"] = 2 * results.value
     assert claims.steadier(results, doubled) == pytest.approx(1.0)
+    sigma, star = (results[name].sel(arm="STAC", seed=1).values for name in ("sigma_at", "sigma_star_at"))
+    expected = np.corrcoef(sigma, star)[0, 1]
+    assert float(claims.agreement(results).sel(seed=1)) == pytest.approx(expected)
 
 
 def test_late_is_the_mean_of_the_checkpoints_in_the_last_two_thirds() -> None:
@@ -619,3 +714,27 @@ def test_wrong_fixed_points_get_a_hint(answer: Callable[..., float], hint: str) 
 def test_no_answer_is_no_answer() -> None:
     with pytest.raises(NotImplementedError):
         exercises.check_fixed_point(lambda r, n, b, g: None)  # type: ignore[arg-type,return-value]
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [(0, "noise of the target stays"), (2, "varies as well"), (3.35, "not standard deviations"), (7, "take the root")],
+)
+def test_the_limit_of_sigma(answer: float, hint: str) -> None:
+    assert "not how little is known" in exercises.check_limit(2.41)
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_limit(answer)
+    with pytest.raises(NotImplementedError):
+        exercises.check_limit(None)  # type: ignore[arg-type]
+
+
+def test_the_share_that_is_read_off_is_the_recorded_one() -> None:
+    recorded = store.at(experiments.Actors(beta=0.5, reward_noise=0))
+    assert recorded is not None
+    right = float(end("right", "STAC")(recorded).mean())
+    assert "higher hill" in exercises.check_return(right)
+    for wrong in (right - 0.4, 0.0, 1.0):
+        with pytest.raises(WrongAnswerError, match="ends elsewhere"):
+            exercises.check_return(wrong)
+    with pytest.raises(NotImplementedError):
+        exercises.check_return(None)  # type: ignore[arg-type]

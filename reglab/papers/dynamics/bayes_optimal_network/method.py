@@ -38,14 +38,10 @@ def resolvent(x: np.ndarray, t: np.ndarray | float, kappa: float) -> np.ndarray:
     return np.take_along_axis(g, g.imag.argmax(0)[None], 0)[0]
 
 
-def density(x: np.ndarray, t: np.ndarray | float, kappa: float) -> np.ndarray:
-    """Return ρ_t(x), the limiting density of the eigenvalues of Y."""
-    return resolvent(x, t, kappa).imag / np.pi
-
-
 def positions(t: np.ndarray | float, kappa: float, points: int = 4000) -> np.ndarray:
-    """Return where to sample ρ_t: half of the points over all of its support, half near zero: t [...] -> [..., P].
+    """Return where to sample ρ_t = Im g/π, the density of the spectrum of Y: t [...] -> [..., P].
 
+    Half of the points lie over all of its support, half near zero.
     For κ < 1 a share 1 - κ of the eigenvalues lies within about 2√t of zero, which needs points of its own.
     """
     wide = 2.02 * np.sqrt(t)[..., None] + 1e-9
@@ -62,7 +58,7 @@ def denoising_error(t: np.ndarray | float, kappa: float) -> np.ndarray:
     """
     t = np.asarray(t, dtype=float)
     x = positions(t, kappa)
-    rho = np.maximum(density(x, t[..., None], kappa), 0)
+    rho = np.maximum(resolvent(x, t[..., None], kappa).imag / np.pi, 0)
     return np.maximum(t - 4 * np.pi**2 / 3 * t**2 * np.trapezoid(rho**3, x), 1e-12)
 
 
@@ -182,35 +178,56 @@ def message_passing(
             return
 
 
-def smallest_fit(x: Tensor, y: Tensor) -> Tensor:
-    """Return the matrix nearest to I with ⟨X_μ, S⟩ = y_μ, or with the least squared misfit: [S, d, d].
+def ridge(x: Tensor, y: Tensor, penalties: Tensor) -> Tensor:
+    """Return the S that minimizes Σ_μ(y_μ - ⟨X_μ, S⟩)² + λ‖S - I‖² for each penalty λ > 0 [P]: [..., P, d, d].
 
-    It is linear regression on all products of two inputs, and it does not know that S has few directions.
+    It is linear regression on all products of two inputs, and all it knows of S is its size: λ = Δκd/2 is Bayes-optimal
+    for normal noise and a normal S of the same mean and variance. λ → 0 is least squares: of all S with the smallest
+    misfit, the one nearest to I.
     """
     d, n, identity = x.shape[-1], x.shape[-2], torch.eye(x.shape[-1], dtype=x.dtype)
-    missing = y - measure(x, identity)
-    if n <= d * (d + 1) // 2:
-        squares = x.square().sum(-1)
-        gram = ((x @ x.mT).square() - squares.unsqueeze(-1) - squares.unsqueeze(-2) + d) / d
-        return identity + back(x, torch.linalg.solve(gram + 1e-9 * torch.eye(n, dtype=x.dtype), missing))
     i, j = torch.triu_indices(d, d)
-    twice = torch.where(i == j, 1.0, 2.0).to(x.dtype)
-    features = (x[..., i] * x[..., j] - (i == j).to(x.dtype)) * twice / d**0.5
-    S = torch.zeros(*x.shape[:-2], d, d, dtype=x.dtype)
-    S[..., i, j] = torch.linalg.lstsq(features, missing.unsqueeze(-1)).solution.squeeze(-1)
-    return identity + S.triu(1).mT + S
+    off = (i != j).to(x.dtype)
+    features = (x[..., i] * x[..., j] - 1 + off) * (1 + off).sqrt() / d**0.5  # as far apart as the matrices X
+    missing = (y - measure(x, identity)).unsqueeze(-1)
+    few = n <= len(i)
+    gram, right = (features @ features.mT, missing) if few else (features.mT @ features, features.mT @ missing)
+    shifted = gram.unsqueeze(-3) + penalties[:, None, None] * torch.eye(gram.shape[-1], dtype=x.dtype)
+    found = torch.cholesky_solve(right.unsqueeze(-3), torch.linalg.cholesky(shifted))
+    entries = (features.mT.unsqueeze(-3) @ found if few else found).squeeze(-1) / (1 + off).sqrt()
+    S = torch.zeros(*entries.shape[:-1], d, d, dtype=x.dtype)
+    S[..., i, j], S[..., j, i] = entries, entries
+    return identity + S
+
+
+def chosen_penalty(x: Tensor, y: Tensor) -> Tensor:
+    """Return the penalty of ridge for which the last fifth of the examples, held out, are predicted best: [1].
+
+    Seven candidates, d/1000 to 1000 d, for inputs [n, d] and outputs [n]; neither noise nor κ is known.
+    """
+    penalties, kept = x.shape[-1] * torch.logspace(-3, 3, 7, dtype=x.dtype), len(y) - len(y) // 5
+    misfit = measure(x[kept:], ridge(x[:kept], y[:kept], penalties)) - y[kept:]
+    return penalties[misfit.square().mean(-1).argmin()].unsqueeze(0)
+
+
+def hidden(x: Tensor, W: Tensor) -> Tensor:
+    """Return w_k·x of several students with the same inputs: [S, n, d], [S, K, m, d] -> [S, n, K, m]."""
+    return (x @ W.flatten(1, 2).mT).unflatten(-1, W.shape[1:3])
 
 
 def outputs(x: Tensor, W: Tensor) -> Tensor:
-    """Return f_W(x) = Σ_k (w_k·x)²/(d√m): [..., n, d], [..., m, d] -> [..., n]."""
-    return (x @ W.mT).square().sum(-1) / (x.shape[-1] * W.shape[-2] ** 0.5)
+    """Return f_W(x) = Σ_k (w_k·x)²/(d√m) of several students: [S, n, d], [S, K, m, d] -> [S, n, K]."""
+    return hidden(x, W).square().sum(-1) / (x.shape[-1] * W.shape[-2] ** 0.5)
 
 
-def gradient(x: Tensor, W: Tensor, truth: Tensor) -> Tensor:
-    """Return the gradient of ¼Σ_μ(f_W(x_μ) - f*_μ)² in W: Σ_μ (f_W - f*)(w_k·x_μ) x_μ/(d√m), [..., m, d]."""
-    hidden, size = x @ W.mT, x.shape[-1] * W.shape[-2] ** 0.5
-    misfit = hidden.square().sum(-1) / size - truth
-    return (misfit.unsqueeze(-1) * hidden).mT @ x / size
+def gradient(x: Tensor, W: Tensor, truth: Tensor, kept: Tensor | float = 1.0) -> Tensor:
+    """Return the gradient of ¼Σ_μ(f_W(x_μ) - f*_μ)² in W: Σ_μ (f_W - f*)(w_k·x_μ) x_μ/(d√m), [S, K, m, d].
+
+    `truth` is [S, n], and `kept` [n, K] is 0 for examples that are held out from a student.
+    """
+    products, size = hidden(x, W), x.shape[-1] * W.shape[-2] ** 0.5
+    misfit = (products.square().sum(-1) / size - truth.unsqueeze(-1)) * kept
+    return ((misfit.unsqueeze(-1) * products).flatten(2).mT @ x / size).unflatten(1, W.shape[1:3])
 
 
 def matrix(W: Tensor) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -12,162 +13,230 @@ from torch import Tensor, nn
 
 from reglab import data, metrics
 from reglab.experiment import Experiment
-from reglab.knobs import Arm, knob
+from reglab.knobs import Arm, knob, tuned
 from reglab.models import replicas
 from reglab.papers.dynamics.solver_regularization import method
-from reglab.pictures import Curves, Dots, View
+from reglab.pictures import Curves, Dots, Scatter, View
 from reglab.results import Axis, Frame, Tick, Var
-from reglab.seeds import Seeds
+from reglab.seeds import Seeds, generator
 from reglab.training import Lanes
 
-CURVE = "arm seed iteration"
+CURVE, WEIGHT = "arm seed iteration", "weight of the error penalty at first"
 
+Events = Iterator[Frame | Tick]
 
-def layer(drawn: Sequence[Tensor], lanes: Lanes) -> replicas.Linear:
-    """Return layers of all arms with the weights drawn for every seed, each [in, out], and biases 0."""
-    weight = lanes.repeat(torch.stack(list(drawn)))
-    return replicas.Linear(weight, torch.zeros(len(weight), 1, weight.shape[-1], dtype=weight.dtype))
+Points = tuple[Tensor, Tensor]
+"""Points [S, B, D] with labels [S, B]."""
+
+Data = tuple[Iterator[Points], Points, Points]
+"""Batches without end, points to choose settings by, and points to test on."""
+
+PRICES, SQUARE = (0.1, 0.3, 1, 3, 10, 30), (0.01, 0.03, 0.1, 0.3, 1)
+"""The strengths among which each penalty's own is chosen: errors and speed, squared errors and stiffness."""
 
 
 class NeuralODE(nn.Module):
-    """R networks side by side: 64 → 16, an equation of 16 dimensions with 32 hidden units, 16 → 10.
+    """R networks side by side: a linear start, an equation with one hidden layer, and a linear readout.
 
-    The first weights are Glorot's, those of the equation times `scale`.
+    `sizes` are inputs, dimensions of the equation, its hidden units and classes. All first weights are Glorot's.
     """
 
-    def __init__(self, lanes: Lanes, scale: float) -> None:
+    def __init__(self, lanes: Lanes, sizes: tuple[int, int, int, int]) -> None:
         super().__init__()
-        sources = lanes.generators("weights")
+        sources, (inputs, width, hidden, classes) = lanes.generators("weights"), sizes
 
-        def glorot(inputs: int, outputs: int, factor: float = 1.0) -> replicas.Linear:
-            bound = factor * (6 / (inputs + outputs)) ** 0.5
-            empty = torch.empty(inputs, outputs, dtype=torch.float64)
-            return layer([empty.clone().uniform_(-bound, bound, generator=one) for one in sources], lanes)
+        def glorot(ins: int, outs: int) -> replicas.Linear:
+            return replicas.linear(ins, outs, sources, len(lanes.arms), weights=(6 / (ins + outs)) ** 0.5).double()
 
-        self.start = glorot(64, 16)
-        self.inner, self.outer = glorot(17, 32, scale), glorot(33, 16, scale)
-        self.logits = glorot(16, 10)
+        self.start, self.readout = glorot(inputs, width), glorot(width, classes)
+        self.inner, self.outer = glorot(width + 1, hidden), glorot(hidden + 1, width)
+        self.moves = 1 - lanes.each("still", dtype=torch.float64)
 
-    def field(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return f(z, t): two layers with tanh, the time as one more input of both."""
-        for one in (self.inner, self.outer):
-            assert one.bias is not None
-            z = torch.tanh(torch.baddbmm(one.bias + t.reshape(-1, 1, 1) * one.weight[:, -1:], z, one.weight[:, :-1]))
-        return z
+    def fields(self, runs: Tensor) -> method.Field:
+        """Return f(z, t) of some runs: two layers with tanh, the time as one more input of both; 0 for the null."""
+        moves = self.moves[runs]
+        pairs = [(one.get_parameter("bias")[runs], one.weight[runs]) for one in (self.inner, self.outer)]
+
+        def field(z: Tensor, t: Tensor) -> Tensor:
+            for bias, weight in pairs:
+                z = torch.tanh(torch.baddbmm(bias + t.reshape(-1, 1, 1) * weight[:, -1:], z, weight[:, :-1]))
+            return moves * z
+
+        return field
+
+
+def rings(seeds: Seeds, purpose: str, count: int) -> Points:
+    """Draw points of two classes in turn, uniform in the disc of radius 1 and in the ring from 1.5 to 2 around it."""
+    labels = torch.arange(count) % 2
+    drawn = [torch.rand(2, count, generator=generator(seed, purpose), dtype=torch.float64) for seed in seeds]
+    share, turn = torch.stack(drawn, 1)
+    radius, angle = torch.where(labels > 0, 2.25 + 1.75 * share, share).sqrt(), 2 * math.pi * turn
+    return torch.stack([radius * angle.cos(), radius * angle.sin()], -1), labels.expand(len(seeds), -1)
+
+
+def rings_data(seeds: Seeds) -> Data:
+    """Return fresh points of disc and ring for each batch, 200 for validation and 400 to test."""
+    batches = (rings(seeds, f"batch {step}", 64) for step in itertools.count())
+    return batches, rings(seeds, "validation", 200), rings(seeds, "test", 400)
+
+
+def digits_data(seeds: Seeds) -> Data:
+    """Return batches of 1200 digits, 200 others for validation, and 397 to test."""
+    split = data.digits(seeds, 1400, standardize=False)
+    inputs, labels, row = split.train_inputs.double(), split.train_labels, torch.arange(len(seeds)).unsqueeze(1)
+    order = itertools.chain.from_iterable(data.batches(seeds, 1200, 64, epoch) for epoch in itertools.count(1))
+    batches = ((inputs[row, index], labels[row, index]) for index in order)
+    return batches, (inputs[:, 1200:], labels[:, 1200:]), (split.test_inputs.double(), split.test_labels)
+
+
+TASKS = {"rings": (rings_data, (2, 4, 16, 2), 0.02, 0.99), "digits": (digits_data, (64, 16, 32, 10), 0.01, 0.92)}
+"""What is learned: its data, the sizes of the network, Adam's rate, and the accuracy that is asked."""
+
+
+# fmt: off
+@dataclass(frozen=True)
+class Training(Experiment):
+    """Train a neural ODE to tell classes apart.
+
+    Rings are a disc and the ring around it: between two linear maps without an equation they cannot be told apart.
+    All arms of a seed share points, first weights and batches of 64; every price falls to a tenth. Every run has a step
+    size of its own, one for its whole batch.
+    """
+
+    task: str = knob("rings", choices=tuple(TASKS), help="what is told apart")
+    tolerance: float = knob(1e-7, stops=(1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4), help="tolerance, absolute and relative")
+    iterations: int = knob(150, low=5, high=400, step=5, help="training steps")
+
+    headline, smoke = "evaluations", {"iterations": 5, "tolerance": 1e-5}
+    scaled = "MNIST became 1400 digits, 784 dimensions 16, and rings in 4; tableau, estimates and penalties are kept"
 
 
 @dataclass(frozen=True)
-class Digits(Experiment):
-    """Train a neural ODE on digits, with and without a price on what its solver reports.
+class Prices(Training):
+    """Train with and without a price on what the solver reports."""
 
-    1400 digits, batches of 64, Adam with rate 0.01. All arms of a seed share digits, first weights and batches. Every
-    run has a step size of its own, one for its whole batch.
-    """
-
-    strength: float = knob(1.0, stops=(0, 0.1, 0.3, 1, 10, 100), symbol="λ", help="first weight of the error penalty")
-    tolerance: float = knob(1e-7, stops=(1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4), help="tolerance, absolute and relative")
-    strength_stiffness: float = knob(0.1, stops=(0, 0.01, 0.03, 0.1, 0.3, 1), symbol="λ_S", help="weight of stiffness")
-    aggregate: str = knob("mean", choices=("mean", "sum", "max"), help="what is made of the errors of all steps")
-    scale: float = knob(1.0, stops=(0.5, 1, 1.5, 2), help="size of the first weights of the equation, times Glorot's")
-    iterations: int = knob(100, low=20, high=400, step=20, help="training steps")
+    strength: float = knob(tuned(0.3, PRICES, "validation"), stops=(0, 0.1, 0.3, 1, 10, 100), symbol="λ", help=WEIGHT)
 
     arms = {
-        "vanilla": Arm("baseline"),
-        "ER": Arm("method", error="strength"),
-        "ER²": Arm("further", square="strength"),
-        "SR": Arm("further", stiff="strength_stiffness"),
-        "STEER": Arm("further", early=1),
-        "speed": Arm("ablation", speed="strength"),
-        "detached": Arm("ablation", detached=1),
+        "vanilla": Arm("baseline"), "ER": Arm("method", error="strength"),
+        "speed": Arm("rival", speed=tuned(0.3, PRICES, "validation")), "f = 0": Arm("null", still=1),
+        "ER²": Arm("ablation", square=tuned(0.1, SQUARE, "validation")),
+        "SR": Arm("ablation", stiff=tuned(0.1, SQUARE, "validation")),
+        "detached": Arm("ablation", detached="strength"),
     }
     outputs = {
-        "evaluations": Var(CURVE, "evaluations (NFE)", "evaluations of f for the test digits", low=0),
-        "accepted": Var(CURVE, "accepted steps", "steps of the solver that counted, test digits", low=0),
-        "accuracy": Var(CURVE, "test accuracy", "share of the 397 test digits classified right", high=1),
-        "squared": Var(CURVE, "R_E2 = Σ E²", "sum of squared error estimates over accepted steps, test digits", low=0),
-        "stiff": Var(CURVE, "R_S = Σ S", "sum of stiffness estimates over accepted steps, test digits", low=0),
+        "evaluations": Var(CURVE, "evaluations (NFE)", "evaluations of f for the test points", low=0),
+        "accuracy": Var(CURVE, "test accuracy", "share of the test points classified right", high=1),
+        "squared": Var(CURVE, "R_E2 = Σ E²", "sum of squared error estimates over accepted steps, test points", low=0),
+        "stiff": Var(CURVE, "R_S = Σ S", "sum of stiffness estimates over accepted steps, test points", low=0),
         "fixed": Var("arm seed", "mean E·h, ten equal steps", "error estimate free of the step control", low=0),
-        "loss": Var(CURVE, "cross-entropy", "cross-entropy of the test digits, without any penalty", low=0),
-        "size": Var("arm seed attempt", "step size h", "sizes of the accepted steps after training; 0: none", low=0),
-        "error": Var("arm seed attempt", "E", "error estimates of these steps", low=0),
+        "validation": Var("arm seed", "score", "minus evaluations, minus ten for each percent of accuracy missing"),
     }
-    # fmt: off
     views = (
-        View("Work and accuracy", (
-            Curves("How much work is an answer?", ["evaluations"], ("vanilla", "ER", "ER²", "SR", "speed")),
-            Dots("And how good is it?", "accuracy"),
-        ), height=3.2),
-        View("What is penalized", (
-            Dots("ER and ER²: how large are the errors?", "squared"), Dots("SR: how stiff is it?", "stiff"),
-        ), height=3),
-        View("Loss", (Curves("Does the penalty hinder learning?", ["loss"], ("vanilla", "ER", "ER²", "SR", "STEER")),)),
+        View("Work and accuracy", (Curves("How much work is an answer?", ["evaluations"], [*arms][:4]),
+                                   Dots("And how good is it?", "accuracy")), height=3.2),
+        View("What is penalized", (Dots("ER and ER²: how large are the errors?", "squared"),
+                                   Dots("SR: how stiff is it?", "stiff")), height=3),
     )
-    # fmt: on
-    scaled = "MNIST became 1400 digits, 784 dimensions became 16; tableau, estimates, gradients and penalties are kept"
-    headline = "evaluations"
     grid = {"strength": (0, 0.1, 0.3, 1, 10, 100), "tolerance": (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)}
-    smoke = {"iterations": 20, "tolerance": 1e-5}
-    _free = tuple(({"strength": 0}, arm) for arm in ("ER", "ER²", "speed"))
-    equals_baseline = (({}, "detached"), ({"strength_stiffness": 0}, "SR"), *_free)
-    attempts = 24
+    equals_baseline = (({}, "detached"), ({"strength": 0}, "ER"))
+    # fmt: on
 
     def axes(self) -> dict[str, Axis]:
-        """Every twentieth training step, and attempts of the solver."""
-        steps = range(0, self.iterations + 1, 20)
-        return {"iteration": Axis(steps, label="training step"), "attempt": Axis(range(self.attempts))}
+        """Six moments of the training."""
+        return {"iteration": Axis([self.iterations * fifth // 5 for fifth in range(6)], label="training step")}
 
-    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train all arms and seeds as one; a frame at every twentieth training step."""
-        lanes, split = self.lanes(seeds), data.digits(seeds, 1400, standardize=False)
-        model, early = NeuralODE(lanes, self.scale), lanes.each("early", 0) > 0
-        optimizer, steer = torch.optim.Adam(model.parameters(), lr=0.01), lanes.generators("end times")
-        order = itertools.chain.from_iterable(data.batches(seeds, 1400, 64, epoch) for epoch in itertools.count(1))
-        for iteration, index in zip(range(self.iterations), order, strict=False):
-            if iteration % 20 == 0:
-                yield Frame({"iteration": iteration // 20}, self._measure(lanes, model, split))
+    def frames(self, seeds: Seeds) -> Events:
+        """Train all arms and seeds as one; a frame at six moments."""
+        load, sizes, rate, asked = TASKS[self.task]
+        lanes, moments, (batches, validation, test) = self.lanes(seeds), [*self.axes()["iteration"].values], load(seeds)
+        model, spread = NeuralODE(lanes, sizes), lanes.each("spread", 0, torch.float64)
+        optimizer, steer = torch.optim.Adam(model.parameters(), lr=rate), lanes.generators("end times")
+        for iteration, (points, labels) in zip(range(self.iterations), batches, strict=False):
+            if iteration in moments:
+                yield Frame({"iteration": moments.index(iteration)}, self._measure(lanes, model, test))
             yield Tick(iteration / (self.iterations + 1))
             # of two numbers a step, the second is not used
-            drawn = torch.stack([0.5 + torch.rand(2, generator=source)[0] for source in steer]).double()
-            ends = torch.where(early, lanes.repeat(drawn), 1.0)
-            start = model.start(lanes.pick(split.train_inputs, index).double())
-            found = method.solve(model.field, start, ends, self.tolerance)
-            labels = lanes.pick(split.train_labels, index)
-            loss = F.cross_entropy(model.logits(found.z).mT, labels, reduction="none").mean(1)
-            loss = loss + self._penalty(lanes, found, iteration)
+            drawn = torch.stack([2 * torch.rand(2, generator=source)[0] - 1 for source in steer]).double()
+            ends, start = 1 + spread * lanes.repeat(drawn), model.start(lanes.repeat(points))
+            found = method.solve(model.fields, start, ends, self.tolerance)
+            loss = F.cross_entropy(model.readout(found.z).mT, lanes.repeat(labels), reduction="none").mean(1)
+            parts, (W, V) = method.penalties(found), (model.inner.weight, model.outer.weight)
+            parts |= {"decay": (W**2).sum((1, 2)) + (V**2).sum((1, 2)), "detached": parts["error"].detach()}
+            price = torch.stack([lanes.each(name, 0, torch.float64) * part for name, part in parts.items()]).sum(0)
             yield Tick((iteration + 0.5) / (self.iterations + 1))
             optimizer.zero_grad()
-            loss.sum().backward()
+            (loss + method.annealed(price, iteration, self.iterations)).sum().backward()
             optimizer.step()
-        yield Frame({"iteration": self.iterations // 20}, self._measure(lanes, model, split))
+        yield Frame({"iteration": 5}, self._measure(lanes, model, test))
+        held = self._measure(lanes, model, validation)
+        score = -held["evaluations"] - 1000 * (asked - held["accuracy"]).clamp(min=0)
         with torch.no_grad():
-            some = model.start(lanes.repeat(split.test_inputs[:, :64].double()))
-            fixed = method.error_in_equal_steps(model.field, some, 10, self.tolerance)
-        yield Frame({}, {"fixed": lanes.split(fixed)})
-
-    def _penalty(self, lanes: Lanes, found: method.Solution, iteration: int) -> Tensor:
-        """Return what each run pays besides its cross-entropy: [R]."""
-        error = getattr(found, f"{self.aggregate}_Eh")
-        weight = {
-            name: lanes.each(name, 0, torch.float64) for name in ("error", "square", "speed", "stiff", "detached")
-        }
-        price = {name: method.annealed(first, iteration, self.iterations) for name, first in weight.items()}
-        paid = price["error"] * error + 0.1 * price["square"] * found.sum_E2 + 0.1 * price["speed"] * found.kinetic
-        return paid + weight["stiff"] * found.sum_S + self.strength * price["detached"] * error.detach()
+            some = model.start(lanes.repeat(test[0][:, :64]))
+            fixed = method.error_in_equal_steps(model.fields(torch.arange(len(lanes))), some, 10, self.tolerance)
+        yield Frame({}, {"fixed": lanes.split(fixed), "validation": score})
 
     @torch.no_grad()
-    def _measure(self, lanes: Lanes, model: NeuralODE, split: data.Split) -> dict[str, Tensor]:
-        """Measure all test digits; every value is [A, S, ...], logs of attempts end with 0."""
-        labels, start = lanes.repeat(split.test_labels), model.start(lanes.repeat(split.test_inputs.double()))
-        found = method.solve(model.field, start, 1.0, self.tolerance)
-        logits, logs = model.logits(found.z), {"size": found.sizes, "error": found.errors}
-        loss, accuracy = F.cross_entropy(logits.mT, labels, reduction="none").mean(1), metrics.accuracy(logits, labels)
-        values = {"evaluations": found.evaluations, "accepted": found.accepted, "accuracy": accuracy, "loss": loss}
-        values |= {"squared": found.sum_E2, "stiff": found.sum_S}
-        values |= {name: F.pad(log, (0, self.attempts))[:, : self.attempts] for name, log in logs.items()}
-        return {name: lanes.split(value) for name, value in values.items()}
+    def _measure(self, lanes: Lanes, model: NeuralODE, points: Points) -> dict[str, Tensor]:
+        """Measure some points; every value is [A, S, ...]."""
+        inputs, labels = (lanes.repeat(one) for one in points)
+        found = method.solve(model.fields, model.start(inputs), 1.0, self.tolerance)
+        parts, accuracy = method.penalties(found), metrics.accuracy(model.readout(found.z), labels)
+        values = {"evaluations": found.evaluations, "accuracy": accuracy, "squared": parts["square"]}
+        return {name: lanes.split(value) for name, value in (values | {"stiff": parts["stiff"]}).items()}
 
 
-# ---------------------------------------------------------------------------------- experiment 2: a stochastic equation
+PATHS = {
+    "vanilla": ("", (0.3,)), "ER": ("error", PRICES), "speed": ("speed", PRICES), "f = 0": ("still", (1,)),
+    "decay": ("decay", (1e-3, 1e-2, 0.03, 0.1, 0.3)), "STEER": ("spread", (0.1, 0.25, 0.5, 0.9)),
+    "ER²": ("square", SQUARE), "SR": ("stiff", SQUARE),
+}  # fmt: skip
+"""What each arm pays for, and its strengths: of prices, or how far from 1 STEER's end times are.
+
+Vanilla has none; it stands beside ER at its chosen one.
+"""
+
+PLACES = sorted({strength for _, strengths in PATHS.values() for strength in strengths})
+
+ENDS, FRONT = ("evaluations", "accuracy", "validation", "fixed"), ("evaluations", "accuracy", "strength")
+
+
+# fmt: off
+@dataclass(frozen=True)
+class Fronts(Training):
+    """Give each penalty several strengths of its own: how much work is left, and how good is the answer?"""
+
+    arms = {name: str(Prices.arms.get(name, "rival" if name == "decay" else "further")) for name in PATHS}
+    outputs = {name: replace(Prices.outputs[name], axes="arm seed strength", low=None) for name in ENDS}
+    views = (
+        View("Rings", (
+            Scatter("What do its estimates buy?", *FRONT, ("vanilla", "ER", "f = 0", "ER²", "SR"), (0, 0.99)),
+            Scatter("And cheaper rivals?", *FRONT, ("ER", "speed", "f = 0", "decay", "STEER"), (0, 0.99))), height=3.4),
+        View("Digits", (Scatter("And on digits?", *FRONT, ("vanilla", "ER", "speed", "f = 0", "decay")),), height=3.2),
+    )
+    may_be_nan = tuple(outputs)  # an arm has results at its own strengths
+    # fmt: on
+
+    def axes(self) -> dict[str, Axis]:
+        """All strengths of all penalties."""
+        return {"strength": Axis(PLACES, label="strength of the penalty")}
+
+    def frames(self, seeds: Seeds) -> Events:
+        """Train with all strengths and seeds as one; everything is measured at the end."""
+        places = [(name, strength) for name in self.arms for strength in PATHS[name][1]]
+        arms = {f"{name} {strength}": Arm("further", **{PATHS[name][0]: strength}) for name, strength in places}
+        prices = Prices(**self.settings())
+        object.__setattr__(prices, "arms", arms)
+        for event in prices.frames(seeds):
+            if isinstance(event, Tick):
+                yield event
+            elif event.at.get("iteration", 5) == 5:
+                for i, (name, strength) in enumerate(places):
+                    values = {one: found[i] for one, found in event.values.items() if one in ENDS}
+                    yield Frame({"arm": name, "strength": PLACES.index(strength)}, values)
+
+
+# ---------------------------------------------------------------------------------- experiment 3: a stochastic equation
 
 
 def brownian(seeds: Seeds, purpose: str, paths: int) -> Tensor:
@@ -181,12 +250,12 @@ def truth(seeds: Seeds) -> Tensor:
     h = torch.full((len(seeds),), 1 / 256, dtype=torch.float64)
     z, saved = torch.tensor([2.0, 0.0], dtype=torch.float64).expand(len(seeds), 2000, 2), []
     for i in range(256):
-        z = method.heun_step(method.spiral_drift, method.spiral_diffusion, z, h, increments[:, i], 1.0).z
-        if i % 32 == 31:
-            saved.append(z)
-    return torch.stack(saved, 1)
+        z = method.heun_step(method.spiral_drift, lambda u: 0.2 * u, z, h, increments[:, i], 1.0).z
+        saved.append(z)
+    return torch.stack(saved[31::32], 1)
 
 
+# fmt: off
 @dataclass(frozen=True)
 class Spiral(Experiment):
     """Fit a neural stochastic equation to means and variances of a noisy spiral, with a price on the solver's errors.
@@ -194,19 +263,21 @@ class Spiral(Experiment):
     48 paths for each training step, Adam with rate 0.02. All arms share first weights and Brownian paths.
     """
 
+    strength: float = knob(tuned(1.0, (0.1, 0.3, 1, 3), "validation"), stops=(0, 0.1, 0.3, 1, 3), help=WEIGHT)
     tolerance: float = knob(0.03, stops=(0.01, 0.03, 0.1), help="tolerance of the solver, absolute and relative")
     iterations: int = knob(120, low=10, high=400, step=10, help="training steps")
 
-    arms = {"λ = 0": Arm("baseline"), "λ = 0.1": Arm("further", price=0.1), "λ = 1": Arm("method", price=1)}
+    arms = {
+        "vanilla": Arm("baseline"), "ER": Arm("method", error="strength"), "f = 0": Arm("null", still=1),
+        "speed": Arm("rival", speed=tuned(1e-3, (1e-4, 1e-3, 0.003, 0.01, 0.03, 0.1), "validation")),
+    }
     outputs = {
         "accepted": Var(CURVE, "accepted steps", "steps of the solver that counted, 256 test paths", low=0),
-        "attempts": Var(CURVE, "attempts", "steps of the solver that counted or not, 256 test paths", low=0),
         "loss": Var(CURVE, "loss", "squared error of means and variances, 256 test paths", low=0),
+        "validation": Var("arm seed", "score", "minus steps, minus one for each hundredth of a loss above 0.2"),
     }
-    # fmt: off
-    views = (View("Noisy spiral", (
-        Curves("How many steps does it take?", ["accepted"]), Curves("How well does it fit?", ["loss"], log=True),
-    )),)
+    views = (View("Noisy spiral", (Curves("How many steps does it take?", ["accepted"]),
+                                   Curves("How well does it fit?", ["loss"], log=True))),)
     # fmt: on
     headline = "accepted"
     scaled = "8 save times instead of 30, 48 paths instead of 100, 120 training steps instead of 250"
@@ -216,22 +287,24 @@ class Spiral(Experiment):
         """Every tenth training step."""
         return {"iteration": Axis(range(0, self.iterations + 1, 10), label="training step")}
 
-    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
+    def frames(self, seeds: Seeds) -> Events:
         """Train all arms and seeds as one; a frame at every tenth training step."""
         yield Tick(0)
         lanes, test = self.lanes(seeds), brownian(seeds, "test paths", 256)
         goal, sources = lanes.repeat(method.moments(truth(seeds))), lanes.generators("weights")
+        error, speed, still = (lanes.each(name, 0, torch.float64) for name in ("error", "speed", "still"))
 
         def drawn(inputs: int, outputs: int, factor: float = 1.0) -> replicas.Linear:
-            normal = [torch.randn(inputs, outputs, generator=one, dtype=torch.float64) for one in sources]
-            return layer([factor * one / inputs**0.5 for one in normal], lanes)
+            normal = torch.stack([torch.randn(inputs, outputs, generator=one) for one in sources])
+            weight, bias = lanes.repeat(factor * normal / inputs**0.5), torch.zeros(len(lanes), 1, outputs)
+            return replicas.Linear(weight, bias).double()
 
         inner, outer, diffusion = drawn(2, 50), drawn(50, 2), drawn(2, 2, 0.1)
         parameters = [*inner.parameters(), *outer.parameters(), *diffusion.parameters()]
         optimizer = torch.optim.Adam(parameters, lr=0.02)
 
         def drift(z: Tensor) -> Tensor:
-            return outer(torch.tanh(inner(z**3)))
+            return (1 - still.reshape(-1, 1, 1)) * outer(torch.tanh(inner(z**3)))
 
         def solved(W: Tensor) -> tuple[Tensor, method.NoisySolution]:
             W = lanes.repeat(W)
@@ -239,21 +312,23 @@ class Spiral(Experiment):
             found = method.solve_noisy(drift, diffusion, start, W, self.tolerance)
             return (method.moments(found.saved) - goal).square().unflatten(-1, (2, 2)).mean((1, 3)).sum(-1), found
 
-        strength = lanes.each("price", 0, torch.float64)
         for iteration in range(self.iterations + 1):
             if iteration % 10 == 0:
                 with torch.no_grad():
                     loss, found = solved(test)
-                values = {"accepted": found.accepted, "attempts": found.attempts, "loss": loss}
-                yield Frame({"iteration": iteration // 10}, {name: lanes.split(one) for name, one in values.items()})
+                values = {"accepted": lanes.split(found.accepted), "loss": lanes.split(loss)}
+                yield Frame({"iteration": iteration // 10}, values)
             yield Tick(iteration / (self.iterations + 1))
             if iteration < self.iterations:
                 loss, found = solved(brownian(seeds, f"paths {iteration}", 48))
                 yield Tick((iteration + 0.5) / (self.iterations + 1))
                 optimizer.zero_grad()
-                (loss + strength * found.sum_Eh).sum().backward()
+                (loss + error * found.sum_Eh + speed * found.kinetic).sum().backward()
                 replicas.clip_gradients(parameters, 100.0)
                 optimizer.step()
+        with torch.no_grad():
+            loss, found = solved(brownian(seeds, "validation paths", 256))
+        yield Frame({}, {"validation": lanes.split(-found.accepted - 100 * (loss - 0.2).clamp(min=0))})
 
 
-EXPERIMENTS = (Digits, Spiral)
+EXPERIMENTS = (Prices, Fronts, Spiral)

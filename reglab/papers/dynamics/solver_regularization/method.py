@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -18,6 +17,9 @@ FIRST = 0.05
 Field = Callable[[Tensor, Tensor], Tensor]
 """f(z, t): states [R, B, d] of R runs and a time for each run [R] -> [R, B, d]."""
 
+Fields = Callable[[Tensor], Field]
+"""The field of some runs, given their indices [R], so that runs that have ended cost nothing."""
+
 
 class Tableau(NamedTuple):
     """An embedded Runge-Kutta pair of order 5(4) whose last stage is the first of the next step."""
@@ -26,27 +28,18 @@ class Tableau(NamedTuple):
     a: tuple[tuple[float, ...], ...]
     e: tuple[float, ...]
 
-    @property
-    def b(self) -> tuple[float, ...]:
-        """The weights of the solution: those of the last stage."""
-        return (*self.a[-1], 0.0)
-
 
 TSIT5 = Tableau(
     c=(0, 0.161, 0.327, 0.9, 0.9800255409045097, 1, 1),
     a=(
-        (),
-        (0.161,),
-        (-0.008480655492356989, 0.335480655492357),
+        (), (0.161,), (-0.008480655492356989, 0.335480655492357),
         (2.8971530571054935, -6.359448489975075, 4.3622954328695815),
         (5.325864828439257, -11.748883564062828, 7.4955393428898365, -0.09249506636175525),
         (5.86145544294642, -12.92096931784711, 8.159367898576159, -0.071584973281401, -0.028269050394068383),
         (0.09646076681806523, 0.01, 0.4798896504144996, 1.379008574103742, -3.290069515436081, 2.324710524099774),
     ),
-    e=(
-        -0.00178001105222577714, -0.0008164344596567469, 0.007880878010261995, -0.1447110071732629,
-        0.5823571654525552, -0.45808210592918697, 1 / 66,
-    ),
+    e=(-0.00178001105222577714, -0.0008164344596567469, 0.007880878010261995, -0.1447110071732629,
+       0.5823571654525552, -0.45808210592918697, 1 / 66),
 )  # fmt: skip
 
 
@@ -109,75 +102,69 @@ def next_size(h: Tensor, error: Tensor, rejected_before: Tensor) -> Tensor:
 
 
 class Solution(NamedTuple):
-    """The end of all runs and what the way there cost: everything [R] but z [R, B, d] and the logs [R, attempts].
+    """The end of all runs, z [R, B, d], evaluations of f [R], and what the solver knew at each attempt: [R, attempts].
 
-    `mean_Eh`, `sum_Eh`, `max_Eh`, `sum_E2`, `sum_S`, `kinetic` (Σ h rms(k1)²) are over accepted steps, with gradients.
-    `sizes` and `errors` are 0 where an attempt was rejected or the run had ended.
+    `sizes`, `errors`, `stiffnesses` and `speeds`, rms(k1)², are 0 where an attempt was rejected or the run had ended.
     """
 
     z: Tensor
     evaluations: Tensor
-    accepted: Tensor
-    mean_Eh: Tensor
-    sum_Eh: Tensor
-    max_Eh: Tensor
-    sum_E2: Tensor
-    sum_S: Tensor
-    kinetic: Tensor
     sizes: Tensor
     errors: Tensor
+    stiffnesses: Tensor
+    speeds: Tensor
 
 
 def solve(
-    f: Field, z: Tensor, end: Tensor | float, tolerance: float, tableau: Tableau = TSIT5, most: int = 1000
+    fields: Fields, z: Tensor, end: Tensor | float, tolerance: float, tableau: Tableau = TSIT5, most: int = 1000
 ) -> Solution:
     """Integrate dz/dt = f from t = 0 to `end` (one time for each run [R], or one for all), each run at its own pace.
 
     Gradients flow through states, slopes, E and S; step sizes and decisions are constants. Raises `RuntimeError` when
     a run needs more than `most` attempts.
     """
-    runs = len(z)
-    end = torch.as_tensor(end, dtype=z.dtype).expand(runs)
-    t, h, rejected = torch.zeros_like(end), torch.full_like(end, FIRST), torch.zeros(runs, dtype=torch.bool)
-    slope, active = f(z, t), end > 0
-    evaluations = torch.ones(runs, dtype=torch.long)
-    log: list[tuple[Tensor, ...]] = []
-    for attempt in itertools.count():
-        if not active.any():
-            break
-        if attempt == most:
+    end = torch.as_tensor(end, dtype=z.dtype).expand(len(z))
+    none, t, h, rejected = torch.zeros_like(end), torch.zeros_like(end), torch.full_like(end, FIRST), end < 0
+    slope, evaluations = fields(torch.arange(len(z)))(z, none), torch.ones(len(z), dtype=torch.long)
+    log: list[list[Tensor]] = []
+    while len(runs := (t < end).nonzero().squeeze(1)):
+        if len(log) == most:
             raise RuntimeError(f"the solver needed more than {most} attempts; the equation may be too stiff")
-        last = t + h >= end * (1 - 1e-12)
-        size = torch.where(active, torch.where(last, end - t, h), 0.0)
-        step = runge_kutta(f, z, t, size, slope, tableau)
-        error = error_estimate(step.delta, z, step.z, tolerance)
-        take = active & (error.detach() <= 1)
-        reported = (size, error, stiffness(step, z), size * rms(slope) ** 2)
-        log.append(tuple(torch.where(take, one, 0.0) for one in reported))
-        evaluations = evaluations + 6 * active
-        chosen = take.reshape(-1, 1, 1)
-        z, slope = torch.where(chosen, step.z, z), torch.where(chosen, step.slope, slope)
-        t = torch.where(take, torch.where(last, end, t + size), t)
-        h, rejected = torch.where(active, next_size(size, error.detach(), rejected), h), active & ~take
-        active = active & (t < end)
-    sizes, errors, stiff, kinetic = (torch.stack(parts, 1) for parts in zip(*log, strict=True))
-    accepted = (sizes > 0).sum(1)
-    work = errors * sizes
-    return Solution(
-        z, evaluations, accepted, work.sum(1) / accepted, work.sum(1), work.amax(1), errors.square().sum(1),
-        stiff.sum(1), kinetic.sum(1), sizes, errors.detach(),
-    )  # fmt: skip
+        before, start, until = z[runs], t[runs], end[runs]
+        last = start + h[runs] >= until * (1 - 1e-12)
+        size = torch.where(last, until - start, h[runs])
+        step = runge_kutta(fields(runs), before, start, size, slope[runs], tableau)
+        error = error_estimate(step.delta, before, step.z, tolerance)
+        take = error.detach() <= 1
+        reported = (size, error, stiffness(step, before), rms(slope[runs]) ** 2)
+        log.append([none.index_copy(0, runs, torch.where(take, one, 0.0)) for one in reported])
+        evaluations[runs] += 6
+        taken = runs[take]
+        z, slope = z.index_copy(0, taken, step.z[take]), slope.index_copy(0, taken, step.slope[take])
+        t[taken] = torch.where(last, until, start + size)[take]
+        h[runs], rejected[runs] = next_size(size, error.detach(), rejected[runs]), ~take
+    return Solution(z, evaluations, *(torch.stack(parts, 1) for parts in zip(*log, strict=True)))
+
+
+def penalties(found: Solution) -> dict[str, Tensor]:
+    """Return what a run can pay for, over accepted steps: R_E, R_E2, R_S and the speed, Σ h rms(k1)², [R].
+
+    R_E is the mean of E h, as in the authors' code; the paper takes the sum. What was rejected counts as 0.
+    """
+    errors, sizes = found.errors, found.sizes
+    mean, speed = (errors * sizes).sum(1) / (sizes > 0).sum(1), (found.speeds * sizes).sum(1)
+    return {"error": mean, "square": errors.square().sum(1), "stiff": found.stiffnesses.sum(1), "speed": speed}
 
 
 def error_in_equal_steps(f: Field, z: Tensor, count: int, tolerance: float) -> Tensor:
     """Integrate to t = 1 in equal steps; return the mean of E, times h: [R]. No controller hides the errors."""
-    h, errors = torch.full((len(z),), 1 / count, dtype=z.dtype), []
-    slope = f(z, torch.zeros_like(h))
+    h, total = torch.full((len(z),), 1 / count, dtype=z.dtype), torch.zeros(len(z), dtype=z.dtype)
+    slope = f(z, total)
     for i in range(count):
         step = runge_kutta(f, z, i * h, h, slope)
-        errors.append(error_estimate(step.delta, z, step.z, tolerance))
+        total = total + error_estimate(step.delta, z, step.z, tolerance)
         z, slope = step.z, step.slope
-    return torch.stack(errors).mean(0) / count
+    return total / count**2
 
 
 def annealed(first: Tensor, iteration: int, iterations: int) -> Tensor:
@@ -188,8 +175,8 @@ def annealed(first: Tensor, iteration: int, iterations: int) -> Tensor:
 # ---------------------------------------------------------------------------------- experiment 2: a stochastic equation
 
 
-CELLS, SAVES, LARGEST = 1024, 8, 128
-"""Cells of the finest grid on [0, 1], times at which means and variances are compared, the longest step in cells."""
+CELLS, LARGEST = 1024, 128
+"""Cells of the finest grid on [0, 1]; the longest step in cells, and from one save time to the next."""
 
 
 Term = Callable[[Tensor], Tensor]
@@ -197,10 +184,11 @@ Term = Callable[[Tensor], Tensor]
 
 
 class NoisyStep(NamedTuple):
-    """One attempted step of a stochastic equation and its error estimate: z [R, P, d], E [R]."""
+    """One attempted step of a stochastic equation, its error estimate, and the mean |f|²: z [R, P, d], else [R]."""
 
     z: Tensor
     error: Tensor
+    squared_speed: Tensor
 
 
 def heun_step(drift: Term, diffusion: Term, z: Tensor, h: Tensor, dW: Tensor, tolerance: float) -> NoisyStep:
@@ -209,24 +197,24 @@ def heun_step(drift: Term, diffusion: Term, z: Tensor, h: Tensor, dW: Tensor, to
     z̃ = z + hf + gΔW and z⁺ = z + h/2 (f(z) + f(z̃)) + ½(g(z) + g(z̃))ΔW. The estimate is that of the drift, h/2 (f(z +
     hf) - f(z)), over six, plus that of the noise, ½ (g(z + g√h) - g)/√h ΔW².
     """
-    size = h.reshape(-1, 1, 1)
-    f, L = drift(z), diffusion(z)
+    size, f, L = h.reshape(-1, 1, 1), drift(z), diffusion(z)
     K = z + size * f
     ahead = K + L * dW
     new = z + size / 2 * (f + drift(ahead)) + (L + diffusion(ahead)) / 2 * dW
     of_drift = size / 2 * (drift(K) - f)
     of_noise = (diffusion(z + L * size.sqrt()) - L) / (2 * size.sqrt()) * dW**2
     scale = tolerance * (1 + torch.maximum(z.abs(), new.abs()))
-    return NoisyStep(new, rms((of_drift / 6 + of_noise) / scale))
+    return NoisyStep(new, rms((of_drift / 6 + of_noise) / scale), f.square().mean((1, 2)))
 
 
 class NoisySolution(NamedTuple):
-    """States at the eight save times [R, 8, P, d], accepted steps and attempts [R], and Σ E·h [R] with its gradient."""
+    """States at eight save times [R, 8, P, d], accepted steps and attempts [R], Σ E·h and Σ |f|²·h [R]."""
 
     saved: Tensor
     accepted: Tensor
     attempts: Tensor
     sum_Eh: Tensor
+    kinetic: Tensor
 
 
 def solve_noisy(drift: Term, diffusion: Term, z: Tensor, W: Tensor, tolerance: float) -> NoisySolution:
@@ -237,34 +225,28 @@ def solve_noisy(drift: Term, diffusion: Term, z: Tensor, W: Tensor, tolerance: f
     """
     runs, every = len(z), torch.arange(len(z))
     place = accepted = attempts = torch.zeros(runs, dtype=torch.long)
-    cells, total = torch.full((runs,), 16), torch.zeros(runs, dtype=z.dtype)
-    saved = torch.zeros(runs, SAVES, *z.shape[1:], dtype=z.dtype)
-    while (active := place < CELLS).any():
-        ahead = (place + cells).clamp(max=CELLS)
-        h = torch.where(active, cells, 1).to(z.dtype) / CELLS
-        step = heun_step(drift, diffusion, z, h, W[every, ahead] - W[every, place], tolerance)
-        take = active & ((step.error.detach() <= 1) | (cells == 1))
-        attempts, accepted = attempts + active, accepted + take
-        total = total + torch.where(take, step.error * h, 0.0)
-        z = torch.where(take.reshape(-1, 1, 1), step.z, z)
-        place = torch.where(take, ahead, place)
-        here = (place % (CELLS // SAVES) == 0) & take
-        slot = (torch.arange(SAVES) == (place // (CELLS // SAVES) - 1).unsqueeze(1)) & here.unsqueeze(1)
-        saved = torch.where(slot[..., None, None], z.unsqueeze(1), saved)
-        grow = take & (step.error < 0.3) & (place % (2 * cells) == 0) & (cells < LARGEST)
-        cells = torch.where(grow, 2 * cells, torch.where(active & ~take, (cells // 2).clamp(min=1), cells))
-    return NoisySolution(saved, accepted, attempts, total)
+    cells, work, kinetic = torch.full((runs,), 16), torch.zeros(runs, dtype=z.dtype), torch.zeros(runs, dtype=z.dtype)
+    saved = []
+    for save in range(LARGEST, CELLS + 1, LARGEST):
+        while (active := place < save).any():
+            ahead = torch.where(active, place + cells, place)
+            h = torch.where(active, cells, 1).to(z.dtype) / CELLS
+            step = heun_step(drift, diffusion, z, h, W[every, ahead] - W[every, place], tolerance)
+            take = active & ((step.error.detach() <= 1) | (cells == 1))
+            attempts, accepted = attempts + active, accepted + take
+            work = work + torch.where(take, step.error * h, 0.0)
+            kinetic = kinetic + torch.where(take, step.squared_speed * h, 0.0)
+            z = torch.where(take.reshape(-1, 1, 1), step.z, z)
+            place = torch.where(take, ahead, place)
+            grow = take & (step.error < 0.3) & (place % (2 * cells) == 0) & (cells < LARGEST)
+            cells = torch.where(grow, 2 * cells, torch.where(active & ~take, (cells // 2).clamp(min=1), cells))
+        saved.append(z)
+    return NoisySolution(torch.stack(saved, 1), accepted, attempts, work, kinetic)
 
 
 def spiral_drift(u: Tensor) -> Tensor:
     """Return the drift of the true equation, (-0.1u₁³ + 2u₂³, -2u₁³ - 0.1u₂³)."""
-    a, b = (u**3).unbind(-1)
-    return torch.stack([-0.1 * a + 2 * b, -2 * a - 0.1 * b], -1)
-
-
-def spiral_diffusion(u: Tensor) -> Tensor:
-    """Return the diffusion of the true equation, 0.2u."""
-    return 0.2 * u
+    return u**3 @ torch.tensor([[-0.1, -2], [2, -0.1]], dtype=u.dtype)
 
 
 def moments(saved: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ Uğurcan Özalp, 2026, arXiv 2601.00737.
 
 Departures from the paper: two toy worlds instead of MuJoCo and Box2D, 48 hidden units instead of 256, batches of 64, a
 learning rate of 3e-3 and a soft update of 0.05, so that a run takes seconds. On the line the temperature is fixed and
-the buffer starts full of random transitions. Values are exact, from a grid; the paper takes returns of an episode. In
-the plane episodes never start inside the danger zone, which the official code means to do but does not.
+the buffer starts full of random transitions. Values, noise and whereabouts are exact, from a grid; the paper takes
+returns of an episode. In the plane episodes never start inside the danger zone, which the official code means to do
+but does not, and time is counted while agents learn, not in test episodes.
 """
 
 from reglab.catalogue import Paper
@@ -20,15 +21,10 @@ PAPER = Paper(
     year=2026,
     arxiv="2601.00737",
     code="https://github.com/ugurcanozalp/stochastic-actor-critic",
-    sources=(
-        "abstract and opening of the paper, the complete official code of the algorithm and of its point mass, the "
-        "tables, settings and launch scripts of the official results; not the paper's derivations"
-    ),
-    idea=(
-        "An actor exploits the errors of its critic, so let one critic also predict how noisy its own target is, and "
-        "be pessimistic in proportion to that noise."
-    ),
+    sources="abstract, opening, official code of algorithm and point mass, tables and logs of results; no derivations",
+    idea="An actor exploits the errors of its critic, so let one critic also predict how noisy its own target is, and "
+         "be pessimistic in proportion to that noise.",
     minutes=50,
     prerequisites=("Markov decision processes", "Q-learning", "policy gradients with reparameterization"),
     flagship=True,
-)
+)  # fmt: skip

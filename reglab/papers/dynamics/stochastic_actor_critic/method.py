@@ -35,9 +35,8 @@ def pessimistic(mean: Tensor, sd: Tensor, beta: float | Tensor) -> Tensor:
     return mean - beta * sd
 
 
-def soft_target(
-    reward: Tensor, done: Tensor, value: Tensor, log_density: Tensor, alpha: float | Tensor, discount: float
-) -> Tensor:
+def soft_target(reward: Tensor, done: Tensor, value: Tensor, log_density: Tensor,
+                alpha: float | Tensor, discount: float) -> Tensor:  # fmt: skip
     """Return y = r + γ(1 - done)[value - α log π(a'|s')], with the pessimistic value of (s', a'): all [..., N]."""
     return reward + discount * (1 - done) * (value - alpha * log_density)
 
@@ -71,28 +70,21 @@ WEIGHTS = WEIGHTS / WEIGHTS.numpy().sum()
 """Where and with which weights the mean over a standard normal number is taken; the middle node is 0."""
 
 
+def of_side(s: Tensor, left: float, right: float) -> Tensor:
+    """Return `right` where s > 0.2, the right side of the line, and `left` elsewhere."""
+    return left + (right - left) * (s > BORDER).to(s.dtype)
+
+
 class World(NamedTuple):
     """Noise of the line left and right of s = 0.2: standard deviations of next state and reward."""
 
     shake: tuple[float, float]
     reward_noise: tuple[float, float]
 
-    def shake_at(self, s: Tensor) -> Tensor:
-        """Return σ_s(s)."""
-        return _beyond(s, *self.shake)
-
-    def noise_at(self, s: Tensor) -> Tensor:
-        """Return σ_r(s)."""
-        return _beyond(s, *self.reward_noise)
-
     def step(self, s: Tensor, a: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return reward and next state; `noise` [..., 2] holds standard normal numbers for both."""
-        reward = mean_reward(s, a) + self.noise_at(s) * noise[..., 0]
-        return reward, (s + 0.3 * a + self.shake_at(s) * noise[..., 1]).clamp(-1, 1)
-
-
-def _beyond(s: Tensor, left: float, right: float) -> Tensor:
-    return left + (right - left) * (s > BORDER).to(s.dtype)
+        reward = mean_reward(s, a) + of_side(s, *self.reward_noise) * noise[..., 0]
+        return reward, (s + 0.3 * a + of_side(s, *self.shake) * noise[..., 1]).clamp(-1, 1)
 
 
 def mean_reward(s: Tensor, a: Tensor) -> Tensor:
@@ -107,7 +99,7 @@ def transitions(actions: Tensor, world: World) -> Tensor:
     The mean over the noise is taken at nine nodes; a next state between two grid states goes to both in proportion.
     """
     s = STATES.reshape(-1, 1, 1)
-    following = (s + 0.3 * actions.unsqueeze(-1) + world.shake_at(s) * EPSILONS).clamp(-1, 1)
+    following = (s + 0.3 * actions.unsqueeze(-1) + of_side(s, *world.shake) * EPSILONS).clamp(-1, 1)
     position = (following + 1) / 2 * (GRID - 1)
     low = position.floor().clamp(max=GRID - 2)
     above = position - low
@@ -116,11 +108,52 @@ def transitions(actions: Tensor, world: World) -> Tensor:
     return found.scatter_add_(-1, low.long() + 1, above * WEIGHTS)
 
 
+def moves(leads: Tensor) -> Tensor:
+    """Return how likely the policy leads from each state of the grid to each: [M, 61, K, 61] -> [M, 61, 61]."""
+    return torch.einsum("mgkh,k->mgh", leads, WEIGHTS)
+
+
 def solve_values(leads: Tensor, reward: Tensor, discount: float = DISCOUNT) -> tuple[Tensor, Tensor]:
     """Solve V(s) = E_a[reward + γ E V(s')] on the grid; return Q without the reward of its own entropy, and V.
 
     leads [M, 61, K, 61], reward [M, 61, K] (with -α log π for a soft value) -> E V(s') [M, 61, K] times γ, V [M, 61].
     """
-    step = torch.einsum("mgkh,k->mgh", leads, WEIGHTS)
-    V = torch.linalg.solve(torch.eye(GRID, dtype=leads.dtype) - discount * step, reward @ WEIGHTS)
+    V = torch.linalg.solve(torch.eye(GRID, dtype=leads.dtype) - discount * moves(leads), reward @ WEIGHTS)
     return discount * (leads @ V[:, None, :, None]).squeeze(-1), V
+
+
+def occupancy(leads: Tensor, steps: int) -> Tensor:
+    """Return how likely each state of the grid is in the mean over some steps, from all states alike: [M, 61]."""
+    step = moves(leads)
+    now = torch.full_like(step[:, :1], 1 / GRID)
+    after = [now := now @ step for _ in range(steps)]
+    return torch.cat(after, 1).mean(1)
+
+
+def temporal_sd(leads: Tensor, value: Tensor, noise: Tensor, discount: float = DISCOUNT) -> Tensor:
+    """Return σ*, the standard deviation of r + γ value(s', a') at every state and action of the grid.
+
+    σ*² = σ_r² + γ² Var(value): leads [M, 61, K, 61], value of the target at each (s', a') [M, 61, K], σ_r [61].
+    """
+    first, second = value @ WEIGHTS, value.square() @ WEIGHTS
+    mean, square = ((leads @ one[:, None, :, None]).squeeze(-1) for one in (first, second))
+    return (noise.square().unsqueeze(-1) + discount**2 * (square - mean.square()).clamp(min=0)).sqrt()
+
+
+# ---------------------------------------------------------------------------------------------- the best of many means
+
+
+def expected_maximum(count: int) -> float:
+    """Return c_K, the mean of the largest of K standard normal numbers, by quadrature to about seven digits."""
+    x = torch.linspace(-9, 9, 20_001, dtype=torch.float64)
+    largest = torch.special.ndtr(x) ** count
+    return float(((x[1:] + x[:-1]) / 2 * largest.diff()).sum())
+
+
+def best_of_means(rewards: Tensor, beta: float, discount: float) -> Tensor:
+    """Return what a critic of one state believes: it fits each action, believes the best and bootstraps from it.
+
+    m = max_i μ_i + γ(m - βσ), so m = (max_i μ_i - γβσ)/(1 - γ): rewards of n trials of K actions [..., K, n] -> [...].
+    """
+    sd = rewards.var(-1).mean(-1).sqrt()
+    return (rewards.mean(-1).amax(-1) - discount * beta * sd) / (1 - discount)

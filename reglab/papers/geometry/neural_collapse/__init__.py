@@ -5,7 +5,8 @@ Tom Tirer, Haoxiang Huang, Jonathan Niles-Weed, ICML 2023, arXiv 2210.16658.
 Departures from the paper: digits and a small network without normalization layers instead of ResNet-18 on CIFAR-10,
 with squared errors only; layers are added to a network on digits, five instead of ten. The response near collapse
 (`factors`) and the bound on the variability are derived from the paper's model for every β; the paper gives their
-leading order for large β. The minimizer at β = 0 is found by the same alternating minimization as all others.
+leading order for large β. The paper doubles and removes the decay of all feature layers together or of the last one;
+single layers, the same penalty, the rivals and the nulls are ours.
 """
 
 from reglab.catalogue import Paper
@@ -21,11 +22,13 @@ PAPER = Paper(
     arxiv="2210.16658",
     code="",
     sources="the whole main text (Sections 1 to 6) of the arXiv version; not the appendices with the proofs",
-    idea=(
-        "Trained features of a class shrink towards one point, and weight decay on the layers that make the features, "
-        "more than on the last layer, decides how far they shrink."
-    ),
+    idea="Trained features of a class shrink towards one point, and weight decay on the layers that make them, more "
+    "than on the last layer, is said to decide how far they shrink.",
     minutes=60,
     prerequisites=("linear algebra: trace, eigenvalues, least squares", "gradient descent", "weight decay"),
     flagship=True,
+    no_rival={
+        "ExactModel": "It computes what theorems say about one model; nothing there competes with another method.",
+        "LayerWise": "It shows what adding and training a layer does; the rivals stand beside the weight decays.",
+    },
 )

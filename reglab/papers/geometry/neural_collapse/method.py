@@ -16,19 +16,6 @@ CLASSES, DIMENSIONS = 4, 10
 
 
 # H [..., d, N] holds the features, class after class, n for each of K classes; W [..., K, d]; Y [..., K, N] one-hot.
-def objective(
-    W: Tensor, H: Tensor, H0: Tensor, Y: Tensor, lambda_W: float, lambda_H: float | Tensor, beta: float | Tensor
-) -> Tensor:
-    """Return f(W, H; H₀) of Eq. 2; with β = 0 it is Eq. 1: [..., 1, 1]."""
-    K, N = Y.shape[-2:]
-
-    def square(matrix: Tensor) -> Tensor:
-        return matrix.square().sum((-2, -1), keepdim=True)
-
-    fit = square(W @ H - Y) + lambda_H * square(H) + beta * square(H - H0)
-    return fit / (2 * N) + lambda_W * square(W) / (2 * K)
-
-
 def best_weights(H: Tensor, Y: Tensor, n: int, lambda_W: float | Tensor) -> Tensor:
     """Return W*(H) = YHᵀ(HHᵀ + nλ_W I)⁻¹, the best classifier for given features: [..., K, d] (Section 3)."""
     d = H.shape[-2]
@@ -48,11 +35,6 @@ def velocity(H: Tensor, Y: Tensor, n: int, lambda_W: float | Tensor, lambda_H: f
     return W.mT @ (Y - W @ H) - lambda_H * H
 
 
-def radius_velocity(r: Tensor, lambda_W: float, lambda_H: float) -> Tensor:
-    """Return ṙ = 2r(λ_W/(r + λ_W)² - λ_H), the same flow where all class means have length √r and right angles."""
-    return 2 * r * (lambda_W / (r + lambda_W) ** 2 - lambda_H)
-
-
 def runge_kutta(slope: Callable[[Tensor], Tensor], x: Tensor, dt: float) -> Tensor:
     """Take one step of the classical fourth-order Runge-Kutta method along ẋ = slope(x)."""
     k1 = slope(x)
@@ -62,16 +44,14 @@ def runge_kutta(slope: Callable[[Tensor], Tensor], x: Tensor, dt: float) -> Tens
     return x + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
-def alternate(
-    H0: Tensor, Y: Tensor, n: int, lambda_W: float, lambda_H: float, beta: float
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Minimize Eq. 2 from H₀ by turns, best W then best H; yield W and H.
+def alternate(H0: Tensor, Y: Tensor, lambda_W: float, lambda_H: float, beta: float) -> Iterator[tuple[Tensor, Tensor]]:
+    """Minimize Eq. 2 from H₀ [..., d, N] by turns, best W then best H; yield W and H.
 
     Both turns are exact, so f never rises. Stops at a relative change of H of 1e-12, or after 20,000 turns.
     """
-    H = H0
+    H, (K, N) = H0, Y.shape
     for _ in range(20_000):
-        W, before = best_weights(H, Y, n, lambda_W), H
+        W, before = best_weights(H, Y, N // K, lambda_W), H
         H = best_features(W, H0, Y, lambda_H, beta)
         yield W, H
         if (torch.linalg.matrix_norm(H - before) < 1e-12 * torch.linalg.matrix_norm(H)).all():
@@ -113,6 +93,6 @@ def factors(beta: float, lambda_W: float, lambda_H: float) -> tuple[float, float
 def staircase(beta: float, lambda_W: float, lambda_H: float, K: int, d: int, n: int) -> Tensor:
     """Return the singular values [dn] of the block F_kk at a collapsed H₀, largest first, from `factors`."""
     a, b, s = factors(beta, lambda_W, lambda_H)
-    steps = {1.0: d - K, b: (d - K) * (n - 1), a: K * (n - 1), (1 + s) / 2: K - 1, s: 1}
-    levels = [level for level, count in steps.items() for _ in range(count)]
+    steps = ((1.0, d - K), (b, (d - K) * (n - 1)), (a, K * (n - 1)), ((1 + s) / 2, K - 1), (s, 1))
+    levels = [level for level, count in steps for _ in range(count)]
     return torch.tensor(levels, dtype=torch.float64).sort(descending=True).values
