@@ -35,8 +35,7 @@ def check_clipping(answer: Callable[[int], float]) -> str:
         (1 - CLIPPED, "this is the mean of λ, the share of picture A; asked for is the share of the box."),
         (1 / 3 - 1 / 8 + 1 / 80, "the side is √(1 − λ), not 1 − λ."),
     )
-    wrong = "this is not the mean area; draw λ and both centers uniformly in [0, 1], and clip each side."
-    compare(found, CLIPPED, hints, wrong, tolerance=0.003)
+    compare(found, CLIPPED, hints, "this is not the mean area: draw λ and both centers, then clip.", tolerance=0.003)
     return f"Your simulation gives {found:.4f}; the integral is 1/2 − 1/5 + 1/48 = {CLIPPED:.4f}."
 
 
@@ -49,7 +48,9 @@ def check_strength(answer: tuple[Any, float | None]) -> str:
     if sweep is None or strength is None:
         raise NotImplementedError
     gains = sweep.headless.sel(arm="CutMix") - sweep.headless.sel(arm="plain")
-    best, there = gains.mean("seed").idxmax("contrast").item(), gains.sel(contrast=strength, method="nearest")
+    if strength not in gains.contrast:
+        raise WrongAnswerError("give one of the strengths that were run.")
+    best, there = gains.mean("seed").idxmax("contrast").item(), gains.sel(contrast=strength)
     if statistics.mean_interval(gains.sel(contrast=best) - there)[1] > 0:
         raise WrongAnswerError("at another strength the two lines are farther apart, in your run, beyond luck.")
     return f"There CutMix gains {there.mean().item():.3f} without heads; the largest mean gain is at {best:g}."

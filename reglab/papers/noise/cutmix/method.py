@@ -52,8 +52,7 @@ def mixup(images: Tensor, order: Tensor, lam: Tensor) -> Tensor:
 def cutout(images: Tensor, center: Tensor, side: int) -> Tensor:
     """Set a square around a center to 0; what lies outside the picture is lost: [..., N, H, W], [..., 2] (Cutout)."""
     first = center - side // 2
-    size = (images.shape[-2], images.shape[-1])
-    return images.masked_fill(box_mask(first, first + side, size).unsqueeze(-3), 0)
+    return images.masked_fill(box_mask(first, first + side, (images.shape[-2], images.shape[-1])).unsqueeze(-3), 0)
 
 
 def shifted(images: Tensor, offsets: Tensor) -> Tensor:
@@ -93,8 +92,7 @@ def attack(network: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, 
     """Move each pixel in [0, 1] by `size` to where the loss of its own network rises: [M, N, H, W], [M, N] (FGSM)."""
     with torch.enable_grad():
         images = images.clone().requires_grad_()
-        loss = F.cross_entropy(network(images).mT, labels, reduction="sum")
-        gradient = torch.autograd.grad(loss, images)[0]
+        gradient = torch.autograd.grad(F.cross_entropy(network(images).mT, labels, reduction="sum"), images)[0]
     return (images.detach() + size * gradient.sign()).clamp(0, 1)
 
 
