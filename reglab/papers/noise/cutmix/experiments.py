@@ -380,9 +380,9 @@ class Localization(Mixed):
                       Images("Where does each arm see it?", "map"),
                       Images("Do the true box and the map's agree?", "boxes")), columns=3),
         View("Head and object", (Dots("How right is it when the head is erased?", "headless"),
-                                 Dots("How large is the loss on whole scenes?", "nll"))),
-        View("Found", (Curves("How often is the object found?", ["localization"],
-                              lines=[Line("y", "fixed", "fixed box")]),), 1),
+                                 Dots("How large is the loss on whole scenes?", "nll"),
+                                 Curves("How often is the object found?", ["localization"],
+                                        lines=[Line("y", "fixed", "fixed box")])), 1, 2.2),
     )
     scaled = "photographs became drawn scenes of 16x16 pixels; mixing, maps, thresholds and boxes are kept"
     headline = "headless"
