@@ -28,15 +28,14 @@ notebook.card("cutmix")
 # %% [markdown]
 # ## The idea
 #
-# A network that must tell dogs from cats soon finds the head. The head is enough, so why look at the rest? Then a dog
-# behind a fence shows its tail only, and the network is lost.
+# A network that tells dogs from cats soon finds the head. Why look at the rest? Then a dog behind a fence shows its
+# tail only, and the network is lost.
 #
 # **Cutout** erases a square of each training picture, so that other parts must do; the erased pixels teach nothing.
 # **Mixup** lays two pictures over each other and mixes their labels. **CutMix** fills a box with the same box of
 # *another* training picture: if a third of the pixels come from it, so does a third of the label.
 #
-# The picture after the bet shows a training digit, mixed with another one. Mixup and CutMix are asked to keep 60 % of
-# it.
+# The picture after the bet shows a training digit, mixed with another one. Mixup and CutMix shall keep 60 % of it.
 
 # %% tags=["parameters"]
 seeds = 8
@@ -52,9 +51,9 @@ question = "How much of the label will CutMix give to the first digit?"
 bet(question, results, "One picture from two", end("own", "CutMix"), low=0, high=1)
 
 # %% [markdown]
-# Cutout keeps the full label, Mixup gives 60 % to the first digit. CutMix counts pixels: its box has whole pixels, here
-# 16 of 64, so 75 % are left. That is not always fair: an empty corner counts as much as a stroke. **One label** pastes
-# the same box and keeps the full label; it will show what the mixed label is good for.
+# CutMix counts pixels: its box has whole pixels, here 16 of 64, so 75 % are left. That is not always fair: an empty
+# corner counts as much as a stroke. **One label** pastes the same box and keeps the full label; it will show what
+# mixing labels is good for.
 #
 # ## The method
 #
@@ -64,34 +63,33 @@ bet(question, results, "One picture from two", end("own", "CutMix"), low=0, high
 # $$\tilde x=M\odot x_A+(1-M)\odot x_B,\qquad \tilde y=\lambda y_A+(1-\lambda)y_B .$$
 #
 # First $\lambda$ is drawn from the distribution $\mathrm{Beta}(\alpha,\alpha)$; for $\alpha=1$ it is uniform on
-# $[0,1]$. The sides of the box are $H\sqrt{1-\lambda}$ and $W\sqrt{1-\lambda}$, so that its area is a share $1-\lambda$
-# of the picture. Its center is uniform over all pixels. A box that crosses the border is clipped, and then $\lambda$ is
+# $[0,1]$. The sides of the box are $H\sqrt{1-\lambda}$ and $W\sqrt{1-\lambda}$, so that its area is a share
+# $1-\lambda$. Its center is uniform over all pixels. A box that crosses the border is clipped, and then $\lambda$ is
 # computed again, from the pixels that are left of $x_A$. The loss is cross-entropy with the mixed label, which is
 #
 # $$L=\lambda\,\mathrm{CE}(f(\tilde x),y_A)+(1-\lambda)\,\mathrm{CE}(f(\tilde x),y_B),$$
 #
-# where $f$ is the network and CE the cross-entropy. One $\lambda$, one box and one random order of partners hold for a
-# whole batch, and a batch is changed with probability $p$ only. This is the code:
+# where $f$ is the network and CE the cross-entropy. One $\lambda$, one box and one order of partners hold for a whole
+# batch, and a batch is changed with probability $p$ only. This is the code:
 
 # %%
 notebook.source(method.cut_box, method.cutmix, method.mixed_cross_entropy)
 
 # %% [markdown]
-# The function `partners` returns a copy, since the box must be read before it is overwritten.
+# `partners` returns a copy, since the box must be read before it is overwritten.
 #
 # ## The experiment
 #
-# 100 digits train a network of three convolutions, 900 others test it; here with half of the seeds. All arms of a seed
-# share digits, first weights, batches and draws. Settings were chosen by the accuracy on 100 further digits, with 8
-# seeds: 16 pairs of $p$ and $\alpha$ for CutMix, 8 pairs each for Mixup and Cutout, 9 strengths of **label smoothing**,
-# which gives a share of each label to all classes, and 3 of **shifts**, which move each picture by a pixel or less.
-# **Untrained** knows nothing.
+# 100 digits train a network of three convolutions, 900 others test it; here with half the seeds. All arms of a seed
+# share digits, first weights, batches and draws. Settings were chosen by the accuracy on 100 further digits: of 16
+# pairs of $p$ and $\alpha$ for CutMix, of 8 pairs each for Mixup and Cutout, of 9 strengths of **label smoothing**,
+# which gives a share of each label to all classes, and of 3 **shifts** by whole pixels. **Untrained** knows nothing.
 
 # %%
 notebook.arms(digits)
 
 # %% [markdown]
-# After training we erase the middle of the test digits.
+# Now erase the middle of the test digits.
 
 # %% tags=["thumbnail"]
 question = "Which arm reads most digits behind a hole of 4x4 pixels?"
@@ -102,22 +100,21 @@ notebook.summary(results)
 
 # %% [markdown]
 # CutMix is far above plain, and Mixup is not. But look at **one label**: the same boxes, with the *wrong* label for
-# what is pasted, do about as well, and so does Cutout, which has trained with such holes. So it is the patch that
-# teaches to see around a hole, whatever its label. Whether mixed labels rather cost something here is a claim below.
-# What then are they good for?
+# what is pasted, do about as well, and so does Cutout, which has trained with holes. So it is the patch that teaches to
+# see around a hole, whatever its label; whether mixed labels cost something here is a claim below. What then are they
+# good for?
 
 # %%
 bet("Who is right most often on whole digits?", results, "Accuracy", end("accuracy"))
 
 # %% [markdown]
-# Seeds differ more than arms, so compare seed by seed, as the claims below do with 16 seeds. CutMix is a hundredth
-# above plain and two above one label: here the mixed label earns its place. Its lead over Mixup and Cutout is half a
-# hundredth, about what luck can do. Label smoothing, which pastes nothing, is no worse, and shifts gain much more. (In
-# the paper all arms shift.) Behind a hole, though, these two are about as lost as plain.
+# Seeds differ more than arms; with 16 of them, pair by pair, CutMix is a hundredth above plain and two above one label:
+# here the mixed label earns its place. Its lead over Mixup and Cutout is half a hundredth, about what luck can do.
+# Label smoothing is no worse, and shifts gain much more. (In the paper all arms shift.) Behind a hole, though, these
+# two are about as lost as plain.
 #
-# Next, trust. The largest probability should be higher for digits than for pictures of pure noise. The AUROC says how
-# often it is; one answer for all gives 0.5, the dotted line. FGSM attacks by a small step up the loss. **Look for** the
-# untrained arm.
+# Next, trust. The largest probability should be higher for digits than for pure noise. The AUROC says how often it is;
+# one answer for all gives 0.5, the dotted line. FGSM attacks by a small step up the loss.
 
 # %%
 notebook.draw(results, "Trust")
@@ -130,14 +127,14 @@ notebook.draw(results, "Trust")
 notebook.draw(results, "When it does not help")
 
 # %% [markdown]
-# Without the border CutMix is *worse* than plain, and one label worse still; shifts help. The training loss of CutMix
-# stays high. That alone does not mean that it underfits: a mixed label cannot be fitted to zero.
+# Without the border CutMix is *worse* than plain, and one label worse still. Its training loss stays high: a mixed
+# label cannot be fitted to zero.
 #
 # ### Where does it look?
 #
-# Now objects with a strong "head" and a weak "body", drawn into noise. The map of a class is the weighted sum of the
-# last features, $A_c=\sum_dw_{cd}F_d$: bright where the network sees class $c$. A box around its largest bright piece,
-# above a threshold $\tau$ of its maximum, should be the object's. All settings are those chosen on digits.
+# Now objects with a strong "head" and a weak "body", drawn into noise. The map of class $c$ is $A_c=\sum_dw_{cd}F_d$, a
+# weighted sum of the last features: bright where it is seen. A box around its largest bright piece, above a threshold
+# $\tau$ of its maximum, should be the object's. Settings are those chosen on digits; Cutout's square has 6 pixels.
 
 # %%
 scenes = experiments.Localization(threshold=0.15)
@@ -152,25 +149,25 @@ notebook.draw(located, "Maps")
 bet("Who does best when the head is erased?", located, "Head and object", end("headless"))
 
 # %% [markdown]
-# Without heads CutMix is better than plain, so it depends less on them; Cutout is at least as good. The price: a larger
-# loss on whole scenes, and with 16 seeds an accuracy of 0.924 against 0.940. In scenes of 24x24 the price is higher,
-# 0.819 against 0.866 with 8 seeds, and without heads CutMix is ahead by only 0.010 ± 0.028. The paper trains longer.
+# Without heads CutMix is better than plain, so it depends less on them; Cutout is at least as good. The price is a
+# larger loss on whole scenes, and with 16 seeds an accuracy of 0.924 against 0.940. In scenes of 24x24 pixels it is
+# 0.819 against 0.866 (8 seeds), and without heads CutMix is ahead by only 0.010 ± 0.028.
 #
-# Do not read the last panel as a success. The dotted line is a square that always stands in the middle and looks at
-# nothing: it finds the object *more often than the map of any arm*, since the object fills much of the scene. In scenes
-# of 24x24 the maps win (see the claims). But CutMix's maps find no more than plain's; Cutout's find a little more.
+# Do not read the last panel as a success. The dotted line is a square that always stands in the middle: it finds the
+# object *more often than the map of any arm*, since the object fills much of the scene. In scenes of 24x24 the maps
+# win. But CutMix's maps find no more than plain's; Cutout's find a little more.
 #
 # ## Explore
 #
-# Things to try: (1) Set $p$ to 0: CutMix and one label become plain. Then to 1: what changes behind holes, and what on
-# whole digits? (2) Set $\alpha=4$: all boxes have a middle size.
+# Things to try: (1) Set $p$ to 0: CutMix and one label become plain. Then to 1: what changes? (2) Set $\alpha=4$: all
+# boxes have a middle size.
 
 # %%
 explore(digits, results)
 
 # %% [markdown]
-# With the scenes, make the object small (6 pixels), so that the area says little about what is pasted. Then make the
-# scene large (24 pixels): how often does the fixed box find the object now?
+# Make the object small (6 pixels), so that the area says little about what is pasted. Then make the scene large (24
+# pixels): how often does the fixed box find the object now?
 
 # %%
 explore(scenes, located)
@@ -178,17 +175,16 @@ explore(scenes, located)
 # %% [markdown]
 # ## Does it hold?
 #
-# An *essential* claim must hold, else we have made a mistake; an *expected* one may fail, and then it stands as it is.
+# An *essential* claim must hold, else we have made a mistake; an *expected* one may fail, and stands as it is.
 
 # %%
 notebook.verdicts("cutmix")
 
 # %% [markdown]
-# **What would make this page wrong?** That the robustness is that of any patch, that cheaper means are as accurate, and
-# that the maps are worse than pointing at the middle. The first is so: one label and Cutout see around the hole about
-# as well. So is the second: label smoothing is no worse, shifts are better. The third is so in small scenes, not in
-# large ones. What remains is what mixed labels add to the same boxes: two hundredths on whole digits, and CutMix also
-# does better than one label with noise, under attack and without the border.
+# **What would make this page wrong?** If the robustness were that of any patch, if cheaper means were as accurate, and
+# if maps were worse than pointing at the middle. The first is so (one label, Cutout), and the second (label smoothing,
+# shifts). The third is so in small scenes only. What remains is what mixed labels add to the same boxes: two hundredths
+# on whole digits, and CutMix also does better than one label with noise, under attack and without the border.
 #
 # ## Exercises
 #
@@ -234,10 +230,9 @@ notebook.check(my_area, exercises.check_clipping)
 #     end = (center + side / 2).clip(max=1)
 #     return (end - first).prod(0).mean()
 # ```
-# On one axis a box of side $s$ loses on average $s^2/8$ at either end, so $s-s^2/4$ is left. Both axes are independent
-# given $s$, and $s=\sqrt{1-\lambda}$ has density $2s$. So the mean area is
-# $\int_0^1(s-s^2/4)^2\,2s\,ds=\frac12-\frac15+\frac1{48}=0.3208$, not $\frac12$. With whole pixels it is smaller, 0.23
-# on pictures of 8x8.
+# On one axis a box of side $s$ loses on average $s^2/8$ at either end, so $s-s^2/4$ is left. Given $s$ the axes are
+# independent, and $s=\sqrt{1-\lambda}$ has density $2s$. So the mean area is
+# $\int_0^1(s-s^2/4)^2\,2s\,ds=\frac12-\frac15+\frac1{48}=0.3208$, not $\frac12$.
 #
 # </details>
 
@@ -263,12 +258,10 @@ notebook.check((sweep, my_strength), exercises.check_strength)
 #
 # The paper trains a PyramidNet for 300 epochs on CIFAR and a ResNet-50 on ImageNet. Here two or three small layers
 # learn from 100 digits or scenes. Kept are the mixing with its clipped boxes, and the way from map to box. The paper
-# has $p=0.5$ or 1 and $\alpha=1$, and shifts and flips in all arms. Erased pixels are 0, the background of a digit.
-# Weight decays from 0.0001 to 0.1 change plain's accuracy by less than 0.003 (8 seeds), so none is an arm.
+# has $p=0.5$ or 1 and $\alpha=1$, and shifts and flips in all arms. Erased pixels are 0. Weight decays from 0.0001 to
+# 0.1 change plain's accuracy by less than 0.003 (8 seeds), so none is an arm.
 #
-# We read the abstract, the start of the introduction, the official code and its tables of results, but not the sections
-# on occlusion, attacks and unknown pictures; only directions are compared there. In the official code one axis is named
-# the width and is the height; since boxes are square this changes nothing.
+# We did not read the sections on occlusion, attacks and unknown pictures: only directions are compared there.
 #
 # **Reference.** S. Yun, D. Han, S. J. Oh, S. Chun, J. Choe, Y. Yoo: *CutMix: Regularization Strategy to Train Strong
 # Classifiers with Localizable Features*. ICCV 2019, [arXiv 1905.04899](https://arxiv.org/abs/1905.04899).
