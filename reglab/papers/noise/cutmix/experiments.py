@@ -32,7 +32,8 @@ ALPHA = Knob(0.5, 0.1, 4, stops=(0.1, 0.2, 0.5, 1, 2, 4), symbol="α", help="λ 
 UNTRAINED, JUDGE = "untrained", "validation_accuracy"
 """The arm that knows nothing, and what settings were chosen by."""
 
-Events, Measured = Iterator[Frame | Tick], Generator[Tick, None, Tensor]
+Events = Iterator[Frame | Tick]
+Measured = Generator[Tick, None, Tensor]
 
 
 # -------------------------------------------------------------------------------------------------- what an arm sees
