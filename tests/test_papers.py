@@ -65,9 +65,6 @@ class Budget(NamedTuple):
 BUDGETS = {False: Budget(350, 150, 12, 1), True: Budget(500, 230, 18, 1.5)}
 """The budget of a paper that is no flagship, and of one that is."""
 
-STILL_BUILDING = {"noise/cutmix"}
-"""Papers older than exam seeds: their claims are measured on building seeds until effects and bounds are final."""
-
 every_paper = pytest.mark.parametrize("name", NAMES)
 every_experiment = pytest.mark.parametrize("cls", EXPERIMENTS, ids=lambda cls: f"{cls.paper()}:{cls.__name__}")
 
@@ -285,20 +282,13 @@ def test_a_pair_of_arms_has_one_baseline_and_one_method(cls: type[Experiment]) -
     assert set(roles) <= {*ROLES, "ablation", "further"} and len(styles(cls.arms)) == len(cls.arms)
 
 
-WITHOUT_RIVAL_YET = ("noise/cutmix",)
-"""Papers older than the rule that a method has a rival; the list may only shrink."""
-
-
 @every_paper
 def test_a_method_has_a_rival_or_the_card_says_why_there_is_none(name: str) -> None:
     compared = {cls.__name__: cls for cls in catalogue.experiments(name) if "method" in cls.arms.values()}
     without = {label for label, cls in compared.items() if "rival" not in cls.arms.values()}
     said = catalogue.paper(name).no_rival
     assert all(5 <= words(reason) <= 40 for reason in said.values())
-    if name in WITHOUT_RIVAL_YET:
-        assert without - set(said), f"{name} has its rivals: take it out of WITHOUT_RIVAL_YET"
-    else:
-        assert set(said) == without, "a rival, or a sentence in `no_rival` of the card why there is none"
+    assert set(said) == without, "a rival, or a sentence in `no_rival` of the card why there is none"
 
 
 def chosen(cls: type[Experiment]) -> list[tuple[str, str, Tuned]]:
@@ -545,10 +535,7 @@ def test_claims_are_declared_well(name: str) -> None:
 @every_paper
 def test_claims_are_measured_on_exam_seeds(name: str) -> None:
     exam = catalogue.exam(name)
-    if name in STILL_BUILDING:
-        assert exam == 0, f"{name} has exam seeds: take it out of STILL_BUILDING"
-    else:
-        assert exam >= catalogue.BLOCK and exam % catalogue.BLOCK == 0, f"{name}: EXAM is 1000, or 2000 … after a look"
+    assert exam >= catalogue.BLOCK and exam % catalogue.BLOCK == 0, f"{name}: EXAM is 1000, or 2000 … after a look"
 
 
 @every_paper

@@ -49,11 +49,20 @@ def mixup(images: Tensor, order: Tensor, lam: Tensor) -> Tensor:
     return weight * images + (1 - weight) * partners(images, order)
 
 
-def cutout(images: Tensor, center: Tensor) -> Tensor:
-    """Set a square of half the picture's side to 0: [..., N, H, W], [..., 2] (Cutout)."""
-    size = (images.shape[-2], images.shape[-1])
-    quarter = torch.tensor(0.75, dtype=torch.float64).expand(center.shape[:-1])
-    return images.masked_fill(box_mask(*cut_box(quarter, center, size), size).unsqueeze(-3), 0)
+def cutout(images: Tensor, center: Tensor, side: int) -> Tensor:
+    """Set a square around a center to 0; what lies outside the picture is lost: [..., N, H, W], [..., 2] (Cutout)."""
+    first = center - side // 2
+    return images.masked_fill(box_mask(first, first + side, (images.shape[-2], images.shape[-1])).unsqueeze(-3), 0)
+
+
+def shifted(images: Tensor, offsets: Tensor) -> Tensor:
+    """Move each picture by whole pixels, rows and columns, and fill up with 0: [..., H, W], [..., 2] int."""
+    for axis in (-2, -1):
+        length = images.shape[axis]
+        source = (torch.arange(length) - offsets[..., axis, None]).unsqueeze(-3 - axis)
+        moved = images.gather(axis, source.clamp(0, length - 1).expand_as(images))
+        images = torch.where((source >= 0) & (source < length), moved, 0)
+    return images
 
 
 def partners(values: Tensor, order: Tensor) -> Tensor:
@@ -69,12 +78,21 @@ def mixed_cross_entropy(logits: Tensor, labels: Tensor, others: Tensor, lam: Ten
     return -(lam * own + (1 - lam) * other)
 
 
+def smooth_labels(loss: Tensor, logits: Tensor, share: Tensor) -> Tensor:
+    """Return the loss when a share ε of the label is given to all classes alike: [...], [..., N, C], [...] -> [...]."""
+    return (1 - share) * loss - share * logits.log_softmax(-1).mean((-2, -1))
+
+
+def auroc(known: Tensor, unknown: Tensor) -> Tensor:
+    """Return how often a known picture scores above an unknown one, ties half: [..., N], [..., K] -> [...]."""
+    return (1 + (known.unsqueeze(-1) - unknown.unsqueeze(-2)).sign().mean((-2, -1))) / 2
+
+
 def attack(network: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, size: float) -> Tensor:
     """Move each pixel in [0, 1] by `size` to where the loss of its own network rises: [M, N, H, W], [M, N] (FGSM)."""
     with torch.enable_grad():
         images = images.clone().requires_grad_()
-        loss = F.cross_entropy(network(images).mT, labels, reduction="sum")
-        gradient = torch.autograd.grad(loss, images)[0]
+        gradient = torch.autograd.grad(F.cross_entropy(network(images).mT, labels, reduction="sum"), images)[0]
     return (images.detach() + size * gradient.sign()).clamp(0, 1)
 
 
@@ -90,34 +108,21 @@ def heat(maps: Tensor, size: Size) -> Tensor:
     return F.interpolate(positive.unsqueeze(1), size, mode="bilinear", align_corners=False).squeeze(1)
 
 
-def largest_component(masks: np.ndarray) -> np.ndarray:
-    """Return the largest group of connected pixels (side by side, not corner to corner) of each mask: [B, H, W]."""
-    from scipy.ndimage import label
+def found_box(maps: np.ndarray, threshold: float) -> np.ndarray:
+    """Return the box around the largest bright piece of each map: first row and column, and those after the last.
+
+    Pixels of a piece touch side by side, not corner to corner: [B, H, W] -> [B, 4], 0 where nothing is bright.
+    """
+    from scipy.ndimage import find_objects, label
 
     cross = np.zeros((3, 3, 3), dtype=int)
     cross[1, 1, :] = cross[1, :, 1] = 1
-    groups = np.asarray(label(masks, cross)[0])
-    sizes = np.bincount(groups.ravel())
-    sizes[0] = 0
-    flat = groups.reshape(len(groups), -1)
-    largest = flat[np.arange(len(flat)), sizes[flat].argmax(1)]
-    return (groups == largest[:, None, None]) & (groups > 0)
-
-
-def tight_box(masks: np.ndarray) -> np.ndarray:
-    """Return first row, first column, row and column after the last of each mask: [B, H, W] -> [B, 4]; 0 if empty."""
-    sides = []
-    for axis in (2, 1):
-        line = np.asarray(masks.any(axis))
-        first, last = line.argmax(1), line.shape[1] - line[:, ::-1].argmax(1)
-        sides.append((first, np.where(line.any(1), last, 0)))
-    (top, bottom), (left, right) = sides
-    return np.stack([top, left, bottom, right], 1)
-
-
-def found_box(maps: np.ndarray, threshold: float) -> np.ndarray:
-    """Return the box around the largest bright piece of each map: [B, H, W] -> [B, 4], as `tight_box` does."""
-    return tight_box(largest_component(maps >= threshold))
+    pieces = np.asarray(label(maps >= threshold, cross)[0])
+    boxes, largest = np.zeros((len(maps), 4), dtype=int), np.zeros(len(maps))
+    for size, (one, rows, columns) in zip(np.bincount(pieces.ravel())[1:], find_objects(pieces), strict=True):
+        if size > largest[one.start]:
+            largest[one.start], boxes[one.start] = size, (rows.start, columns.start, rows.stop, columns.stop)
+    return boxes
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
