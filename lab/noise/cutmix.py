@@ -109,7 +109,7 @@ bet("Who is right most often on whole digits?", results, "Accuracy", end("accura
 
 # %% [markdown]
 # Seeds differ more than arms; with 16 of them, pair by pair, CutMix is a hundredth above plain and two above one label:
-# here the mixed label earns its place. Its lead over Mixup and Cutout is half a hundredth, about what luck can do.
+# here the mixed label earns its place. Between CutMix, Mixup and Cutout luck decides who is ahead.
 # Label smoothing is no worse, and shifts gain much more. (In the paper all arms shift.) Behind a hole, though, these
 # two are about as lost as plain.
 #
@@ -120,8 +120,8 @@ bet("Who is right most often on whole digits?", results, "Accuracy", end("accura
 notebook.draw(results, "Trust")
 
 # %% [markdown]
-# CutMix and Mixup tell noise best. Label smoothing does no better than plain, and shifts no better than an untrained
-# network. Under attack CutMix is a little above plain, and label smoothing is above both.
+# CutMix and Mixup tell noise best here; over 16 seeds this is not sure. Label smoothing does no better than plain, and
+# shifts no better than an untrained network. Under attack CutMix is a little above plain, label smoothing above both.
 
 # %%
 notebook.draw(results, "When it does not help")
@@ -149,7 +149,7 @@ notebook.draw(located, "Maps")
 bet("Who does best when the head is erased?", located, "Head and object", end("headless"))
 
 # %% [markdown]
-# Without heads CutMix is better than plain, so it depends less on them; Cutout is at least as good. The price is a
+# Without heads CutMix is better than plain, so it depends less on them; Cutout is about as good. The price is a
 # larger loss on whole scenes, and with 16 seeds an accuracy of 0.924 against 0.940. In scenes of 24x24 pixels it is
 # 0.819 against 0.866 (8 seeds), and without heads CutMix is ahead by only 0.010 ± 0.028.
 #
