@@ -81,7 +81,7 @@ class Knob:
                 raise wrong
             return value
         if self.choices:
-            if value not in self.choices:
+            if not isinstance(value, str) or value not in self.choices:
                 raise wrong
             return value
         if isinstance(value, bool) or not isinstance(value, int | float) or not -math.inf < value < math.inf:

@@ -35,6 +35,7 @@ from reglab.knobs import Arm, knob, tuned
         ("law", "cauchy", "one of 'normal', 'uniform'"),
         ("law", 3, "one of 'normal', 'uniform'"),
         ("law", ["normal"], "one of 'normal', 'uniform'"),
+        ("law", np.array(["normal", "uniform"]), "one of 'normal', 'uniform'"),
     ],
 )
 def test_a_bad_value_names_knob_value_and_range(name: str, value: Any, allowed: str) -> None:
