@@ -103,8 +103,11 @@ class Outcome:
     said: str
 
 
-def jobs(papers: Sequence[str], every_claim: bool = False) -> list[Job]:
-    """Return the checks of some papers, notebooks first; `every_claim` measures all claims, not only robust ones."""
+def jobs(papers: Sequence[str], everything: bool = False) -> list[Job]:
+    """Return the checks of some papers, notebooks first.
+
+    With `everything` all claims are measured, not only robust ones, and the ends of all knobs are tried.
+    """
     if not papers:
         return []
     notebooks = [Job(name, "notebook", ("reglab", "execute", _slug(name))) for name in papers]
@@ -112,12 +115,13 @@ def jobs(papers: Sequence[str], every_claim: bool = False) -> list[Job]:
     commit, others = newest() or "no commit", list[Job]()
     for name in papers:
         tests = ("pytest", "--deep", f"--papers={_slug(name)}")
-        claims = "--compare" if every_claim else "--robust"
+        claims = "--compare" if everything else "--robust"
         others += [
             Job(name, "recorded point", ("reglab", "record", _slug(name), "--spot", commit)),
             Job(name, "claims", ("reglab", "check", _slug(name), claims)),
             Job(name, "arms and seeds", (*tests, "tests/test_papers.py")),
             Job(name, "page in a browser", (*tests, "tests/site/test_book.py", "tests/test_replay.py"), ("website",)),
+            *([Job(name, "ends of knobs", (*tests, "tests/test_settings.py"))] if everything else []),
         ]
     return [*notebooks, website, *others]
 

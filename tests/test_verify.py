@@ -135,6 +135,9 @@ def test_each_check_is_a_command_that_a_person_can_repeat() -> None:
     assert alone["recorded point"].startswith(f"reglab record {slug} --spot ")
     assert alone["arms and seeds"] == f"pytest --deep --papers={slug} tests/test_papers.py"
     assert alone["website"] == "reglab book --preview"
+    whole = {job.check: job.alone for job in verify.jobs([FIRST], everything=True)}
+    assert whole["claims"] == f"reglab check {slug} --compare" and set(whole) - set(alone) == {"ends of knobs"}
+    assert whole["ends of knobs"] == f"pytest --deep --papers={slug} tests/test_settings.py"
     assert {job.paper for job in jobs} == {"", FIRST, SECOND} and len({job.name for job in jobs}) == len(jobs)
 
 
@@ -205,9 +208,9 @@ def test_the_command_says_what_failed_and_how_to_repeat_it(
 ) -> None:
     chosen: list[object] = []
 
-    def jobs(papers: list[str], every_claim: bool) -> list[Job]:
-        chosen.append((papers, every_claim))
-        return [job("good"), job("bad", "fails")] if not every_claim else []
+    def jobs(papers: list[str], everything: bool) -> list[Job]:
+        chosen.append((papers, everything))
+        return [job("good"), job("bad", "fails")] if not everything else []
 
     monkeypatch.setattr(verify, "jobs", jobs)
     monkeypatch.setattr(verify, "changed", lambda: [SECOND])

@@ -18,7 +18,7 @@ def verify(
     ] = False,
     rotate: Annotated[int, typer.Option(min=0, metavar="N", help="So many more, chosen by the newest commit.")] = 0,
     everything: Annotated[
-        bool, typer.Option("--all", help="All papers (or all that are named), and all their claims.")
+        bool, typer.Option("--all", help="All papers (or all that are named), all their claims, all ends of knobs.")
     ] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE.md", help="Write a table of what was checked and what it said.")
@@ -41,7 +41,7 @@ def verify(
         if not (papers or changed or rotate or everything):
             raise ValueError("which papers? Name some, or give --changed, --rotate N or --all")
         names = [name for name in catalogue.SLUGS if name in names]
-    todo = engine.jobs(names, every_claim=everything)
+    todo = engine.jobs(names, everything)
     say(f"Verifying {', '.join(names) or 'no paper: none has changed'}")
     with progress(600) as bar:
         task = bar.add_task("", total=len(todo))
