@@ -54,6 +54,23 @@ def marked(process: psutil.Process, marker: str) -> bool:
         return False
 
 
+def test_a_notebook_runs_as_it_is_whatever_a_person_has_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in {
+        "ipython_kernel_config.py": "c.InteractiveShellApp.exec_lines = ['mine = 1']",
+        "startup/mine.py": "import numpy; numpy.seterr(all='raise'); from math import *",
+    }.items():
+        path = tmp_path / "ipython" / "profile_default" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    cells = (
+        "import numpy\nassert numpy.geterr()['over'] == 'warn' and not {'mine', 'sin'} & set(dir())",
+        "numpy.exp(1e9)",
+    )
+    assert execute.execute([notebook(tmp_path, "plain", *cells)]) == []
+
+
 def test_a_notebook_runs_and_says_what_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS")
     task = notebook(
