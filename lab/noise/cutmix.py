@@ -109,9 +109,9 @@ bet("Who is right most often on whole digits?", results, "Accuracy", end("accura
 
 # %% [markdown]
 # Seeds differ more than arms; with 16 of them, pair by pair, CutMix is a hundredth above plain and two above one label:
-# here the mixed label earns its place. Between CutMix, Mixup and Cutout luck decides who is ahead.
-# Label smoothing is a little better, and shifts are much better. (In the paper all arms shift.) Behind a hole, though, these
-# two are about as lost as plain.
+# here the mixed label earns its place. Between CutMix, Mixup and Cutout luck decides who is ahead. Label smoothing is a
+# little better, and shifts are much better. (In the paper all arms shift.) Behind a hole, though, these two are about
+# as lost as plain.
 #
 # Next, trust. The largest probability should be higher for digits than for pure noise. The AUROC says how often it is;
 # one answer for all gives 0.5, the dotted line. FGSM attacks by a small step up the loss.
