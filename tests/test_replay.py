@@ -24,7 +24,7 @@ from hypothesis.extra import numpy as arrays
 
 from reglab import catalogue, measurements
 from reglab.experiment import Experiment
-from reglab.pictures import Curves, Dots, Points, Scatter, Shares
+from reglab.pictures import Curves, Dots, Images, Points, Scatter, Shares
 from reglab.pictures.panel import uses
 from reglab.pictures.reached import latest
 from reglab.pictures.scatter import Marks
@@ -222,6 +222,9 @@ def compare(view: Any, handle: Any, kind: type[Experiment]) -> None:
         if isinstance(panel, Scatter):
             _compare_marks(panel.marks(chosen, kind.arms), chart, state["off"])
             continue
+        if isinstance(panel, Images):
+            _compare_images(panel, chart, chosen, state["off"])
+            continue
         sources = panel.sources(chosen, kind.arms)
         on = [one.at.get("arm", panel.arm if isinstance(panel, Shares) else "") not in state["off"] for one in sources]
         if isinstance(panel, Dots):
@@ -268,6 +271,15 @@ def _compare_marks(marks: Sequence[Marks], chart: Any, off: list[str]) -> None:
     here = [mark for mark in here if np.isfinite(mark[1:]).all()]
     assert [row["line"] for row in chart["marks"]] == [label for label, *_ in here]
     _close([[row["x"], row["y"]] for row in chart["marks"]], [pair for _, *pair in here])
+
+
+def _compare_images(panel: Images, chart: Any, data: Any, off: list[str]) -> None:
+    pictures, names, _ = panel.pictures(data)
+    arms = pictures.arm.values.tolist() if panel.by == "arm" else [panel.arm] * len(names)
+    here = [one for arm, one in zip(arms, pictures.values, strict=True) if arm not in off]
+    shown = [value for one in here for value in one.ravel() if np.isfinite(value)]
+    _close([row["value"] for row in chart["pixels"]], shown)
+    assert len(chart["names"]) == len(here)
 
 
 @pytest.mark.deep
