@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import processes
 import pytest
 import xarray as xr
 from hypothesis import given
@@ -196,9 +197,14 @@ def shown_by(site: Path, kind: type[Experiment]) -> bool:
     return f'data-replay="{replay.key(kind)}"' in (site / "lab" / f"{kind.paper()}.html").read_text("utf-8")
 
 
+def until(view: Any, script: str, argument: Any = None) -> None:
+    """Wait until a script gives something true; a page may forbid what Playwright's own waiting does, to compile it."""
+    processes.wait_for(lambda: view.evaluate(script, argument))
+
+
 def settled(view: Any, handle: Any) -> dict[str, Any]:
     """Return the state of the controls once the charts are drawn."""
-    view.wait_for_function("(one) => one.charts.length > 0", arg=handle)
+    until(view, "(one) => one.charts.length > 0", handle)
     return handle.evaluate("(one) => ({ ...one.state, sentence: one.part('summary').textContent })")
 
 
@@ -307,7 +313,7 @@ def test_every_control_moves_the_charts_to_the_recorded_numbers(
         compare(view, handle, kind)
     for i in range(len(kind.views)):
         picture.as_element().select_option(str(i))
-        view.wait_for_function("([one, i]) => one.frame?.startsWith(i + ',') && one.charts.length", arg=[handle, i])
+        until(view, "([one, i]) => one.frame?.startsWith(i + ',') && one.charts.length", [handle, i])
         compare(view, handle, kind)
     if way == "file":
         for box in handle.evaluate_handle("(one) => one.boxes").get_properties().values():
@@ -336,7 +342,7 @@ def test_a_replay_needs_neither_scripts_inside_its_page_nor_compiled_code(
     drawn = set()
     for i in range(len(kind.views)):
         handle.evaluate("(one, picture) => one.set({ picture })", i)
-        view.wait_for_function("([one, i]) => one.frame?.startsWith(i + ',') && one.charts.length", arg=[handle, i])
+        until(view, "([one, i]) => one.frame?.startsWith(i + ',') && one.charts.length", [handle, i])
         for key in ("Home", "End"):
             for slider in sliders:
                 slider.press(key)
@@ -358,7 +364,7 @@ def test_other_pages_need_no_scripts_inside_them(served: str, view: Any, page: s
     view.add_init_script(WATCH)
     view.goto(f"{served}/{page}", wait_until="networkidle")
     view.emulate_media(color_scheme="dark")
-    view.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    until(view, "document.documentElement.dataset.theme === 'dark'")
     if "?" in page:
         view.wait_for_selector("#search-results ul.search li a")
     assert view.evaluate("forbidden") == [] and not view.problems
@@ -403,7 +409,7 @@ def test_a_damaged_address_shows_the_default_and_says_so(site: Path, view: Any, 
     assert note.all_inner_texts() == ["The address of this setting is damaged, so the default is shown."]
     handle.evaluate("(one) => one.set({ at: one.state.at.map(() => 0) })")
     view.evaluate("(key) => { location.hash = `${key}:seeds=all`; }", replay.key(FIRST))
-    view.wait_for_function("(one) => one.state.seeds === 'all'", arg=handle)
+    until(view, "(one) => one.state.seeds === 'all'", handle)
     assert note.count() == 0 and settled(view, handle)["at"] == start, "a sound address is followed again"
     assert not view.problems
 
@@ -506,7 +512,7 @@ def test_presenting_hides_the_page_and_escape_brings_it_back(site: Path, view: A
     focusable = view.evaluate("document.querySelector('main a').matches(':modal, dialog *')")
     assert not focusable, "the rest of the page is behind a modal dialog"
     view.keyboard.press("Escape")
-    view.wait_for_function("!document.querySelector('dialog.reglab-present')")
+    until(view, "!document.querySelector('dialog.reglab-present')")
     assert "present" not in view.evaluate("location.hash")
     compare(view, handle, FIRST)
     assert not view.problems
@@ -520,7 +526,7 @@ def test_by_night_the_chart_is_dark_and_a_phone_scrolls_only_downwards(site: Pat
     colors = "(one) => [...one.box.querySelectorAll('.reglab-chart path[stroke]')].map((p) => p.getAttribute('stroke'))"
     assert "#0072B2" in handle.evaluate(colors)
     view.emulate_media(color_scheme="dark")
-    view.wait_for_function("(one) => one.frame.includes('dark') && one.charts.length", arg=handle)
+    until(view, "(one) => one.frame.includes('dark') && one.charts.length", handle)
     assert NIGHT["#0072B2"] in handle.evaluate(colors) and "#0072B2" not in handle.evaluate(colors)
     assert view.evaluate("document.documentElement.scrollWidth") <= 390
     compare(view, handle, FIRST)
