@@ -219,8 +219,8 @@ def execute(
 def _start(tasks: Sequence[Task], again: bool, jobs: int, scratch: Path) -> _Worker:
     cores = 1 if jobs > 1 or os.environ.get("OMP_NUM_THREADS") == "1" else os.cpu_count() or 1
     settings = {"JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONIOENCODING": "utf-8"}
-    settings["JUPYTER_RUNTIME_DIR"] = str(scratch)
-    settings |= {"IPYTHONDIR": str(scratch), "PYTHONWARNINGS": ""}  # not what a person has set for other work
+    # not what a person has set for other work
+    settings |= {"JUPYTER_RUNTIME_DIR": str(scratch), "IPYTHONDIR": str(scratch), "PYTHONWARNINGS": ""}
     if cores == 1:
         settings["OMP_NUM_THREADS"] = "1"
     if tasks[0].quick:
