@@ -48,7 +48,7 @@ notebook.card("stochastic_actor_critic")
 # the other half says what it is worth.
 
 # %% tags=["parameters"]
-seeds = 8
+seeds = 4
 beta = 0.125
 reward_noise = 2.0
 steps = 600
@@ -115,6 +115,8 @@ bet("Which agent is on the noisy hill most of the time?", results, "Bias and ris
 notebook.summary(results)
 
 # %% [markdown]
+# The text speaks of eight seeds, the pictures show four.
+#
 # STAC leaves the noisy hill. SAC visits it most, and its policy is worth most here (*What it is worth* in the widget).
 # The biases lie near zero, and so does that of the untrained critic (*Every arm*): a small mean bias proves little.
 #
@@ -124,7 +126,7 @@ notebook.summary(results)
 notebook.draw(results, "What the critic knows")
 
 # %% [markdown]
-# It does. But is that what counts? **The strongest objection** to this page: any subtraction lowers values, without
+# It does. But does that count? **The strongest objection** to this page: any subtraction lowers values, without
 # any $\sigma$.
 
 # %%

@@ -43,7 +43,7 @@ notebook.card("neural_collapse")
 # that it adds the same penalty as doubling all hidden ones.
 
 # %% tags=["parameters"]
-seeds = 8
+seeds = 4
 decay = 0.002
 factor = 2.0
 feature_norm = 0.1
@@ -60,10 +60,11 @@ bet(question, results, "Which weight decay collapses features", lambda r: abs(en
 notebook.summary(results)
 
 # %% [markdown]
-# On the left is how much features vary within a class, against how far the class means lie apart; on the right each
-# arm's end minus that of base, seed by seed. Doubling the decay of three hidden layers lowers the variability about ten
-# times as far (in logarithms) as doubling that of the last layer. But these are three layers against one; *one* moves
-# it about three times as far.
+# The text speaks of eight seeds, the pictures show four.
+#
+# Left: how much features vary within a class, against how far class means lie apart. Right: each arm's end minus
+# base's, seed by seed. Doubling the decay of three hidden layers lowers the variability about ten times as far (in
+# logarithms) as doubling that of the last; but *one* hidden layer moves it only three times as far.
 #
 # And hidden layers hold far more squared weights. At the *same penalty*, a factor of 48, the last layer moves the
 # variability farther than all hidden layers together. "Hidden layers matter more" is true for equal factors, not for
