@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -90,30 +90,49 @@ def interval(low: float, high: float) -> str:
     return f" (95 % interval {number(low)} to {number(high)})" if np.isfinite(low) else ""
 
 
+class Ended(NamedTuple):
+    """What is left of a variable at the end of its axes, its name, where that is, and where it came from."""
+
+    values: xr.DataArray
+    name: str
+    place: str
+    start: str
+
+
+def ended(values: xr.DataArray) -> Ended | None:
+    """Return a variable at the last position that all seeds and arms have reached; None where there is none yet.
+
+    Axes of names are averaged; the axes `arm` and `seed` stay.
+    """
+    name, place, start = str(values.attrs["long_name"]), "At the end", ""
+    rest = [str(dim) for dim in values.dims if dim not in ("arm", "seed")]
+    for dim in [dim for dim in rest if values[dim].dtype == object]:
+        values, name = values.mean(dim, skipna=False), f"{name} (mean over {values[dim].attrs['long_name']})"
+        rest.remove(dim)
+    if rest:
+        axis = values[rest[0]]
+        positions = reached(values, rest[0], by_all=True)
+        if not len(positions):
+            return None
+        first, last = positions[0], positions[-1]
+        place = f"At {axis.attrs['long_name']} {axis.values[last]:g}"
+        start = f", from {number(float(values.isel({rest[0]: first}).mean()))} at {axis.values[first]:g}"
+        values = values.isel({rest[0]: last})
+    return Ended(values, name, place, start)
+
+
 def sentence(data: xr.Dataset, headline: str, arms: Mapping[str, str]) -> str:
     """Say in one sentence what the results show about the headline quantity, with its uncertainty in words.
 
     Curves are reported at the last position that all seeds and arms have reached, axes of names as their mean.
     """
-    values = data[headline]
-    name, count = str(values.attrs["long_name"]), data.sizes["seed"]
-    place, start = "At the end", ""
+    count = data.sizes["seed"]
     roles = {role: arm for arm, role in arms.items() if role in ("baseline", "method")}
-    if roles:
-        values = values.sel(arm=list(roles.values()))
-    rest = [str(dim) for dim in values.dims if dim not in ("arm", "seed")]
-    for dim in [dim for dim in rest if data[dim].dtype == object]:
-        values, name = values.mean(dim, skipna=False), f"{name} (mean over {data[dim].attrs['long_name']})"
-        rest.remove(dim)
-    if rest:
-        axis = data[rest[0]]
-        positions = reached(values, rest[0], by_all=True)
-        if not len(positions):
-            return "Nothing to report yet."
-        first, last = positions[0], positions[-1]
-        place = f"At {axis.attrs['long_name']} {axis.values[last]:g}"
-        start = f", from {number(float(values.isel({rest[0]: first}).mean()))} at {axis.values[first]:g}"
-        values = values.isel({rest[0]: last})
+    values = data[headline].sel(arm=list(roles.values())) if roles else data[headline]
+    found = ended(values)
+    if found is None:
+        return "Nothing to report yet."
+    values, name, place, start = found
     if not roles:
         mean, low, high = (float(end) for end in mean_interval(values.values.ravel()))
         how_sure = (

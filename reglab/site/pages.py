@@ -17,7 +17,8 @@ from typing import Any
 from reglab import catalogue, claims, files, measurements
 from reglab.notebook import MARKS, history, marks, of_nulls
 from reglab.pictures import words
-from reglab.site import execute, modules, replay
+from reglab.site import compared, execute, modules, replay
+from reglab.site.markdown import line, plain
 
 BOOK = catalogue.ROOT / "book"
 GENERATED = BOOK / "generated"
@@ -41,7 +42,7 @@ def generate() -> None:
             gallery.append(f"### {part.title}\n\n{grid}")
         else:
             grid = "The papers of this part are still being added.\n"
-        files.write(GENERATED / f"part-{key}.md", grid)
+        files.write(GENERATED / f"part-{key}.md", f"{grid}\n{compared.tables(key)}")
     files.write(GENERATED / "gallery.md", "\n".join(gallery))
     files.write(GENERATED / "parts.md", _parts(papers))
     measured = {name: content for name in catalogue.SLUGS if (content := measurements.read(name)) is not None}
@@ -61,14 +62,14 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
         versions = ", ".join(f"{package} {version}" for package, version in content["versions"].items())
         blocks = words.blocks(claim["block"] for claim in content["claims"])
         pieces.append(
-            f"(claims-{paper.slug})=\n## {_plain(paper.short)}: {_plain(paper.title)}\n\n"
+            f"(claims-{paper.slug})=\n## {plain(paper.short)}: {plain(paper.title)}\n\n"
             f"[To the page of this paper](/lab/{name}) · {paper.venue} {paper.year} · {marks(content['claims'])}\n\n"
             "```{list-table}\n:header-rows: 1\n:class: claims\n:widths: 24 24 17 14 21\n\n"
             "* - The paper says\n  - We claim\n  - We measured\n  - Verdict\n  - How\n"
             + "".join(_row(claim) for claim in content["claims"])
             + "```\n\n"
-            + "".join(f"What was scaled down in {kind}: {_plain(text)}.\n\n" for kind, text in scaled.items())
-            + f"Measured on {blocks}: {content['date']}{last} with {_plain(versions)}.\n"
+            + "".join(f"What was scaled down in {kind}: {plain(text)}.\n\n" for kind, text in scaled.items())
+            + f"Measured on {blocks}: {content['date']}{last} with {plain(versions)}.\n"
         )
         if before := history(content["history"]):
             pieces.append(f"{before}\n")
@@ -77,7 +78,7 @@ def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:
                 ":::{attention}\nThe code of this paper has changed since these claims were measured. "
                 f"`reglab check --stale {name.split('/')[1]}` measures again what it changes.\n:::\n"
             )
-    missing = [_plain(catalogue.paper(name).short) for name in catalogue.SLUGS if name not in measured]
+    missing = [plain(catalogue.paper(name).short) for name in catalogue.SLUGS if name not in measured]
     if measured and missing:
         pieces.append(f"Not measured yet: {', '.join(missing)}.\n")
     return "\n".join(pieces)
@@ -88,7 +89,7 @@ def _overview(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     if len(measured) > 1:
         for name, content in measured.items():
             paper = catalogue.paper(name)
-            yield f"- [{_plain(paper.short)}](#claims-{paper.slug}): {marks(content['claims'])}"
+            yield f"- [{plain(paper.short)}](#claims-{paper.slug}): {marks(content['claims'])}"
         yield ""
 
 
@@ -99,16 +100,16 @@ def _row(claim: Mapping[str, Any]) -> str:
     if spread and claim["low"] is not None:
         interval = f"<br>{spread} {_number(claim['low'])} to {_number(claim['high'])}"
     count = f"{claim['experiment']}, {words.seeds(claim['seeds'])}"
-    how = [_plain(count), *(_linked(claim, label, knobs) for label, knobs in claim["settings"].items())]
+    how = [plain(count), *(_linked(claim, label, knobs) for label, knobs in claim["settings"].items())]
     cells = [
-        _plain(claim["reported"]),
-        _plain(claim["claim"])
+        plain(claim["reported"]),
+        plain(claim["claim"])
         + f"<br>[{claims.GROUPS[claim['group']]}]{{.claim-group .{claim['group']}}}"
         + (" · [essential]{.essential}" if claim["essential"] else ""),
-        f"**{_number(claim['effect'])}**{interval}<br>must be {_plain(claim['bound'].replace('-', '−'))}"
+        f"**{_number(claim['effect'])}**{interval}<br>must be {plain(claim['bound'].replace('-', '−'))}"
         f" ({claims.SOURCES[claim['source']]})",
         f"[{MARKS[verdict]}]{{.verdict .{verdict.replace(' ', '-')}}}"
-        + "".join(f"<br>{_plain(text)}" for text in (claim["why"], *of_nulls(claim)) if text),
+        + "".join(f"<br>{plain(text)}" for text in (claim["why"], *of_nulls(claim)) if text),
         "<br>".join(how),
     ]
     return "".join(f"{'* -' if i == 0 else '  -'} {cell}\n" for i, cell in enumerate(cells))
@@ -169,13 +170,13 @@ def _filters(measured: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _card(paper: catalogue.Paper, alt: str) -> str:
     """Return the card of a paper; the picture with this alt text is left out where there is none."""
-    picture = f":img-top: /generated/thumbnails/{paper.part}-{paper.slug}.png\n:img-alt: {_line(alt)}\n" if alt else ""
+    picture = f":img-top: /generated/thumbnails/{paper.part}-{paper.slug}.png\n:img-alt: {line(alt)}\n" if alt else ""
     return (
-        f"::::{{grid-item-card}} {_plain(paper.short)}\n"
-        f":link: /lab/{paper.name}\n:link-type: doc\n:link-alt: {_line(f'{paper.short}: {paper.title}')}\n"
+        f"::::{{grid-item-card}} {plain(paper.short)}\n"
+        f":link: /lab/{paper.name}\n:link-type: doc\n:link-alt: {line(f'{paper.short}: {paper.title}')}\n"
         f"{picture}\n"
-        f"**{_plain(paper.title)}**\n\n{_plain(paper.idea)}\n\n"
-        f":::{{div}} card-note\n{_plain(paper.venue)} {paper.year} · {paper.minutes} minutes\n:::\n::::\n"
+        f"**{plain(paper.title)}**\n\n{plain(paper.idea)}\n\n"
+        f":::{{div}} card-note\n{plain(paper.venue)} {paper.year} · {paper.minutes} minutes\n:::\n::::\n"
     )
 
 
@@ -186,7 +187,7 @@ def _parts(papers: list[catalogue.Paper]) -> str:
         state = "papers are being added" if not count else "1 paper" if count == 1 else f"{count} papers"
         cards.append(
             f"::::{{grid-item-card}} {part.title}\n:link: /parts/{key}\n:link-type: doc\n:link-alt: {part.title}\n\n"
-            f"{_plain(part.idea)}\n\n:::{{div}} card-note\n{state}\n:::\n::::\n"
+            f"{plain(part.idea)}\n\n:::{{div}} card-note\n{state}\n:::\n::::\n"
         )
     return ":::::{grid} 1 2 3 4\n:gutter: 3\n\n" + "\n".join(cards) + ":::::\n"
 
@@ -230,12 +231,3 @@ def _thumbnail(name: str) -> str:
             files.write(GENERATED / "thumbnails" / f"{name.replace('/', '-')}.png", buffer.getvalue())
             return html.unescape(alt[1]) if alt else f"The main picture of {catalogue.paper(name).short}"
     raise ValueError(f"{source}: no cell tagged 'thumbnail' has an image/png output; tag the one with the main picture")
-
-
-def _plain(text: str) -> str:
-    """Return Markdown that shows a text exactly as it is."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", _line(text))
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
