@@ -18,7 +18,9 @@ PARTS = sorted({name.split("/")[0] for name in catalogue.SLUGS if (store.FOLDER 
 
 def test_the_numbers_are_those_of_the_recorded_default() -> None:
     kind = catalogue.experiment("labels/early_learning")
-    last = store.at(kind()).test_accuracy.isel(epoch=-1)
+    recorded = store.at(kind())
+    assert recorded is not None
+    last = recorded.test_accuracy.isel(epoch=-1)
     mine, other = (last.sel(arm=arm).values for arm in ("ELR", "early stopping"))
     low, high = stats.t.interval(0.95, len(mine) - 1, np.mean(mine - other), stats.sem(mine - other))
     row = f"* - early stopping (rival)\n  - {number(other.mean())}\n  - {number(mine.mean())}\n"
