@@ -212,5 +212,5 @@ def _claims_table(name: str, records: Sequence[dict[str, Any]]) -> Table:
         interval = f"{_number(record['low'])} to {_number(record['high'])}"
         essential = "essential" if record["essential"] else ""
         verdict = record["verdict"]
-        table.add_row(record["key"], _number(record["effect"]), interval, record["bound"], verdict, essential)
+        table.add_row(record["claim"], _number(record["effect"]), interval, record["bound"], verdict, essential)
     return table

@@ -20,9 +20,18 @@ if TYPE_CHECKING:
 
 
 def list_papers(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[PAPER]", help="Show its experiments, knobs, arms and claims.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of a table.")] = False,
 ) -> None:
-    """List all papers in teaching order, with the time they need and their experiments."""
+    """List all papers in teaching order, with the time they need and their experiments; or what one paper has."""
+    if name is not None:
+        with explained():
+            if as_json:
+                raise ValueError("--json lists all papers; it takes no paper")
+            _show(catalogue.paper(name))
+        return
     rows: list[dict[str, Any]] = [
         {
             "part": paper.part,
@@ -39,6 +48,30 @@ def list_papers(
     table = Table("Part", Column("Name", no_wrap=True), "Title", "Minutes", "Experiments")
     for row in rows:
         table.add_row(row["part"], row["name"], row["title"], str(row["minutes"]), ", ".join(row["experiments"]))
+    print_table(table)
+
+
+def _show(paper: catalogue.Paper) -> None:
+    """Print what a paper has: each experiment with its knobs and arms, and its claims as they were measured."""
+    from reglab import measurements
+
+    console = Console(highlight=False, markup=False)
+    console.print(f"{paper.short}: {paper.title} ({paper.venue} {paper.year})\n{paper.idea}")
+    for kind in catalogue.experiments(paper.name):
+        said = (kind.__doc__ or "").splitlines()[0]
+        table = Table("Knob", "Default", "Takes", "What it is", title=f"{kind.__name__}: {said}", title_justify="left")
+        for knob, one in kind.knobs().items():
+            table.add_row(knob, str(one.default), one.range, one.help)
+        print_table(table)
+        if kind.arms:
+            console.print("Arms: " + " · ".join(f"{arm} ({role})" for arm, role in kind.arms.items()))
+    measured = {
+        record["key"]: record["verdict"] for record in (measurements.read(paper.name) or {"claims": []})["claims"]
+    }
+    table = Table("Key", "Claim", "Verdict", title="Claims", title_justify="left")
+    for claim in catalogue.claims(paper.name):
+        essential = " (essential)" if claim.essential else ""
+        table.add_row(claim.key, claim.text + essential, measured.get(claim.key, "not measured"))
     print_table(table)
 
 

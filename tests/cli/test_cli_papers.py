@@ -31,6 +31,23 @@ def test_list_tells_about_every_paper(inside: Reglab) -> None:
         assert row["name"] in table and str(row["minutes"]) in table
 
 
+def test_list_of_one_paper_shows_its_knobs_arms_and_claims(inside: Reglab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    said = inside("list", NAME).stdout
+    for kind in catalogue.experiments(PAPER):
+        assert f"{kind.__name__}: " in said
+        for knob, one in kind.knobs().items():
+            assert re.search(rf"│ {knob} +│ {re.escape(str(one.default))} +│ {re.escape(one.range)} +│", said)
+        assert all(f"{arm} ({role})" in said for arm, role in kind.arms.items())
+    for claim in catalogue.claims(PAPER):
+        assert re.search(
+            rf"│ {re.escape(claim.key)} +│ {re.escape(claim.text)}.*│ (holds|unclear|does not hold) +│", said
+        )
+    wrong = inside("list", "early_lerning")
+    assert wrong.returncode == 2 and "did you mean 'early_learning'?" in wrong.stderr
+    assert inside("list", NAME, "--json").returncode == 2
+
+
 def test_list_loads_no_library_that_computes() -> None:
     """Lists are read from the cards of papers alone."""
     asked = [sys.executable, "-X", "importtime", "-m", "reglab", "list", "--json"]
