@@ -11,6 +11,7 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", _docstring)
     app.connect("autodoc-process-signature", _signature)
     app.connect("html-page-context", _edit_source, priority=400)
+    app.connect("html-page-context", _run_yourself)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -33,3 +34,14 @@ def _edit_source(app: Any, page: str, template: str, context: dict[str, Any], do
     if page.startswith("lab/"):
         context["page_source_suffix"] = ".py"
         context["theme_path_to_docs"] = context["doc_path"] = ""
+
+
+def _run_yourself(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Say on the page of a paper, above its first section, how to run it."""
+    first, notebook = '<section id="the-idea">', page.removeprefix("lab/")
+    if page.startswith("lab/") and first in context.get("body", ""):
+        where = context["pathto"]("install")
+        said = (
+            f'<p class="run-yourself"><a href="{where}">Run this page yourself</a>: <code>{notebook}.ipynb</code></p>'
+        )
+        context["body"] = context["body"].replace(first, f"{said}\n{first}", 1)

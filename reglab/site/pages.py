@@ -10,6 +10,7 @@ import base64
 import html
 import io
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -49,7 +50,27 @@ def generate() -> None:
     files.write(GENERATED / "summary.md", summary(measured))
     files.write(GENERATED / "claims.md", claims_page(measured))
     files.write(GENERATED / "api.md", "\n".join(_modules()))
+    files.write(GENERATED / "repository.md", repository(os.environ.get("REGLAB_REPOSITORY", "")))
     files.write(GENERATED / "map.md", "\n".join(modules.listed()))
+
+
+def repository(address: str) -> str:
+    """Return what the page on installing says about the repository; what runs it elsewhere, where that can be known."""
+    if not address:
+        return "This site was built without the address of a repository: ask whoever gave it to you for a copy.\n"
+    address = address.rstrip("/")
+    text = f"```sh\ngit clone {address} reglab\ncd reglab\n```\n"
+    hosted = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+)", address)
+    if hosted:
+        binder = f"https://mybinder.org/v2/gh/{hosted[1]}/main?urlpath=lab/tree/lab/index.ipynb"
+        colab = f"https://colab.research.google.com/github/{hosted[1]}/blob/main/lab/index.ipynb"
+        text += (
+            f"\n- [Open the lab on Binder]({binder}): a computer elsewhere installs it, which takes minutes, "
+            "and forgets what you did.\n"
+            f"- [Open the map in Colab]({colab}). First run `!git clone {address} reglab && pip install -e ./reglab`"
+            " in a cell of its own, and restart the session.\n"
+        )
+    return text
 
 
 def claims_page(measured: Mapping[str, Mapping[str, Any]]) -> str:

@@ -100,3 +100,12 @@ def test_a_notebook_without_a_picture_is_refused(monkeypatch: pytest.MonkeyPatch
         path.write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
     with pytest.raises(ValueError, match="no cell tagged 'thumbnail'"):
         pages.generate()
+
+
+def test_the_repository_is_named_where_its_address_is_known() -> None:
+    assert "git clone" not in pages.repository("") and "://" not in pages.repository("")
+    elsewhere = pages.repository("https://example.org/a/b/")
+    assert "git clone https://example.org/a/b reglab\n" in elsewhere and "binder" not in elsewhere
+    hosted = pages.repository("https://github.com/a/b.c")
+    assert "(https://mybinder.org/v2/gh/a/b.c/main?urlpath=lab/tree/lab/index.ipynb)" in hosted
+    assert "(https://colab.research.google.com/github/a/b.c/blob/main/lab/index.ipynb)" in hosted
