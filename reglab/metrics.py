@@ -28,6 +28,15 @@ def mean_where(values: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, values, 0).sum(-1) / mask.sum(-1)
 
 
+def rank_correlation(one: Tensor, other: Tensor) -> Tensor:
+    """Return Spearman's rank correlation: [..., N], [..., N] -> [...] float64, NaN where all numbers are equal."""
+    from scipy.stats import rankdata
+
+    ranks = (torch.from_numpy(rankdata(values.numpy(), axis=-1)) for values in (one, other))
+    a, b = (values - values.mean(-1, keepdim=True) for values in ranks)
+    return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))
+
+
 # Calibration and ranking of confidences, after Guo et al. 2017 (ECE, temperature) and Geifman et al. 2019 (E-AURC).
 
 TEMPERATURES = tuple(np.geomspace(0.3, 6, 60).tolist())

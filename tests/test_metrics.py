@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import digamma, gamma
+from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.neighbors import NearestCentroid, NearestNeighbors
 
@@ -55,6 +56,17 @@ def test_the_mean_over_nothing_is_not_a_number() -> None:
 def test_what_is_masked_does_not_count_even_if_it_is_not_a_number() -> None:
     values = torch.tensor([1.0, torch.nan, 3.0, torch.inf])
     assert metrics.mean_where(values, torch.tensor([True, False, True, False])) == 2
+
+
+@given(SEED)
+@settings(max_examples=20, deadline=None)
+def test_rank_correlation_is_scipy_s_also_with_ties(seed: int) -> None:
+    one, other = (torch.randint(20, (2, 3, 30), generator=source(seed + k)) for k in (0, 1))
+    found = metrics.rank_correlation(one, other[0])
+    assert found.shape == (2, 3) and found.dtype == torch.float64
+    expected = [[spearmanr(one[a, s], other[0, s]).statistic for s in range(3)] for a in range(2)]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert metrics.rank_correlation(torch.ones(9), torch.arange(9)).isnan()
 
 
 # -------------------------------------------------------------------------------------------- calibration, ranking
