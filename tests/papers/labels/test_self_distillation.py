@@ -113,19 +113,22 @@ def test_nobody_gets_its_own_memory_and_all_get_one_of_their_class(seed: int) ->
     assert torch.equal(labels[found], labels) and torch.equal(found.sort().values, torch.arange(110))
 
 
-def test_scores_are_those_of_scikit_learn_and_of_the_core() -> None:
+def test_scores_are_those_of_the_core() -> None:
     _, validation, test = experiments.mixture((0, 1))
     logits = test[2] + 0.5 * test[0][..., :10]
     found = experiments.scores(2 * validation[2], logits, validation[1], test[1])
-    assert float(found["nll"][1]) == pytest.approx(log_loss(test[1][1], logits[1].double().softmax(-1)), abs=1e-5)
-    temperature = metrics.best_temperature(2 * validation[2], validation[1])
-    scaled = logits / temperature[:, None, None]
-    torch.testing.assert_close(found["nll_scaled"], metrics.nll(scaled, test[1]))
-    torch.testing.assert_close(found["ece"], 100 * metrics.ece(*metrics.confidence(logits, test[1])))
-    torch.testing.assert_close(found["ece_scaled"], 100 * metrics.ece(*metrics.confidence(scaled, test[1])))
+    temperature = metrics.best_temperature(2 * validation[2], validation[1])[:, None, None]
+    scaled = logits / temperature
+    expected = {
+        "nll_scaled": [log_loss(test[1][k], scaled[k].double().softmax(-1)) for k in range(2)],
+        "held_out": -metrics.nll(2 * validation[2] / temperature, validation[1]),
+        "ece": 100 * metrics.ece(*metrics.confidence(logits, test[1])),
+        "ece_scaled": 100 * metrics.ece(*metrics.confidence(scaled, test[1])),
+        "error": 1 - metrics.accuracy(logits, test[1]),
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-4, err_msg=name)
     torch.testing.assert_close(found["risk"][:, -1], found["error"])
-    held_out = metrics.nll(2 * validation[2] / temperature[:, None, None], validation[1])
-    torch.testing.assert_close(found["held_out"], -held_out)
 
 
 def test_percent_and_thousandths_by_hand() -> None:
@@ -139,11 +142,25 @@ def test_the_memory_s_rank_is_scipy_s_class_by_class() -> None:
     labels = torch.cat(
         [torch.arange(10).repeat(6), torch.randint(10, (40,), generator=torch.Generator().manual_seed(0))]
     )
-    taught, known = (torch.rand(100, generator=torch.Generator().manual_seed(k)) for k in (1, 2))
+    taught = torch.rand(100, generator=torch.Generator().manual_seed(1))
     classes = [(labels == c).numpy() for c in range(10)]
-    expected = np.mean([spearmanr(taught[one], known[one]).statistic for one in classes])
-    found = experiments.memory_rank(torch.stack([taught, known, torch.ones(100)])[:, None], known[None], labels[None])
+    points = (torch.empty(1, 100, 0), labels[None], torch.randn(1, 100, 10, generator=torch.Generator().manual_seed(3)))
+    known = experiments.known(points)
+    expected = np.mean([spearmanr(taught[one], known[0, one]).statistic for one in classes])
+    found = experiments.memory_rank(torch.stack([taught, known[0], torch.ones(100)])[:, None], points)
     assert found[:2, 0].tolist() == pytest.approx([expected, 1]) and found[2].isnan()
+
+
+def test_quarters_are_those_of_lowest_and_of_highest_posterior() -> None:
+    train = experiments.mixture((0, 1))[0]
+    truth = experiments.known(train)
+    assert [float(one) for one in truth[0, :3]] == pytest.approx(
+        [float(p[c]) for p, c in zip(train[2][0, :3].softmax(-1), train[1][0, :3], strict=True)]
+    )
+    found = experiments.quarters(truth.expand(3, -1, -1), train)
+    ranked = truth.sort(-1).values
+    for arm in found:
+        torch.testing.assert_close(arm, torch.stack([ranked[:, :125].sum(-1), ranked[:, -125:].sum(-1)], -1))
 
 
 @pytest.mark.usefixtures("double_precision")
@@ -177,7 +194,9 @@ ARMS: dict[str, dict[str, Any]] = {
 def test_batched_training_equals_a_plain_loop(arm: str) -> None:
     seed, epochs, setting = 5, 4, ARMS[arm]
     results = experiments.Distillation(epochs=epochs).run([3, seed]).sel(arm=arm, seed=seed)
-    (x, labels, _), _, (test, test_labels, _) = ([one[0] for one in part] for part in experiments.mixture((seed,)))
+    (x, labels, posterior), _, (test, test_labels, _) = (
+        [one[0] for one in part] for part in experiments.mixture((seed,))
+    )
     model = nn.Sequential(nn.Linear(20, 128), nn.ReLU(), nn.Linear(128, 10))
     with torch.no_grad():
         for layer, wide in ((model[0], 20), (model[2], 128)):
@@ -205,10 +224,12 @@ def test_batched_training_equals_a_plain_loop(arm: str) -> None:
     with torch.no_grad():
         z = model(test)
     targets = ((1 - alpha) * y + alpha * before[partner])[torch.arange(500), labels]
-    found = [float(results[name]) for name in ("error", "nll")]
-    expected = [float((z.argmax(-1) != test_labels).double().mean()), float(F.cross_entropy(z, test_labels))]
-    assert found == pytest.approx(expected, abs=1e-7)
-    assert all(float((targets - one).abs().min()) < 1e-8 for one in results.target.isel(epoch=-1).values)
+    assert float(results.error) == pytest.approx(float((z.argmax(-1) != test_labels).double().mean()), abs=1e-6)
+    sure, right = metrics.confidence(z, test_labels)
+    assert float(results.aurc) == pytest.approx(1000 * float(metrics.aurc(sure, right)), abs=1e-6)
+    order = experiments.known((x[None], labels[None], posterior[None]))[0].argsort()
+    expected = [float(targets[part].mean()) for part in (order[:125], order[-125:])]
+    assert results.target.isel(epoch=-1).values.tolist() == pytest.approx(expected, abs=1e-8)
 
 
 @pytest.mark.parametrize("cls", experiments.EXPERIMENTS)
@@ -221,17 +242,30 @@ def test_without_weight_it_is_cross_entropy_bit_by_bit(cls: Any) -> None:
 
 def test_the_first_epoch_is_cross_entropy_for_every_weight() -> None:
     """The store holds the labels then; the null gets one of the same class, so the same."""
+    after: list[Tensor] = []
+
+    def watch(epoch: int, network: nn.Module, state: dict[str, Tensor]) -> Any:
+        after.append(state["now"].unflatten(0, (4, 2)))
+        return experiments.Frame({}, {})
+
     for alpha in (0.3, 1.0):
-        results = experiments.Microscope(alpha=alpha, epochs=2).run(2).isel(epoch=0)
-        for name in ("share_hard", "share_soft", "rescaling_hard", "rescaling_easy"):
-            for arm in results.arm.values:
-                np.testing.assert_allclose(results[name].sel(arm=arm), results[name].sel(arm="CE"), rtol=1e-12)
+        lanes = experiments.Microscope(alpha=alpha).lanes((0, 1))
+        for _ in experiments.distill(lanes, experiments.mixture((0, 1))[0], lambda epoch: 0.01, 0.0, 1, watch):
+            pass
+        for arm in after[-1]:
+            torch.testing.assert_close(arm, after[-1][0])
+
+
+def test_who_does_not_learn_says_the_priors() -> None:
+    results = experiments.Distillation(epochs=2).run(2).sel(arm="constant")
+    np.testing.assert_allclose(results.nll_scaled, np.log(10), rtol=1e-6)
+    assert (results.ece < 5).all() and (results.target == 1).all()
 
 
 def test_no_gradient_flows_into_the_store() -> None:
     seen: list[Tensor] = []
 
-    def watch(epoch: int, network: Any, state: dict[str, Tensor]) -> Any:
+    def watch(epoch: int, network: nn.Module, state: dict[str, Tensor]) -> Any:
         seen.extend(state.values())
         return experiments.Frame({}, {})
 
@@ -239,14 +273,6 @@ def test_no_gradient_flows_into_the_store() -> None:
     for _ in experiments.distill(lanes, experiments.mixture((0,))[0], lambda epoch: 0.01, 0.0, 2, watch):
         pass
     assert len(seen) == 12 and not any(one.requires_grad for one in seen)
-
-
-def test_hard_points_are_those_of_low_posterior() -> None:
-    """At first the network does not know them; soon their gradients are larger than their share of points."""
-    results = experiments.Microscope(epochs=20).run(4).sel(arm="CE")
-    assert (results.share_hard.sel(epoch=slice(5, None)) > 0.25).all()
-    np.testing.assert_array_equal(results.share_soft, results.share_hard)
-    np.testing.assert_array_equal(results.rescaling_hard, 1)
 
 
 def test_what_settings_are_chosen_by_depends_on_no_test_data(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,4 +286,4 @@ def test_what_settings_are_chosen_by_depends_on_no_test_data(monkeypatch: pytest
     here = setting.run(2)
     monkeypatch.setattr(experiments, "mixture", other_test_points)
     there = setting.run(2)
-    assert here.held_out.equals(there.held_out) and not here.nll.equals(there.nll)
+    assert here.held_out.equals(there.held_out) and not here.aurc.equals(there.aurc)

@@ -21,8 +21,7 @@ PAPER = Paper(
     year=2021,
     arxiv="2006.12000",
     code="https://github.com/lgcnsai/PS-KD-Pytorch",
-    sources="the official code (main program, loss, metrics), the tables of its README, the abstract and summaries of "
-    "the paper; not its full text",
+    sources="the official code, the tables of its README, the abstract and summaries of the paper; not its full text",
     idea="Mix the labels with the network's own predictions of the epoch before, more and more as training goes on, so "
     "that it need not become infinitely sure.",
     minutes=40,

@@ -27,7 +27,7 @@ CLAIMS = (
           seeds=16, group="paper", source="zero", why="Smoothing is tuned for its likelihood, not for its ranking."),
     Claim("hard points", Microscope, "Soft targets give the hard quarter a larger share of the gradients' sizes: "
           "difference of the shares, mean of epochs 2 to 12", "Hard examples are weighted more",
-          lambda r: (r.share_soft - r.share_hard).sel(arm="fixed α", epoch=slice(2, 12)).mean("epoch"), above=0,
+          lambda r: r.hard_gain.sel(arm="fixed α", epoch=slice(2, 12)).mean("epoch"), above=0,
           group="paper", source="zero"),
     Claim("size of the gradient", Microscope, "Where P ≥ αP' for all wrong classes, soft targets scale the size of the "
           "gradient by ρ: largest distance from it, all arms", "The paper discusses this rescaling",
@@ -38,7 +38,7 @@ CLAIMS = (
     Claim("needs its own memory", Distillation, "PS-KD ranks better than with the memory of another point of a class: "
           "difference of AURC × 1000", "Not reported; our null", advantage("aurc", "PS-KD", over="another's memory"),
           below=0, group="control", source="zero", essential=True),
-    Claim("everybody tuned", Distillation, "With its best decay, 0.03, PS-KD's NLL is below CE's with its own, 0.05, one "
+    Claim("everybody tuned", Distillation, "With its best decay, 0.03, PS-KD's NLL is below CE's with its own, 0.05; a "
           "temperature for each: difference, nats", "Not compared", advantage("nll_scaled", "PS-KD", over="more decay"),
           {"best decay": {"decay": 0.03}}, below=0, seeds=16, group="control", source="zero",
           why="Weight decay alone brings most of the gain."),

@@ -14,7 +14,7 @@ from reglab.experiment import Experiment
 from reglab.knobs import Arm, knob, tuned
 from reglab.models import replicas
 from reglab.papers.labels.self_distillation import method
-from reglab.pictures import Curves, Dots, Line, View
+from reglab.pictures import Curves, Dots, View
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds, generator
 from reglab.training import Lanes, fit, minibatches
@@ -22,6 +22,7 @@ from reglab.training import Lanes, fit, minibatches
 CLASSES, DIMENSIONS, TRAIN, TEST = 10, 20, 500, 2000
 """The mixture: classes, dimensions, training (and validation) points, test points."""
 
+GROUPS = ("hard", "easy")
 DECAYS = (5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 3e-2, 5e-2)
 CONFIDENCES, COVERAGES = tuple((b + 0.5) / 10 for b in range(10)), tuple(k / 20 for k in range(1, 21))
 
@@ -51,12 +52,9 @@ def mixture(seeds: Seeds) -> list[Points]:
     return found
 
 
-Network = Callable[[Tensor], Tensor]
-
-
 def distill(
     lanes: Lanes, train: Points, rate: Callable[[int], float], noise: float, epochs: int,
-    measure: Callable[[int, Network, dict[str, Tensor]], Frame],
+    measure: Callable[[int, nn.Module, dict[str, Tensor]], Frame],
 ) -> Iterator[Frame | Tick]:  # fmt: skip
     """Train a network 20-128-10 with ReLU for each arm and seed, towards targets that mix labels and past predictions.
 
@@ -66,21 +64,21 @@ def distill(
     (`before`, in the null those of another point), the new ones (`now`) [M, N, C] each, and the weights `alpha`.
     """
     inputs, labels, _ = train
-    layers: list[nn.Module] = []
+    layers, trained = list[nn.Module](), 1 - lanes.each("constant")
     for wide, narrow in ((DIMENSIONS, 128), (128, CLASSES)):
         drawn = data.normal(lanes.seeds, f"weights {wide}", wide, narrow).to(inputs) * (2 / wide) ** 0.5
-        layers += [replicas.Linear(lanes.repeat(drawn), inputs.new_zeros(len(lanes), 1, narrow)), nn.ReLU(inplace=True)]
-    model, trained = nn.Sequential(*layers[:-1]), 1 - lanes.each("constant")
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        layers += [
+            replicas.Linear(trained * lanes.repeat(drawn), inputs.new_zeros(len(lanes), 1, narrow)),
+            nn.ReLU(inplace=True),
+        ]
+    network = nn.Sequential(*layers[:-1])
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     grows, foreign, decay = (lanes.each(setting) for setting in ("grows", "foreign", "decay"))
     # in double precision, so that the size of a small gradient keeps its digits
     last, epsilon = (lanes.each(setting, dtype=torch.float64) for setting in ("alpha", "epsilon"))
     hard = method.smoothed(lanes.repeat(F.one_hot(labels, CLASSES)), epsilon)
     state = {"targets": hard, "before": hard, "now": hard.clone(), "alpha": torch.zeros_like(last)}
     row, noisy, batches = torch.arange(len(lanes)).unsqueeze(1), inputs, minibatches(lanes, TRAIN, 50)
-
-    def network(x: Tensor) -> Tensor:
-        return trained * model(x)
 
     def begin(epoch: int) -> Tensor:
         nonlocal noisy
@@ -97,8 +95,9 @@ def distill(
     def losses(index: Tensor) -> Tensor:
         seen, logits = (row, lanes.repeat(index)), network(lanes.pick(noisy, index))
         state["now"][seen] = logits.detach().double().softmax(-1)
-        squared = torch.stack([weights.square().sum((1, 2)) for weights in model.parameters()]).sum(0)
-        return method.cross_entropy(logits, state["targets"][seen].to(logits)) + decay.flatten() / 2 * squared
+        squared = torch.stack([weights.square().sum((1, 2)) for weights in network.parameters()]).sum(0)
+        loss = method.cross_entropy(logits, state["targets"][seen].to(logits)) + decay.flatten() / 2 * squared
+        return trained.flatten() * loss
 
     yield from fit(optimizer, losses, begin, lambda epoch: measure(epoch, network, state), epochs=epochs)
 
@@ -113,7 +112,6 @@ def scores(validation: Tensor, test: Tensor, held_out: Tensor, labels: Tensor) -
     risks = metrics.risks(sure, right)
     return {
         "error": 1 - metrics.accuracy(test, labels),
-        "nll": metrics.nll(test, labels),
         "nll_scaled": metrics.nll(test / temperature, labels),
         "held_out": -metrics.nll(validation / temperature, held_out),
         "ece": 100 * metrics.ece(sure, right),
@@ -124,14 +122,29 @@ def scores(validation: Tensor, test: Tensor, held_out: Tensor, labels: Tensor) -
     }
 
 
-def memory_rank(taught: Tensor, known: Tensor, labels: Tensor) -> Tensor:
-    """Correlate targets of the true class with its Bayes posterior: [A, S, N], [S, N], [S, N] -> [A, S].
+def known(points: Points) -> Tensor:
+    """Return the Bayes posterior of each point's true class: [S, n]."""
+    return points[2].softmax(-1).gather(-1, points[1].unsqueeze(-1)).squeeze(-1)
+
+
+def quarters(values: Tensor, points: Points) -> Tensor:
+    """Return the sums of values over the hard and the easy quarter of the points: [A, S, n] -> [A, S, 2].
+
+    These have the lowest and the highest Bayes posterior of their true class: who is hard for the network itself in one
+    epoch comes back to the mean in the next.
+    """
+    order, size = known(points).argsort(-1).expand(values.shape), values.shape[-1] // 4
+    return torch.stack([values.gather(-1, part).sum(-1) for part in (order[..., :size], order[..., -size:])], -1)
+
+
+def memory_rank(taught: Tensor, points: Points) -> Tensor:
+    """Correlate targets of the true class with its Bayes posterior: [A, S, N] -> [A, S].
 
     Spearman's correlation within each class, averaged over classes; NaN where all targets of a class are equal.
     """
-    found = []
-    for seed, of_seed in enumerate(F.one_hot(labels, CLASSES).bool()):
-        pairs = ((taught[:, seed, of_class], known[seed, of_class]) for of_class in of_seed.unbind(-1))
+    posterior, found = known(points), []
+    for seed, of_seed in enumerate(F.one_hot(points[1], CLASSES).bool()):
+        pairs = ((taught[:, seed, of_class], posterior[seed, of_class]) for of_class in of_seed.unbind(-1))
         found.append(torch.stack([metrics.rank_correlation(*pair) for pair in pairs]).mean(0))
     return torch.stack(found, 1)
 
@@ -161,7 +174,6 @@ class Distillation(Experiment):
     }
     outputs = {
         "error": Var("arm seed", "test error", "share of test points classified wrong"),
-        "nll": Var("arm seed", "NLL", "mean negative log-likelihood of test labels", "nats"),
         "nll_scaled": Var("arm seed", "NLL, scaled", "NLL with the temperature fitted on validation points", "nats"),
         "held_out": Var("arm seed", "validation score", "minus the scaled NLL on the validation points", "nats"),
         "ece": Var("arm seed", "ECE", "expected calibration error, ten bins", "%", low=0),
@@ -170,58 +182,55 @@ class Distillation(Experiment):
         ),
         "aurc": Var("arm seed", "AURC × 1000", "area under the risk-coverage curve, times 1000"),
         "memory_rank": Var("arm seed", "rank correlation", "target of the true class with its Bayes posterior"),
-        "target": share(f"{CURVE} example", "target", "target of the true class of one training point"),
+        "target": share(f"{CURVE} group", "target", "mean target of the true class, a quarter of the training points"),
         "bin_accuracy": share("arm seed bin", "accuracy", "share of right predictions in a bin of confidence"),
         "calibrated": share("bin", "calibrated", "accuracy that equals the confidence"),
-        "risk": Var("arm seed coverage", "risk", "share of errors among the most confident predictions", low=0),
-        "bayes_risk": Var("seed coverage", "Bayes posterior", "risk of the Bayes posterior", low=0),
-        "bayes_nll": Var("seed", "Bayes NLL", "NLL of the Bayes posterior on test points", "nats"),
-        "bayes_aurc": Var("seed", "Bayes AURC", "AURC of the Bayes posterior, times 1000"),
+        "risk": Var("arm seed coverage", "errors above Bayes", "share of errors among the surest points, above Bayes"),
+        "aurc_above": Var(
+            "arm seed", "AURC × 1000, above Bayes", "AURC, times 1000, above that of the Bayes posterior"
+        ),
+        "nll_above": Var("arm seed", "scaled NLL above Bayes", "scaled NLL above that of the Bayes posterior", "nats"),
     }
     # fmt: off
     views = (
-        View("Calibration", (Curves("Does confidence come true?", ["bin_accuracy"], SHOWN, theory="calibrated"),
+        View("Calibration", (Curves("Does it come true?", ["bin_accuracy"], SHOWN, theory="calibrated"),
                              Dots("How far off is it?", "ece", LEARNED))),
-        View("Ranking", (
-            Curves("How many errors if it may pass?", ["risk"], (*SHOWN, "another's memory"), theory="bayes_risk"),
-            Dots("Who knows best what it knows?", "aurc", LEARNED, [Line("x", "bayes_aurc", "Bayes")]))),
-        View("One temperature each", (
-            Dots("How far off is confidence then?", "ece_scaled", LEARNED),
-            Dots("And how likely are the labels?", "nll_scaled", LEARNED, [Line("x", "bayes_nll", "Bayes")]))),
-        View("Targets", tuple(Curves(f"What is {one} point's target?", ["target"], TAUGHT, at={"example": one})
-                              for one in ("a hard", "an easy"))),
+        View("Ranking", (Curves("How many errors too many?", ["risk"], (*SHOWN, "another's memory")),
+                         Dots("Who knows what it knows?", "aurc_above", LEARNED))),
+        View("One temperature each", (Dots("How far off is it then?", "ece_scaled", LEARNED),
+                                      Dots("How likely are labels?", "nll_above", LEARNED))),
+        View("Targets", tuple(Curves(f"What is the target of {group} points?", ["target"], TAUGHT, at={"group": group})
+                              for group in GROUPS)),
     )
     # fmt: on
     scaled = "CIFAR and ImageNet became ten Gaussian classes with a known posterior, a deep network one hidden layer"
-    headline = "aurc"
+    headline = "aurc_above"
     grid = {"alpha": (0, 0.2, 0.4, 0.6, 0.8, 1), "decay": (0.002, 0.005, 0.01, 0.02, 0.05)}
     smoke = {"epochs": 2}
     equals_baseline = tuple(({"alpha": 0}, arm) for arm in ("PS-KD", "another's memory"))
     may_be_nan = ("memory_rank", "bin_accuracy")  # equal targets have no rank, empty bins no accuracy
 
     def axes(self) -> dict[str, Axis]:
-        """Epochs from 0 on; a hard and an easy point; the middle of each bin of confidence; shares of test points."""
-        epochs, examples = Axis(range(self.epochs + 1), unit="epochs", label="epoch"), Axis(("a hard", "an easy"))
+        """Epochs from 0 on; hard and easy points; the middle of each bin of confidence; shares of test points."""
+        epochs, groups = Axis(range(self.epochs + 1), unit="epochs", label="epoch"), Axis(GROUPS)
         bins, coverages = Axis(CONFIDENCES, label="confidence"), Axis(COVERAGES, label="coverage, share answered")
-        return {"epoch": epochs, "example": examples, "bin": bins, "coverage": coverages}
+        return {"epoch": epochs, "group": groups, "bin": bins, "coverage": coverages}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds as one; a frame for each epoch, with the scores in the last one."""
         lanes, (train, validation, test) = self.lanes(seeds), mixture(seeds)
-        one_hot = F.one_hot(train[1], CLASSES)
-        known = 1 - method.doubt(train[2].softmax(-1), one_hot)
-        # the middle of the hardest and of the easiest quarter of the training points
-        chosen = known.argsort(-1)[:, [TRAIN // 8, TRAIN * 7 // 8]].expand(len(lanes.arms), -1, -1)
+        one_hot = F.one_hot(train[1], CLASSES).double()
 
-        def measure(epoch: int, network: Network, state: dict[str, Tensor]) -> Frame:
+        def measure(epoch: int, network: nn.Module, state: dict[str, Tensor]) -> Frame:
             taught = (lanes.split(state["targets"]) * one_hot).sum(-1)
-            values = {"target": taught.gather(-1, chosen)}
+            values = {"target": quarters(taught, train) / (TRAIN // 4)}
             if epoch == self.epochs:
                 held_out, new = (lanes.split(network(lanes.repeat(inputs))) for inputs in (validation[0], test[0]))
                 values |= scores(held_out, new, validation[1], test[1])
                 bayes = scores(validation[2], test[2], validation[1], test[1])
-                values |= {f"bayes_{name}": bayes[name] for name in ("nll", "aurc", "risk")}
-                values |= {"memory_rank": memory_rank(taught, known, train[1]), "calibrated": torch.tensor(CONFIDENCES)}
+                above = {name: values[name] - bayes[name] for name in ("risk", "aurc", "nll_scaled")}
+                values |= {"risk": above["risk"], "aurc_above": above["aurc"], "nll_above": above["nll_scaled"]}
+                values |= {"memory_rank": memory_rank(taught, train), "calibrated": torch.tensor(CONFIDENCES)}
             return Frame({"epoch": epoch}, values)
 
         def rate(epoch: int) -> float:
@@ -234,9 +243,8 @@ class Distillation(Experiment):
 class Microscope(Experiment):
     """Look at the gradients of hard and easy points while a network learns from its own past predictions.
 
-    The same points and network without input noise and weight decay, at a constant learning rate. Hard and easy are the
-    quarters of the training points with the lowest and the highest Bayes posterior of their true class: who is hard by
-    γ itself in one epoch comes back to the mean in the next.
+    The same points and network without input noise and weight decay, at a constant learning rate. `quarters` says which
+    points are hard and easy. The factor of a quarter is ρ of its mean γ.
     """
 
     alpha: float = knob(0.3, low=0, high=1, step=0.1, symbol="α", help="weight of the own past predictions")
@@ -253,44 +261,44 @@ class Microscope(Experiment):
         "rescaling_hard": Var(CURVE, "hard", "factor ρ that soft targets put on hard points' gradients", high=1),
         "rescaling_easy": Var(CURVE, "easy", "factor ρ that soft targets put on easy points' gradients", high=1),
         "unchanged": Var("arm epoch", "1 − α", "factor of a point whose prediction stays as it is", high=1),
-        "share_soft": share(CURVE, "soft targets", "hard points' share of all gradients' sizes, soft targets"),
-        "share_hard": share(CURVE, "hard targets", "hard points' share of all gradients' sizes, labels as targets"),
+        "hard_gain": Var(CURVE, "gain in share", "hard points' share of all gradients' sizes, soft minus hard targets"),
         "gap": Var(CURVE, "|ratio − ρ|", "largest distance of the sizes' ratio from ρ where both are equal", low=0),
     }
     # fmt: off
     views = (View("Gradients", (
-        *(Curves(f"{arm}: whose gradient shrinks more?", ["rescaling_hard", "rescaling_easy"], [arm], "factor ρ",
+        *(Curves(f"{arm}: how much is left?", ["rescaling_hard", "rescaling_easy"], [arm], "factor ρ",
                  theory="unchanged") for arm in ("fixed α", "another's memory")),
-        *(Curves(f"{arm}: what share has the hard quarter?", ["share_soft", "share_hard"], [arm], "share")
-          for arm in ("fixed α", "another's memory")))),)
+        Curves("How much weight do hard points gain?", ["hard_gain"], ("fixed α", "PS-KD", "another's memory")))),)
     # fmt: on
     scaled = "the paper discusses this rescaling of the gradient; the quarters and the weight α = 0.3 are ours"
-    headline = "share_soft"
+    headline = "hard_gain"
     smoke = {"epochs": 2}
     equals_baseline = tuple(({"alpha": 0}, arm) for arm in ("fixed α", "another's memory"))
 
     def axes(self) -> dict[str, Axis]:
-        """Epochs from 1 on."""
-        return {"epoch": Axis(range(1, self.epochs + 1), unit="epochs", label="epoch")}
+        """Epochs from 2 on: in the first one soft targets are the labels."""
+        return {"epoch": Axis(range(2, self.epochs + 1), unit="epochs", label="epoch")}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds as one; a frame for each epoch."""
         lanes, train = self.lanes(seeds), mixture(seeds)[0]
         one_hot = F.one_hot(train[1], CLASSES).double()
-        order = method.doubt(train[2].softmax(-1), one_hot).argsort(-1).expand(len(lanes.arms), -1, -1)
 
-        def measure(epoch: int, network: Network, state: dict[str, Tensor]) -> Frame:
+        def measure(epoch: int, network: nn.Module, state: dict[str, Tensor]) -> Frame:
             now, before, alpha = (lanes.split(state[name]) for name in ("now", "before", "alpha"))
             doubts = method.doubt(now, one_hot), method.doubt(before, one_hot)
-            soft, hard = method.l1(now, method.soft_targets(one_hot, before, alpha)), method.l1(now, one_hot)
+            sizes = method.l1(now, method.soft_targets(one_hot, before, alpha)), method.l1(now, one_hot)
             exact, alpha = method.is_exact(now, before, one_hot, alpha), alpha[..., 0]
-            gap = (soft / hard - method.rescaling(*doubts, alpha)).abs()
-            values = {"gap": torch.where(exact, gap, 0).amax(-1), "unchanged": 1 - alpha[:, 0, 0]}
-            for group, members in (("easy", order[..., : TRAIN // 4]), ("hard", order[..., -TRAIN // 4 :])):
-                of_group = [one.gather(-1, members).sum(-1) for one in (*doubts, soft, hard)]
-                values[f"rescaling_{group}"] = method.rescaling(of_group[0], of_group[1], alpha[..., 0])
-            values |= {"share_soft": of_group[2] / soft.sum(-1), "share_hard": of_group[3] / hard.sum(-1)}
-            return Frame({"epoch": epoch - 1}, values) if epoch else Frame({}, {})
+            gap = (sizes[0] / sizes[1] - method.rescaling(*doubts, alpha)).abs()
+            rescaling = method.rescaling(quarters(doubts[0], train), quarters(doubts[1], train), alpha)
+            soft, hard = (quarters(one, train)[..., 0] / one.sum(-1) for one in sizes)
+            values = {
+                "rescaling_hard": rescaling[..., 0],
+                "rescaling_easy": rescaling[..., 1],
+                "hard_gain": soft - hard,
+            }
+            values |= {"gap": torch.where(exact, gap, 0).amax(-1), "unchanged": 1 - alpha[:, 0, 0]}
+            return Frame({"epoch": epoch - 2}, values) if epoch > 1 else Frame({}, {})
 
         yield from distill(lanes, train, lambda epoch: self.rate, 0.0, self.epochs, measure)
 
