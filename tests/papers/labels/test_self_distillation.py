@@ -287,3 +287,54 @@ def test_what_settings_are_chosen_by_depends_on_no_test_data(monkeypatch: pytest
     monkeypatch.setattr(experiments, "mixture", other_test_points)
     there = setting.run(2)
     assert here.held_out.equals(there.held_out) and not here.aurc.equals(there.aurc)
+
+
+# ---------------------------------------------------------------------------------------------------- exercises
+
+
+def solution(now: Tensor, before: Tensor, labels: Tensor, alpha: float) -> Tensor:
+    return 1 - alpha * (before * (1 - labels)).sum(-1) / (now * (1 - labels)).sum(-1)
+
+
+def test_right_answers_are_accepted() -> None:
+    assert "smoothing" in exercises.check_start((0.28, 0.976))
+    assert "easier" in exercises.check_rho(solution)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda now, before, labels, alpha: solution(before, now, labels, alpha), "exchanged"),
+        (lambda now, before, labels, alpha: solution(now, before, 1 - labels, alpha), "one minus"),
+        (lambda now, before, labels, alpha: solution(now, before, labels, 1.0), "take it from 1"),
+        (lambda now, before, labels, alpha: solution(now, before, labels, alpha).mean(), "shape"),
+    ],
+)
+def test_a_wrong_rho_gets_a_hint(answer: Any, hint: str) -> None:
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_rho(answer)
+
+
+def test_wrong_targets_get_a_hint_and_no_answer_none() -> None:
+    with pytest.raises(WrongAnswerError, match="a part, too"):
+        exercises.check_start((0.2, 0.976))
+    with pytest.raises(WrongAnswerError, match="this epoch"):
+        exercises.check_start((0.28, 0.28))
+    for nothing in ((None, None), (0.28, None)):
+        with pytest.raises(NotImplementedError):
+            exercises.check_start(nothing)
+    with pytest.raises(NotImplementedError):
+        exercises.check_rho(lambda now, before, labels, alpha: None)  # type: ignore[arg-type,return-value]
+    with pytest.raises(NotImplementedError):
+        exercises.check_gains((None, None))
+
+
+def test_the_gains_in_ece_are_those_of_the_recording() -> None:
+    grid = store.read(experiments.Distillation)
+    assert grid is not None
+    ece = grid.ece.sel(alpha=0.8).mean("seed")
+    gains = [float(ece.sel(arm="PS-KD", decay=decay) - ece.sel(arm="CE", decay=decay)) for decay in (0.002, 0.02)]
+    assert gains[0] < 0 < gains[1]
+    assert "overconfident" in exercises.check_gains(gains)
+    with pytest.raises(WrongAnswerError, match=r"at decay 0\.02 "):
+        exercises.check_gains((gains[0], -gains[1]))

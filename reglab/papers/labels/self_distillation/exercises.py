@@ -18,11 +18,10 @@ from reglab.seeds import generator
 def check_start(answer: Sequence[float | None]) -> str:
     """Check the true class's target in epoch 2 of 60 after a uniform prediction: constant α = 0.8, or growing to it."""
     label, uniform = torch.tensor([1.0] + [0.0] * 9), torch.full((10,), 0.1)
-    weights = {"constant": 0.8, "growing": method.growing(0.8, 2, 60)}
-    for found, (which, alpha) in zip(answer, weights.items(), strict=True):
+    for found, alpha in zip(answer, (0.8, float(method.growing(0.8, 2, 60))), strict=True):
         right = float(method.soft_targets(label, uniform, alpha)[0])
-        hints = [(1 - float(alpha), "the old prediction gives the true class a part, too: α·P.")]
-        compare(found, right, hints, f"{which}: put α in this epoch, y = 1 and P = 0.1 into ỹ.", tolerance=1e-3)
+        hint = "the old prediction gives the true class a part, too: α·P."
+        compare(found, right, [(1 - alpha, hint)], "put α of this epoch, y = 1 and P = 0.1 into ỹ.", tolerance=1e-3)
     return "A large α so early is strong smoothing with a prediction that knows nothing."
 
 
@@ -35,13 +34,9 @@ def check_rho(answer: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> str:
         (method.rescaling(doubts[1], doubts[0], alpha), "γ of now and of before are exchanged."),
         (method.rescaling(1 - doubts[0], 1 - doubts[1], alpha), "γ is one minus the probability of the true class."),
     ]
-    compare(
-        answer(now, before, labels, alpha),
-        method.rescaling(*doubts, alpha),
-        hints,
-        "γ of now divides, α times γ of before is divided; take it from 1.",
-        each="one number for each example",
-    )
+    otherwise = "γ of now divides, α times γ of before is divided; take it from 1."
+    right = method.rescaling(*doubts, alpha)
+    compare(answer(now, before, labels, alpha), right, hints, otherwise, each="one number for each example")
     return "A point that became easier gets a smaller factor than one that stands still."
 
 
@@ -51,6 +46,6 @@ def check_gains(answer: Sequence[float | None]) -> str:
         recorded = store.at(experiments.Distillation(decay=decay))
         if recorded is None:
             raise WrongAnswerError("this setting is not recorded here; take it from the website.")
-        values = advantage("ece", "PS-KD", over="CE")(recorded).values
-        read_off(found, values, f"at decay {decay} it is another difference; take PS-KD minus CE, in %.", reading=1)
+        hint = f"at decay {decay} it is another difference; take PS-KD minus CE, in %."
+        read_off(found, advantage("ece", "PS-KD", over="CE")(recorded).values, hint, reading=1)
     return "The gain is large where CE is overconfident; where it is not, the same softness is a loss."

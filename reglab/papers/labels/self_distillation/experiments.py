@@ -193,10 +193,11 @@ class Distillation(Experiment):
     }
     # fmt: off
     views = (
-        View("Calibration", (Curves("Does it come true?", ["bin_accuracy"], SHOWN, theory="calibrated"),
-                             Dots("How far off is it?", "ece", LEARNED))),
-        View("Ranking", (Curves("How many errors too many?", ["risk"], (*SHOWN, "another's memory")),
-                         Dots("Who knows what it knows?", "aurc_above", LEARNED))),
+        View("Confidence", (
+            Curves("Does it come true?", ["bin_accuracy"], SHOWN, theory="calibrated"),
+            Dots("How far off is it?", "ece", LEARNED),
+            Curves("How many errors too many?", ["risk"], (*SHOWN, "another's memory")),
+            Dots("Who knows what it knows?", "aurc_above", LEARNED))),
         View("One temperature each", (Dots("How far off is it then?", "ece_scaled", LEARNED),
                                       Dots("How likely are labels?", "nll_above", LEARNED))),
         View("Targets", tuple(Curves(f"What is the target of {group} points?", ["target"], TAUGHT, at={"group": group})
@@ -253,22 +254,24 @@ class Microscope(Experiment):
 
     arms = {
         "CE": Arm("baseline"),
-        "fixed α": Arm("method", alpha="alpha"),
-        "PS-KD": Arm("ablation", alpha=0.8, grows=1),
+        "PS-KD": Arm("method", alpha=0.8, grows=1),
+        "fixed α": Arm("ablation", alpha="alpha"),
         "another's memory": Arm("null", alpha="alpha", foreign=1),
     }
     outputs = {
-        "rescaling_hard": Var(CURVE, "hard", "factor ρ that soft targets put on hard points' gradients", high=1),
-        "rescaling_easy": Var(CURVE, "easy", "factor ρ that soft targets put on easy points' gradients", high=1),
-        "unchanged": Var("arm epoch", "1 − α", "factor of a point whose prediction stays as it is", high=1),
+        "rescaling_hard": Var(CURVE, "hard", "factor ρ that soft targets put on hard points' gradients"),
+        "rescaling_easy": Var(CURVE, "easy", "factor ρ that soft targets put on easy points' gradients"),
+        "unchanged": Var("arm epoch", "1 − α", "factor of a point whose prediction stays as it is"),
         "hard_gain": Var(CURVE, "gain in share", "hard points' share of all gradients' sizes, soft minus hard targets"),
         "gap": Var(CURVE, "|ratio − ρ|", "largest distance of the sizes' ratio from ρ where both are equal", low=0),
     }
     # fmt: off
-    views = (View("Gradients", (
-        *(Curves(f"{arm}: how much is left?", ["rescaling_hard", "rescaling_easy"], [arm], "factor ρ",
-                 theory="unchanged") for arm in ("fixed α", "another's memory")),
-        Curves("How much weight do hard points gain?", ["hard_gain"], ("fixed α", "PS-KD", "another's memory")))),)
+    views = (
+        View("Gradients", tuple(
+            Curves(f"{arm}: how much is left?", ["rescaling_hard", "rescaling_easy"], [arm], "factor ρ",
+                   theory="unchanged") for arm in ("fixed α", "another's memory"))),
+        View("Hard points", (Curves("How much weight do hard points gain?", ["hard_gain"]),), 1),
+    )
     # fmt: on
     scaled = "the paper discusses this rescaling of the gradient; the quarters and the weight α = 0.3 are ours"
     headline = "hard_gain"
