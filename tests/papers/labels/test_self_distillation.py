@@ -127,7 +127,7 @@ def test_scores_are_those_of_the_core() -> None:
         "error": 1 - metrics.accuracy(logits, test[1]),
     }
     for name, values in expected.items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-4, err_msg=name)
+        np.testing.assert_allclose(found[name], np.asarray(values), rtol=1e-4, err_msg=name)
     torch.testing.assert_close(found["risk"][:, -1], found["error"])
 
 
@@ -197,10 +197,12 @@ def test_batched_training_equals_a_plain_loop(arm: str) -> None:
     (x, labels, posterior), _, (test, test_labels, _) = (
         [one[0] for one in part] for part in experiments.mixture((seed,))
     )
-    model = nn.Sequential(nn.Linear(20, 128), nn.ReLU(), nn.Linear(128, 10))
+    layers = nn.Linear(20, 128), nn.Linear(128, 10)
+    model = nn.Sequential(layers[0], nn.ReLU(), layers[1])
     with torch.no_grad():
-        for layer, wide in ((model[0], 20), (model[2], 128)):
-            drawn = torch.randn(wide, layer.out_features, generator=generator(seed, f"weights {wide}"))
+        for layer in layers:
+            wide, narrow = layer.in_features, layer.out_features
+            drawn = torch.randn(wide, narrow, generator=generator(seed, f"weights {wide}"))
             layer.weight.copy_(drawn.T * (2 / wide) ** 0.5)
             layer.bias.zero_()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=setting.get("decay", 0.01))
