@@ -32,12 +32,12 @@ notebook.card("self_distillation")
 # %% [markdown]
 # ## The idea
 #
-# A training label says: this is a 3, with probability one. Many points do not deserve that. They lie where classes
-# overlap, and an honest answer is "probably a 3". Cross-entropy still pushes the network to be ever surer.
+# A training label says: this is a 3, with probability one. But many points lie where classes overlap, and an honest
+# answer is "probably a 3". Cross-entropy still pushes the network to be ever surer.
 #
-# Self-knowledge distillation (PS-KD) asks the network itself. It keeps the prediction that it made for each training
-# point in the **epoch before**, and mixes it into the label. At first the label counts almost alone; as training goes
-# on, the old prediction counts more and more. So yesterday's network is today's teacher, without a second network.
+# Self-knowledge distillation (PS-KD) keeps the network's prediction for each training point from the **epoch before**
+# and mixes it into the label. At first the label counts almost alone; as training goes on, the old prediction counts
+# more and more. Yesterday's network is today's teacher.
 #
 # ## The method
 #
@@ -46,16 +46,15 @@ notebook.card("self_distillation")
 #
 # $$\tilde y_i=(1-\alpha_t)\,y_i+\alpha_t\,P_{t-1}(x_i),\qquad \alpha_t=\alpha_T\,\frac tT ,$$
 #
-# with a last weight $0\le\alpha_T\le 1$. In the first epoch $P_0$ is the label. The loss is cross-entropy with these
-# targets. Only one row of $C$ numbers is stored for each example: the prediction from the training pass itself.
+# with a last weight $0\le\alpha_T\le 1$; $P_0$ is the label. The loss is cross-entropy with these targets. One row of
+# $C$ numbers is stored for each example, from the training pass itself.
 #
-# In the logits the gradient is $P_t-\tilde y$. How large is it? Call $\gamma_t$ one minus the probability of the true
-# class: how hard the example still is. Wherever $P_t\ge\alpha_tP_{t-1}$ for all wrong classes, the sum of absolute
-# values shrinks by exactly
+# In the logits the gradient is $P_t-\tilde y$. Call $\gamma_t$ one minus the probability of the true class: how hard
+# the example still is. Wherever $P_t\ge\alpha_tP_{t-1}$ for all wrong classes, the sum of absolute values shrinks by
 #
 # $$\rho_t=1-\alpha_t\,\frac{\gamma_{t-1}}{\gamma_t}$$
 #
-# against that of hard labels. An example that gets easier fast gets a small factor; one that stalls gets $1-\alpha_t$.
+# against that of labels. An example that gets easier fast gets a small factor; one that stalls gets $1-\alpha_t$.
 
 # %%
 notebook.source(method.growing, method.soft_targets, method.cross_entropy, method.rescaling)
@@ -63,18 +62,17 @@ notebook.source(method.growing, method.soft_targets, method.cross_entropy, metho
 # %% [markdown]
 # ## The experiment
 #
-# Ten Gaussian classes overlap in 20 dimensions, so the best possible answer, the Bayes posterior, is known. A network
-# with 128 hidden units learns 500 points; fresh noise is added to each input at each visit. Strengths are chosen on 500
-# validation points, and 2000 test points measure.
+# Ten Gaussian classes overlap, so the best possible answer, the Bayes posterior, is known. A network with 128 hidden
+# units learns 500 points, with fresh noise on each input at each visit. Strengths are chosen on 500 validation points.
 #
 # The rivals are *label smoothing*, which mixes each label with equal probabilities, and cross-entropy (CE) with *more
 # decay*, a larger weight decay. *Fixed α* trusts the memory from the second epoch on. The null, *another's memory*, is
-# PS-KD with the memory of another point of the same class: as soft a target, but it knows nothing about this point.
+# PS-KD with the memory of another point of the same class, which knows nothing about this one.
 #
 # Two questions are asked of confidences. **Calibration**: of all answers given with 70 %, are 70 % right? The ECE is
 # the mean distance from that. **Ranking**: are wrong answers the less sure ones? Let the network answer only its
-# surest points; the AURC is the share of errors among them, averaged over all such shares. Errors and AURC are shown
-# above those of the Bayes posterior for the same points.
+# surest points; the AURC is their share of errors, averaged over all coverages. Both are shown above those of the
+# Bayes posterior.
 
 # %% tags=["parameters"]
 seeds = 8
@@ -91,21 +89,20 @@ question = "The confidences of CE are off by about 3 %. By how many % are those 
 bet(question, results, "Confidence", end("ece", "PS-KD"), low=0, high=40)
 
 # %% [markdown]
-# With this weight decay CE is nearly calibrated, and every softer target makes the network **underconfident**: more
-# comes true than it says. But PS-KD *ranks* better than CE, and the null ranks worse: the memory must be that of the
-# point itself. More decay ranks about as well as PS-KD.
+# With this weight decay CE is nearly calibrated, and softer targets make the network **underconfident**: more comes true
+# than it says. But PS-KD *ranks* better than CE, and the null worse: the memory must be that of the point itself. More
+# decay ranks about as well.
 #
-# Underconfidence is easy to repair. Divide all logits by one number, a **temperature**, fitted for each arm on the
-# validation points. It changes no prediction. What do the arms know then? NLL, the mean negative log-probability of
-# the true class, tells.
+# Underconfidence is easy to repair: divide all logits by one number, a **temperature**, fitted for each arm on the
+# validation points. What the arms know then is told by the NLL, the mean negative log-probability of the true class.
 
 # %%
 display(notebook.summary(results))
 notebook.draw(results, "One temperature each")
 
 # %% [markdown]
-# One number makes the ECE of all arms alike. The NLL then says: PS-KD is better than CE, but more decay is better
-# still, and so is a fixed α. Growing the weight is not what helps here.
+# One number makes the ECE of all arms alike. In NLL PS-KD is better than CE, but more decay and a fixed α are better
+# still. Growing the weight is not what helps here.
 #
 # **What would make this page wrong?** "The celebrated gain in ECE is a CE with too little weight decay." Here are all
 # recorded decays:
@@ -135,14 +132,13 @@ microscope = notebook.run(experiments.Microscope(), seeds)
 notebook.draw(microscope, "Gradients")
 
 # %% [markdown]
-# Easy points get the smaller factor while they are being learned; later nothing changes any more, and both come to
-# $1-\alpha$. So hard points gain weight. But look at the null: there the difference is larger. Weight on hard points is
-# not a sign of knowledge.
+# Easy points get the smaller factor while they are learned; later both come to $1-\alpha$. So hard points gain weight.
+# But with the null the difference is larger: weight on hard points is no sign of knowledge.
 #
 # ## Explore
 #
-# (1) Set the decay to 0.002. What happens to the ECE? (2) Set it to 0.05. Which arms still rank better than CE?
-# (3) Move $\alpha$ to 0, then to 1. What becomes of the targets of hard points?
+# (1) Set the decay to 0.002. What happens to the ECE? (2) Set it to 0.05. Who still ranks better than CE? (3) Move
+# $\alpha$ to 0 and to 1. What becomes of the targets of hard points?
 
 # %%
 explore(distillation, results)
@@ -219,10 +215,9 @@ notebook.check(my_gains, exercises.check_gains)
 # ## What was scaled down
 #
 # The paper trains deep networks on CIFAR and ImageNet; here one hidden layer learns Gaussian classes, and input noise
-# stands for image augmentation. Kept are the targets, the stored training predictions, the growing weight, SGD with
-# momentum and the steps of its rate. $\alpha_T=0.8$ is the paper's; here even 1 does a little better on validation
-# points. We read the official code, its tables and summaries, not the full paper; $\rho$ is derived here.
-# The paper's gain in accuracy is one of CIFAR's size; ours is about one point in a hundred.
+# stands for image augmentation. Kept are the targets, the stored predictions, the growing weight and the steps of the
+# learning rate. $\alpha_T=0.8$ is the paper's; here 1 does a little better on validation points. We read the official
+# code, its tables and summaries, not the full paper; $\rho$ is derived here.
 #
 # **Reference.** K. Kim, B. Ji, D. Yoon, S. Hwang: *Self-Knowledge Distillation with Progressive Refinement of Targets*.
 # ICCV 2021, [arXiv 2006.12000](https://arxiv.org/abs/2006.12000).

@@ -26,4 +26,5 @@ PAPER = Paper(
     "that it need not become infinitely sure.",
     minutes=40,
     prerequisites=("softmax and cross-entropy", "gradient descent", "what a calibrated probability is"),
+    no_rival={"Microscope": "It shows how targets scale gradients; none of its arms is the better one."},
 )
