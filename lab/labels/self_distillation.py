@@ -89,12 +89,12 @@ question = "The confidences of CE are off by about 3 %. By how many % are those 
 bet(question, results, "Confidence", end("ece", "PS-KD"), low=0, high=40)
 
 # %% [markdown]
-# With this weight decay CE is nearly calibrated, and softer targets make the network **underconfident**: more comes true
-# than it says. But PS-KD *ranks* better than CE, and the null worse: the memory must be that of the point itself. More
-# decay ranks about as well.
+# With this weight decay CE is nearly calibrated, and softer targets make the network **underconfident**: more comes
+# true than it says. But PS-KD *ranks* better than CE, and the null worse: the memory must be that of the point itself.
+# More decay ranks about as well.
 #
 # Underconfidence is easy to repair: divide all logits by one number, a **temperature**, fitted for each arm on the
-# validation points. What the arms know then is told by the NLL, the mean negative log-probability of the true class.
+# validation points. What they know then is told by the NLL, the mean negative log-probability of the true class.
 
 # %%
 display(notebook.summary(results))
@@ -121,11 +121,11 @@ panels = (
 page.draw(grid, View("Decay", panels), distillation.arms)
 
 # %% [markdown]
-# The objection is right for the ECE. With little decay CE is overconfident, and PS-KD repairs that. With more decay CE
-# needs no repair, and the same softness does harm. PS-KD still ranks better at small decays, but the gain is gone where
-# CE is best.
+# For the ECE the objection is right. With little decay CE is overconfident, and PS-KD repairs that. With more there is
+# nothing to repair, and the same softness does harm. Ranking and NLL gain up to 0.02; at 0.05, the best decay of CE,
+# they lose.
 #
-# **Who gets the gradient?** The next network learns without input noise and decay, with a fixed $\alpha=0.3$.
+# **Who gets the gradient?** The next network learns without noise and decay, with a fixed $\alpha=0.3$.
 
 # %%
 microscope = notebook.run(experiments.Microscope(), seeds)
@@ -146,7 +146,7 @@ explore(distillation, results)
 # %% [markdown]
 # ## Does it hold?
 #
-# An *essential* claim must hold, else we have made a mistake; an *expected* one may fail, and stands here as it is.
+# An *essential* claim must hold, else we have made a mistake; an *expected* one may fail.
 
 # %%
 notebook.verdicts("self_distillation")
@@ -165,7 +165,7 @@ notebook.check(my_targets, exercises.check_start)
 # <details><summary>Solution</summary>
 #
 # $0.2+0.8\cdot0.1=0.28$, and with $\alpha_2=0.8\cdot2/60$ it is 0.976. A constant $\alpha$ smooths strongly with a
-# prediction that knows nothing yet. The picture *Targets* in the widget shows how long that lasts: a few epochs.
+# prediction that knows nothing yet. The picture *Targets* in the widget shows how long that lasts.
 #
 # </details>
 
