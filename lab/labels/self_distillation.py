@@ -37,7 +37,7 @@ notebook.card("self_distillation")
 #
 # Self-knowledge distillation (PS-KD) keeps the network's prediction for each training point from the **epoch before**
 # and mixes it into the label. At first the label counts almost alone; as training goes on, the old prediction counts
-# more and more. Yesterday's network is today's teacher.
+# more and more.
 #
 # ## The method
 #
@@ -122,8 +122,8 @@ page.draw(grid, View("Decay", panels), distillation.arms)
 
 # %% [markdown]
 # For the ECE the objection is right. With little decay CE is overconfident, and PS-KD repairs that. With more there is
-# nothing to repair, and the same softness does harm. Ranking and NLL gain up to 0.02; at 0.05, the best decay of CE,
-# they lose.
+# nothing to repair, and the same softness does harm. Its ranking is better up to 0.01 and its NLL up to 0.02; at 0.05,
+# the best decay of CE, both are worse.
 #
 # **Who gets the gradient?** The next network learns without noise and decay, with a fixed $\alpha=0.3$.
 
@@ -132,8 +132,8 @@ microscope = notebook.run(experiments.Microscope(), seeds)
 notebook.draw(microscope, "Gradients")
 
 # %% [markdown]
-# Easy points get the smaller factor while they are learned; later both come to $1-\alpha$. So hard points gain weight.
-# But with the null the difference is larger: weight on hard points is no sign of knowledge.
+# Easy points get the smaller factor while they are learned, so hard points gain weight. But with the null the difference
+# is larger: weight on hard points is no sign of knowledge.
 #
 # ## Explore
 #
