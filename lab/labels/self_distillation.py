@@ -132,8 +132,8 @@ microscope = notebook.run(experiments.Microscope(), seeds)
 notebook.draw(microscope, "Gradients")
 
 # %% [markdown]
-# Easy points get the smaller factor while they are learned, so hard points gain weight. But with the null the difference
-# is larger: weight on hard points is no sign of knowledge.
+# Easy points get the smaller factor while they are learned, so hard points gain weight. But with the null the
+# difference is larger: weight on hard points is no sign of knowledge.
 #
 # ## Explore
 #
