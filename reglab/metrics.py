@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,93 @@ def share_where(condition: Tensor, mask: Tensor) -> Tensor:
 def mean_where(values: Tensor, mask: Tensor) -> Tensor:
     """Return the mean of values over the masked examples: [..., N], [..., N] bool -> [...]; NaN for an empty mask."""
     return torch.where(mask, values, 0).sum(-1) / mask.sum(-1)
+
+
+def rank_correlation(one: Tensor, other: Tensor) -> Tensor:
+    """Return Spearman's rank correlation: [..., N], [..., N] -> [...] float64, NaN where all numbers are equal."""
+    from scipy.stats import rankdata
+
+    ranks = (torch.from_numpy(rankdata(values.numpy(), axis=-1)) for values in (one, other))
+    a, b = (values - values.mean(-1, keepdim=True) for values in ranks)
+    return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))
+
+
+# Calibration and ranking of confidences, after Guo et al. 2017 (ECE, temperature) and Geifman et al. 2019 (E-AURC).
+
+TEMPERATURES = tuple(np.geomspace(0.3, 6, 60).tolist())
+"""Temperatures that `best_temperature` tries, in equal ratios."""
+
+
+def nll(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean negative log-likelihood of the labels in nats: [..., N, C], [..., N] -> [...]."""
+    labels = labels.expand(logits.shape[:-1]).unsqueeze(-1)
+    return -logits.log_softmax(-1).gather(-1, labels).squeeze(-1).mean(-1)
+
+
+def confidence(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the largest probability and whether its class is the label: [..., N, C], [..., N] -> [..., N] each."""
+    largest, predicted = logits.softmax(-1).max(-1)
+    return largest, predicted == labels
+
+
+class Bins(NamedTuple):
+    """Examples in bins of their confidence; every field is [..., B], NaN in an empty bin but for `share`."""
+
+    share: Tensor
+    accuracy: Tensor
+    confidence: Tensor
+
+
+def confidence_bins(confidence: Tensor, right: Tensor, bins: int = 10) -> Bins:
+    """Return the share of examples, their accuracy and mean confidence in equal bins: [..., N], [..., N] bool.
+
+    Bin b = 1 … B holds confidences in ((b-1)/B, b/B], closed on the right.
+    """
+    place = torch.bucketize(confidence, torch.linspace(0, 1, bins + 1, dtype=confidence.dtype)[1:-1])
+    empty = confidence.new_zeros(*confidence.shape[:-1], bins)
+    count, hits, sums = (
+        empty.scatter_add(-1, place, values.to(empty.dtype).expand_as(confidence))
+        for values in (torch.ones_like(confidence), right, confidence)
+    )
+    return Bins(count / confidence.shape[-1], hits / count, sums / count)
+
+
+def ece(confidence: Tensor, right: Tensor, bins: int = 10) -> Tensor:
+    """Return the expected calibration error Σ_b n_b/n·|acc_b - conf_b|, from 0 to 1: [..., N], [..., N] -> [...].
+
+    The bins are those of `confidence_bins`.
+    """
+    share, accuracy, mean = confidence_bins(confidence, right, bins)
+    return torch.where(share > 0, share * (accuracy - mean).abs(), 0).sum(-1)
+
+
+def risks(confidence: Tensor, right: Tensor) -> Tensor:
+    """Return the share of errors among the m most confident examples, for m = 1 … N: [..., N], [..., N] -> [..., N].
+
+    Examples of equal confidence stay in their order.
+    """
+    order = confidence.sort(dim=-1, descending=True, stable=True).indices
+    wrong = (~right.expand_as(confidence)).to(confidence.dtype).gather(-1, order)
+    return wrong.cumsum(-1) / torch.arange(1, confidence.shape[-1] + 1)
+
+
+def aurc(confidence: Tensor, right: Tensor) -> Tensor:
+    """Return the area under the risk-coverage curve, from 0 to 1, the mean of `risks`: [..., N], [..., N] -> [...]."""
+    return risks(confidence, right).mean(-1)
+
+
+def e_aurc(confidence: Tensor, right: Tensor) -> Tensor:
+    """Return the AURC in excess of that of the best order, in which all errors come last: [..., N] -> [...]."""
+    return aurc(confidence, right) - aurc(right.to(confidence.dtype), right)
+
+
+def best_temperature(logits: Tensor, labels: Tensor, candidates: Sequence[float] = TEMPERATURES) -> Tensor:
+    """Return the temperature T whose softmax(logits / T) has the lowest NLL: [..., N, C], [..., N] -> [...].
+
+    To be fitted on validation data; dividing by it changes no prediction.
+    """
+    losses = torch.stack([nll(logits / value, labels) for value in candidates])
+    return torch.tensor(candidates, dtype=logits.dtype)[losses.argmin(0)]
 
 
 # Neural collapse: features come class by class, [..., K, n, d] for K classes of n examples in d dimensions.

@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import digamma, gamma
-from sklearn.metrics import accuracy_score
+from scipy.stats import spearmanr
+from sklearn.metrics import accuracy_score, log_loss
 from sklearn.neighbors import NearestCentroid, NearestNeighbors
 
 from reglab import metrics
@@ -55,6 +56,118 @@ def test_the_mean_over_nothing_is_not_a_number() -> None:
 def test_what_is_masked_does_not_count_even_if_it_is_not_a_number() -> None:
     values = torch.tensor([1.0, torch.nan, 3.0, torch.inf])
     assert metrics.mean_where(values, torch.tensor([True, False, True, False])) == 2
+
+
+@given(SEED)
+@settings(max_examples=20, deadline=None)
+def test_rank_correlation_is_scipy_s_also_with_ties(seed: int) -> None:
+    one, other = (torch.randint(20, (2, 3, 30), generator=source(seed + k)) for k in (0, 1))
+    found = metrics.rank_correlation(one, other[0])
+    assert found.shape == (2, 3) and found.dtype == torch.float64
+    expected = [[spearmanr(one[a, s], other[0, s]).statistic for s in range(3)] for a in range(2)]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert metrics.rank_correlation(torch.ones(9), torch.arange(9)).isnan()
+
+
+# -------------------------------------------------------------------------------------------- calibration, ranking
+
+
+def predictions(seed: int, *shape: int, classes: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits [A, S, N, C] and labels [S, N]; most of them are what the first arm predicts."""
+    logits = 3 * torch.randn(*shape, classes, generator=source(seed), dtype=torch.float64)
+    labels = torch.randint(classes, shape[-2:], generator=source(seed + 1))
+    likely = torch.rand(shape[-2:], generator=source(seed + 2)) < 0.6
+    return logits, torch.where(likely, logits[0].argmax(-1), labels)
+
+
+@given(SEED)
+@settings(max_examples=20, deadline=None)
+def test_nll_is_scikit_learn_s(seed: int) -> None:
+    logits, labels = predictions(seed, 2, 3, 17)
+    found = metrics.nll(logits, labels)
+    assert found.shape == (2, 3)
+    for arm in range(2):
+        for s in range(3):
+            expected = log_loss(labels[s], logits[arm, s].softmax(-1), labels=range(4))
+            assert float(found[arm, s]) == pytest.approx(expected, abs=1e-12)
+
+
+@given(SEED)
+@settings(max_examples=20, deadline=None)
+def test_calibration_and_ranking_are_those_of_plain_loops(seed: int) -> None:
+    logits, labels = predictions(seed, 2, 3, 40)
+    sure, right = metrics.confidence(logits, labels)
+    bins, error = metrics.confidence_bins(sure, right), metrics.ece(sure, right)
+    area, excess = metrics.aurc(sure, right), metrics.e_aurc(sure, right)
+    for arm in range(2):
+        for s in range(3):
+            p = logits[arm, s].softmax(-1).numpy()
+            c, ok = p.max(1), p.argmax(1) == labels[s].numpy()
+            total = 0.0
+            for b in range(10):
+                inside = (c > b / 10) & (c <= (b + 1) / 10)
+                assert float(bins.share[arm, s, b]) == pytest.approx(inside.mean())
+                assert math.isnan(bins.accuracy[arm, s, b]) == (not inside.any())
+                if inside.any():
+                    assert float(bins.accuracy[arm, s, b]) == pytest.approx(ok[inside].mean())
+                    assert float(bins.confidence[arm, s, b]) == pytest.approx(c[inside].mean())
+                    total += inside.mean() * abs(ok[inside].mean() - c[inside].mean())
+            assert float(error[arm, s]) == pytest.approx(total)
+            order, k = np.argsort(-c, kind="stable"), int((~ok).sum())
+            plain = np.mean([(~ok[order[:m]]).mean() for m in range(1, 41)])
+            assert float(area[arm, s]) == pytest.approx(plain)
+            best = sum(j / (40 - k + j) for j in range(1, k + 1)) / 40
+            assert float(excess[arm, s]) == pytest.approx(plain - best)
+
+
+def test_calibration_and_ranking_by_hand() -> None:
+    sure, right = torch.tensor([0.85, 0.55]), torch.tensor([False, True])
+    assert float(metrics.ece(sure, right)) == pytest.approx(0.5 * 0.85 + 0.5 * 0.45)
+    assert metrics.risks(sure, right).tolist() == [1, 0.5]
+    assert float(metrics.aurc(sure, right)) == pytest.approx(0.75)
+    assert float(metrics.e_aurc(sure, right)) == pytest.approx(0.5)
+
+
+def test_what_is_sure_and_right_has_no_error() -> None:
+    labels = torch.tensor([2, 0, 1])
+    sure, right = metrics.confidence(1e3 * torch.eye(3)[labels], labels)
+    assert right.all() and (sure == 1).all()
+    assert all(float(measure(sure, right)) == 0 for measure in (metrics.ece, metrics.aurc, metrics.e_aurc))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_bins_are_closed_on_the_right(dtype: torch.dtype) -> None:
+    edges = torch.linspace(0, 1, 11, dtype=dtype)[1:]
+    above = torch.nextafter(edges[:-1], torch.ones(9, dtype=dtype))
+    assert metrics.confidence_bins(edges, edges > 0).share.tolist() == pytest.approx([0.1] * 10)
+    assert metrics.confidence_bins(above, above > 0).share.tolist() == pytest.approx([0] + [1 / 9] * 9)
+
+
+def test_examples_of_equal_confidence_stay_in_their_order() -> None:
+    right = torch.tensor([False, True] * 20)
+    expected = [math.ceil(m / 2) / m for m in range(1, 41)]
+    assert metrics.risks(torch.full((40,), 0.1), right).tolist() == pytest.approx(expected)
+
+
+@given(SEED, st.integers(0, 59))
+@settings(max_examples=20, deadline=None)
+def test_the_best_temperature_undoes_a_scale(seed: int, place: int) -> None:
+    """Logits that are too large by a factor need that factor more; no temperature tried has a lower NLL."""
+    logits, labels = predictions(seed, 2, 3, 60)
+    t = metrics.best_temperature(logits, labels)
+    assert t.shape == (2, 3)
+    found = metrics.nll(logits / t[..., None, None], labels)
+    assert (found <= metrics.nll(logits / metrics.TEMPERATURES[place], labels)).all()
+    scaled = metrics.best_temperature(2 * logits, labels, [2 * value for value in metrics.TEMPERATURES])
+    torch.testing.assert_close(scaled, 2 * t)
+
+
+def test_outcomes_drawn_from_a_softmax_need_temperature_one() -> None:
+    logits = 2 * torch.randn(40_000, 5, generator=source(0), dtype=torch.float64)
+    labels = logits.softmax(-1).multinomial(1, generator=source(1)).squeeze(-1)
+    for scale in (1.0, 2.5):
+        assert float(metrics.best_temperature(scale * logits, labels)) == pytest.approx(scale, rel=0.06)
+    assert float(metrics.ece(*metrics.confidence(logits, labels))) < 0.01
 
 
 # ------------------------------------------------------------------------------------------------- neural collapse
