@@ -20,12 +20,9 @@ PAPER = Paper(
     year=2019,
     arxiv="1905.09788",
     code="",
-    sources="the abstract in its three versions, the start of the introduction, and notes and small implementations "
-    "by others, which agree on the method; not the experimental sections",
-    idea=(
-        "A dropout mask makes every gradient noisy; draw several masks behind the expensive layers, average their "
-        "losses, and the noise of the masks shrinks like one over their number."
-    ),
+    sources="the abstract, the start of the introduction, and implementations by others; not the experiments",
+    idea="A dropout mask makes each gradient noisy; draw several masks behind the expensive layers and average their "
+    "losses, and the noise of the masks shrinks like one over their number.",
     minutes=35,
     prerequisites=("softmax and cross-entropy", "dropout", "variance of a mean", "stochastic gradient descent"),
 )

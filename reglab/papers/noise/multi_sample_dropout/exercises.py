@@ -1,23 +1,65 @@
-"""Multi sample dropout: the checks of the exercises."""
+"""MSD: the checks of the exercises."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from reglab.exercise import compare
-from reglab.papers.noise.multi_sample_dropout import method
-from reglab.seeds import generator
+from reglab.effects import end
+from reglab.exercise import WrongAnswerError, compare, read_off
+from reglab.papers.noise.multi_sample_dropout import experiments, method
+from reglab.papers.noise.multi_sample_dropout.experiments import BEFORE, DROPOUT, MULTI, STOPS, MultiSample
+from reglab.recordings import store
 
 
-# WRITE: a check for each exercise, with a hint for each mistake that you expect; this one checks a gradient
-def check_gradient(answer: Callable[[Tensor], Tensor]) -> str:
-    """Check a student's gradient of the regularizer in the logits [N, C] against automatic differentiation."""
-    logits = torch.randn(5, 4, generator=generator(0, "exercise")).requires_grad_()
-    (right,) = torch.autograd.grad(method.regularizer(logits), logits)
-    hints = [(len(right) * right, "the regularizer is a mean over the batch: divide by its size.")]
-    otherwise = "apply the chain rule, one logit at a time."
-    compare(answer(logits.detach()), right, hints, otherwise, each="one number for each logit")
-    return "It equals what automatic differentiation finds."
+def check_mean(answer: Sequence[float | None]) -> str:
+    """Check the mean output and the mean squared loss over the four masks of h = (1, 2), with w = (1, -1) and y = 0."""
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise WrongAnswerError("give two numbers: the mean output and the mean loss.")
+    doubled = [(-0.5, "this is half of it: kept features are doubled, by 1/(1 − p).")]
+    compare(answer[0], -1, doubled, "average the four outputs, from h̃ = (0, 0), (2, 0), (0, 4) and (2, 4).")
+    compare(answer[1], 6, [(1, "this is the loss of the mean output.")], "average the squares of the four outputs.")
+    return "The mean output is that of the test pass; the mean loss is larger, by the variance of the output."
+
+
+def per_mask_gradients(seed: int, batches: int, copies: int) -> Tensor:
+    """Return gradients after 60 steps of dropout, for several batches of 32 digits with the same number of masks each.
+
+    [batches, copies, P]
+    """
+    start, examples = MultiSample().only([DROPOUT]), experiments.digits((seed,), 300)[0]
+    (network,), _ = next(itertools.islice(experiments.train(start.lanes((seed,)), examples), BEFORE - 1, None))
+    source, found = torch.Generator().manual_seed(seed), []
+    for noise in itertools.islice(experiments.masks((seed,), "masks of exercise", copies, start.width), batches):
+        batch = experiments.pick(examples, torch.randint(start.train, (1, experiments.BATCH), generator=source))
+        found.append(torch.cat([experiments.gradient(network, batch, one) for one in noise.split(1, 1)]))
+    return torch.stack(found)
+
+
+def check_split(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
+    """Check a student's total variances, predicted for some M [5] from gradients [B, K, P] of B batches and K masks."""
+    draws, copies = per_mask_gradients(0, 48, 12), torch.tensor(STOPS)
+    batch, mask = method.split_variance(draws)
+    hints = (
+        (batch + mask / 12 + mask / copies, "means over K masks still hold V_mask/K of the masks' noise: subtract it."),
+        (mask / copies, "this is the part of the masks alone; what the batches differ by does not shrink."),
+    )
+    wrong = "V_mask is the variance over axis 1, summed over weights; V_batch comes from the means over axis 1."
+    compare(answer(draws, copies), batch + mask / copies, hints, wrong, each="one for each M", tolerance=0.02)
+    return f"V_batch is {batch:.2f} and V_mask {mask:.2f}; sixteen masks leave {batch + mask / 16:.2f}."
+
+
+def check_price(answer: Sequence[float | None]) -> str:
+    """Check test errors read off for p = 0.7: one mask, sixteen after as many steps, sixteen for as much arithmetic."""
+    if not isinstance(answer, tuple | list) or len(answer) != 3:
+        raise WrongAnswerError("give three numbers.")
+    recorded = store.at(MultiSample(copies=16, drop=0.7))
+    assert recorded is not None
+    shown = (("test_error", DROPOUT), ("test_error", MULTI), ("priced_error", MULTI))
+    for found, (variable, arm), which in zip(answer, shown, ("first", "second", "third"), strict=True):
+        hint = f"the {which} line ends elsewhere; are M = 16 and p = 0.7 set?"
+        read_off(found, end(variable, arm)(recorded).values, hint, reading=0.5)
+    return "The lead per step does not survive its price here."

@@ -52,13 +52,14 @@ def multi_sample_logits(network: Network, inputs: Tensor, noise: Tensor, rate: f
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy over the batch: [..., N, C], [..., N] -> [...]."""
-    return -logits.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1).mean(-1)
+    """Return the mean cross-entropy over the batch: [..., N, C] and labels that broadcast to [..., N] -> [...]."""
+    index = labels.expand(logits.shape[:-1]).unsqueeze(-1)
+    return -logits.log_softmax(-1).gather(-1, index).squeeze(-1).mean(-1)
 
 
 def multi_sample_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Return L_M, the mean of the M losses: [S, M, N, C], [S, N] -> [S]."""
-    return cross_entropy(logits, labels.unsqueeze(1).expand(logits.shape[:-1])).mean(1)
+    return cross_entropy(logits, labels.unsqueeze(1)).mean(1)
 
 
 def mean_logits_loss(logits: Tensor, labels: Tensor) -> Tensor:
