@@ -122,14 +122,14 @@ class MultiSample(Experiment):
     }
     outputs = {
         "clean_loss": Var("arm seed step", "training loss", "cross-entropy of training digits, no masks", "nats", 0),
-        "test_error": Var("arm seed step", "test error", "share of 1000 test digits classified wrong", "%", 0, 100),
-        "priced_error": Var("arm seed price", "test error", "test error as soon as so much is spent", "%", 0, 100),
+        "test_error": Var("arm seed step", "test error", "share of 1000 test digits classified wrong", "%"),
+        "priced_error": Var("arm seed price", "test error", "test error as soon as so much is spent", "%"),
         "trace": Var("arm seed", "mean training loss", "training loss without masks, mean over the run", "nats", low=0),
-        "error": Var("arm seed", "final test error", "share of test digits classified wrong at the end", "%", 0, 100),
+        "error": Var("arm seed", "final test error", "share of test digits classified wrong at the end", "%"),
         "validation": Var("arm seed", "validation score", "mean log-probability of 200 further digits", "nats"),
     }
     views = (View("Speed", (Curves("How fast are the training digits fitted?", ["clean_loss"], SHOWN, log=True),
-                            Curves("How many new digits are read wrong?", ["test_error"], SHOWN))),
+                            Curves("How many new digits are read wrong?", ["test_error"], SHOWN, log=True))),
              View("Price", (Curves("And for the same arithmetic?", ["priced_error"], (DROPOUT, MULTI), log=True),)))
     scaled = "CIFAR, ImageNet and deep networks became 300 digits and three layers; masks and losses are kept"
     headline = "trace"
@@ -189,7 +189,7 @@ class AcrossRate(Across, sibling=Few, knob="lr", values=LEARNING_RATES, outputs=
     """Train the same arms with larger and smaller learning rates."""
 
     views = (View("Learning rate", (Curves("How high is the training loss, in the mean?", ["trace"], log=True),
-                                    Curves("How many new digits are read wrong?", ["error"]))),)  # fmt: skip
+                                    Curves("How many new digits are read wrong?", ["error"])), 1, 2.3),)  # fmt: skip
     headline = "trace"
     smoke = MultiSample.smoke
 
@@ -236,8 +236,9 @@ class GradientNoise(Experiment):
         "law": Var("seed copies", "1/M law", "the variance over masks for M = 1, divided by M", low=0),
         "gap": Var("seed pair", "gap", "largest difference between gradients that should be equal", low=0),
     }
-    views = (View("Noise", (Curves("How noisy is the gradient?", list(outputs)[:3], y="trace of the covariance",
-                                   log=True, theory="law"),)),)
+    views = (View("Noise", (Curves("Batch fixed: how noisy is the gradient?", ["mask_variance"], log=True,
+                                   y="variance", theory="law"),
+                            Curves("And if the batch is drawn, too?", list(outputs)[:3], log=True, y="variance"))),)
     scaled = MultiSample.scaled
     headline = "mask_variance"
     smoke = {"draws": 2}
