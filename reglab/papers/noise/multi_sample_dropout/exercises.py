@@ -43,11 +43,10 @@ def check_split(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
     """Check a student's total variances, predicted for some M [5] from gradients [B, K, P] of B batches and K masks."""
     draws, copies = per_mask_gradients(0, 48, 12), torch.tensor(STOPS)
     batch, mask = method.split_variance(draws)
-    hints = (
-        (batch + mask / 12 + mask / copies, "means over K masks still hold V_mask/K of the masks' noise: subtract it."),
-        (mask / copies, "this is the part of the masks alone; what the batches differ by does not shrink."),
-    )
-    wrong = "V_mask is the variance over axis 1, summed over weights; V_batch comes from the means over axis 1."
+    left = "means over K masks still hold V_mask/K of the masks' noise: subtract it."
+    alone = "this is the part of the masks alone; what the batches differ by does not shrink."
+    hints = ((batch + mask / 12 + mask / copies, left), (mask / copies, alone))
+    wrong = "V_mask is the unbiased variance over axis 1, summed over weights; V_batch comes from means over axis 1."
     compare(answer(draws, copies), batch + mask / copies, hints, wrong, each="one for each M", tolerance=0.02)
     return f"V_batch is {batch:.2f} and V_mask {mask:.2f}; sixteen masks leave {batch + mask / 16:.2f}."
 
@@ -58,8 +57,8 @@ def check_price(answer: Sequence[float | None]) -> str:
         raise WrongAnswerError("give three numbers.")
     recorded = store.at(MultiSample(copies=16, drop=0.7))
     assert recorded is not None
-    shown = (("test_error", DROPOUT), ("test_error", MULTI), ("priced_error", MULTI))
-    for found, (variable, arm), which in zip(answer, shown, ("first", "second", "third"), strict=True):
-        hint = f"the {which} line ends elsewhere; are M = 16 and p = 0.7 set?"
-        read_off(found, end(variable, arm)(recorded).values, hint, reading=0.5)
+    lines = (("first", "test_error", DROPOUT), ("second", "test_error", MULTI), ("third", "priced_error", MULTI))
+    for found, (which, variable, arm) in zip(answer, lines, strict=True):
+        shown, hint = end(variable, arm)(recorded).values, f"the {which} ends elsewhere; are M = 16 and p = 0.7 set?"
+        read_off(found, shown, hint, reading=0.5)
     return "The lead per step does not survive its price here."
