@@ -64,7 +64,7 @@ notebook.source(method.multi_sample_logits, method.multi_sample_loss)
 # ## The experiment
 #
 # 300 digits train a small network, 64-128-64-10 with ReLU, by Adam with batches of 32. Dropout stands behind the first
-# layer. All arms of a seed share digits, first weights, batches and masks.
+# layer. Arms of a seed share digits, first weights, batches and masks.
 #
 # There are two **rivals**. *No dropout* has no mask noise at all. *Dropout, faster* has one mask and twice the learning
 # rate, chosen on 200 further digits. The **null**, *same mask*, computes eight copies of one mask. *Mean logits*
@@ -97,8 +97,7 @@ notebook.summary(results)
 #
 # ### How much of the noise goes?
 #
-# We stop dropout after 60 steps and draw the next gradient 64 times for each $M$: with the batch fixed, then with the
-# batch drawn, too.
+# We stop dropout after 60 steps and draw the next gradient 64 times for each $M$, with the batch fixed or drawn, too.
 
 # %%
 noise = notebook.run(experiments.GradientNoise(), seeds // 2)
@@ -127,7 +126,7 @@ notebook.draw(rates, "Learning rate")
 #
 # Things to try: (1) Set $p=0$: why do most arms coincide? (2) Set $p=0.8$ and move $M$. (3) Open the picture *Price*: a
 # step with eight masks takes 4.6 times the arithmetic, since here the layers behind the dropout are as large as the one
-# in front. Repeating every picture eight times gives the same gradient for 8 times the arithmetic.
+# in front. Repeating every picture gives the same gradient for 8 times the arithmetic.
 
 # %%
 explore(training, results)
@@ -201,7 +200,8 @@ notebook.check(my_errors, exercises.check_price)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# WRITE: numbers
+# About 7.4 %, 5.7 % and 43 %. Per step sixteen masks are ahead. But a step costs
+# $(8192+16\cdot8832)/(8192+8832)=8.8$ times as much: for the price of 300 steps there are 34, measured after 20.
 #
 # </details>
 

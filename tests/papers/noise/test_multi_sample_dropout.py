@@ -331,7 +331,7 @@ def test_wrong_means_get_a_hint(answer: object, hint: str) -> None:
     [
         (lambda g, m: g.mean(1).var(0).sum() + g.var(1).sum(-1).mean() / m, "subtract"),
         (lambda g, m: g.var(1).sum(-1).mean() / m, "does not shrink"),
-        (lambda g, m: g.flatten(0, 1).var(0).sum() / m, "V_mask is the variance"),
+        (lambda g, m: g.flatten(0, 1).var(0).sum() / m, "unbiased variance"),
         (lambda g, m: 1.0, "shape"),
     ],
 )
