@@ -105,8 +105,8 @@ left = end("total_variance", copies=16) / end("total_variance", copies=1)
 bet("Batches drawn too: which share of the variance do 16 masks leave?", noise, "Noise", left, low=0, high=1)
 
 # %% [markdown]
-# With the batch fixed, the variance follows $1/M$ (dashed). With batches drawn, 16 masks leave about half: a floor,
-# $V_\text{batch}$. Copies of one mask remove nothing.
+# With the batch fixed, the variance follows $1/M$ (dashed). With batches drawn, 16 masks leave about half, near the
+# floor $V_\text{batch}$. Copies of one mask remove nothing.
 #
 # ### Is it more than a learning rate?
 #
@@ -126,7 +126,7 @@ notebook.draw(rates, "Learning rate")
 #
 # Things to try: (1) Set $p=0$: why do most arms coincide? (2) Set $p=0.8$ and move $M$. (3) Open the picture *Price*: a
 # step with eight masks takes 4.6 times the arithmetic, since here the layers behind the dropout are as large as the one
-# in front. Repeating every picture gives the same gradient for 8 times the arithmetic.
+# in front. Repeating every picture eight times gives the same gradient for 8 times the arithmetic.
 
 # %%
 explore(training, results)

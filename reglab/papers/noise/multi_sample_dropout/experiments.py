@@ -232,7 +232,7 @@ class GradientNoise(Experiment):
     outputs = {
         "mask_variance": Var("seed copies", "batch fixed", "trace of the gradient's covariance over masks", low=0),
         "total_variance": Var("seed copies", "batch redrawn", "the same over masks and batches", low=0),
-        "same_mask": Var("seed copies", "copies of one mask", "the same over masks, with M copies of one", low=0),
+        "same_mask": Var("seed copies", "same mask", "the same over masks, with M copies of one", low=0),
         "law": Var("seed copies", "1/M law", "the variance over masks for M = 1, divided by M", low=0),
         "gap": Var("seed pair", "gap", "largest difference between gradients that should be equal", low=0),
     }
