@@ -85,6 +85,7 @@ SLUGS = (
     "labels/early_learning",
     "labels/self_distillation",
     "noise/cutmix",
+    "noise/multi_sample_dropout",
     "geometry/neural_collapse",
     "finetuning/mask_tuning",
     "generation/mode_collapse",
