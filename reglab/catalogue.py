@@ -84,6 +84,7 @@ PARTS = {
 SLUGS = (
     "labels/early_learning",
     "noise/cutmix",
+    "noise/repeated_data",
     "geometry/neural_collapse",
     "finetuning/mask_tuning",
     "generation/mode_collapse",
