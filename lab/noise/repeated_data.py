@@ -55,8 +55,8 @@ bet(question, results, "Fresh and repeated", end("test_excess", "repeated"), low
 # All networks make equally many steps. *Fresh* sees each context once. On *repeated* letters the network ends about
 # where one ends that knows nothing. On its own letters (right) it falls **below** the entropy rate: this is memory.
 #
-# The line *counts* is a table of counted triples from the same 2000 letters. It beats every network here. The network
-# is a model of large models, not a good predictor.
+# The line *counts* is a table of counted triples from the same 2000 letters. It beats every network: these are models
+# of large ones, not good predictors.
 #
 # ## The method
 #
@@ -77,7 +77,7 @@ bet(question, results, "Fresh and repeated", end("test_excess", "repeated"), low
 notebook.source(method.expected_loss, method.visits, method.gates, method.load_balance, method.feed_forward)
 
 # %% [markdown]
-# The load balance, with weight 0.01 in the loss, keeps all experts in use.
+# The load balance, with weight 0.01 in the loss, keeps all experts busy.
 #
 # ## The experiment
 #
@@ -112,11 +112,11 @@ sizes = notebook.run(experiments.AcrossHidden(unique, drop, budget), seeds // 2)
 notebook.draw(sizes, "Model size")
 
 # %% [markdown]
-# It depends: on fresh letters yes, on repeated ones no. With dropout or decay size matters little.
+# On fresh letters yes, on repeated ones no. With dropout or decay size matters little.
 #
 # ## Explore
 #
-# Things to try: (1) Let $U$ grow to 8000. Does dropout still help? (2) Set $U=32000$: all letters are fresh. Which
+# Things to try: (1) Let $U$ grow to 8000. Does dropout still help? (2) $U=32000$: all letters are fresh. Which
 # regularizer helps even now? (3) $U=1000$: which $p$ is best?
 
 # %%
@@ -132,15 +132,14 @@ explore(model, results)
 notebook.verdicts("repeated_data")
 
 # %% [markdown]
-# **What would make this page wrong?** "Tune weight decay or count triples, and nobody needs your dropout." So it is, as
-# our controls say. What stands is the harm: repetition costs much, and more with fewer letters and larger models. It
-# needs no structure: where letters do not depend on each other, repeating cost 1.2 nats in a pilot ($H=512$, four
-# seeds), all of it memory.
+# **What would make this page wrong?** "Tune weight decay or count triples, and nobody needs your dropout." So it is
+# here, as our controls say. What stands is the harm of repetition. It needs no structure: where letters do not depend
+# on each other, repeating cost 1.2 nats in a pilot ($H=512$, four seeds).
 #
 # ## Exercises
 #
 # **1. Too good.** A network has the excess $-0.3$ on the 2000 letters that it was trained on. Which excess can the best
-# possible predictor expect on new letters? How many nats does the network know about this one string?
+# possible predictor expect on new letters? How many nats does the network know about its string?
 
 # %%
 my_numbers = (None, None)  # excess on new letters, nats about the string
@@ -149,8 +148,8 @@ notebook.check(my_numbers, exercises.check_surplus)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# 0 and about 600. In expectation no predictor beats $\mathcal H$ on new letters. The surplus of 0.3 for each of 2000
-# letters is knowledge about this string, and useless for any other.
+# 0 and about 600. No predictor can expect to beat $\mathcal H$ on new letters. What is below, 0.3 for each of 2000
+# letters, is knowledge about this string.
 #
 # </details>
 
@@ -159,9 +158,8 @@ notebook.check(my_numbers, exercises.check_surplus)
 # often this pair occurs. Fit a table of triples with 0.1 added to every count. Return its mean loss on the triples of
 # its own string, and its exact loss on new letters.
 
+
 # %%
-
-
 def my_losses(letters, T, shares):
     return None  # your lines here
 
@@ -196,8 +194,8 @@ notebook.check((sizes, my_means), exercises.check_sizes)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# About 0.72 and 1.23 repeated, 0.58 and 0.33 fresh: the order of the sizes turns around. With dropout the large model
-# comes back to 0.69.
+# About 0.72 and 1.23 repeated, 0.58 and 0.33 fresh: the order of the sizes turns around. With dropout the large
+# model ends at 0.69.
 #
 # </details>
 

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import xarray as xr
 from draws import normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from reglab.exercise import WrongAnswerError
 from reglab.models.dropout import dropout, noise
-from reglab.papers.noise.repeated_data import experiments, method
+from reglab.papers.noise.repeated_data import claims, exercises, experiments, method
 from reglab.results import Frame
 from reglab.seeds import generator
 from reglab.training import Lanes
@@ -392,3 +394,64 @@ def test_what_settings_are_chosen_by_depends_on_no_test_data(monkeypatch: pytest
     # the test string changes which contexts are looked up together, and so the order of sums, but no choice
     chosen = [one[experiments.JUDGE].argmax("tokens") for one in (here, there)]
     assert chosen[0].equals(chosen[1])
+
+
+# -------------------------------------------------------------------------------------------------- claims, exercises
+
+
+def test_the_proxy_is_what_the_dense_model_loses_at_the_experts_best_rate() -> None:
+    def made(value: float) -> xr.Dataset:
+        values = np.full((len(experiments.SHOWN), 2), value)
+        return xr.Dataset({"test_excess": (("arm", "seed"), values)}, {"arm": list(experiments.SHOWN)})
+
+    dense, moe = [0.7, 0.5, 0.6, 0.9], [0.8, 0.7, 0.65, 0.9]
+    assert claims.proxy(*map(made, [*dense, *moe])) == pytest.approx(0.1)
+    assert claims.proxy(*map(made, [*dense, *dense])) == 0
+
+
+def my_losses(letters: np.ndarray, T: np.ndarray, shares: np.ndarray) -> tuple[float, float]:
+    q = 0.1 * np.ones_like(T)
+    np.add.at(q, (letters[:-2], letters[1:-1], letters[2:]), 1)
+    q = q / q.sum(-1, keepdims=True)
+    own = -np.log(q[letters[:-2], letters[1:-1], letters[2:]]).mean()
+    return own, -(shares[..., None] * T * np.log(q)).sum()
+
+
+def test_right_answers_are_accepted() -> None:
+    assert "about 600 nats" in exercises.check_surplus((0, 600))
+    assert "at n = 20000" in exercises.check_counts(my_losses)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [((-0.3, 600), "has seen"), ((0, 0.3), "one letter"), ((0, -600), "positive"), ((0.84, 600), "truth")],
+)
+def test_wrong_surpluses_get_a_hint(answer: tuple[float, float], hint: str) -> None:
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_surplus(answer)
+
+
+def test_wrong_counts_get_a_hint_and_no_answer_none() -> None:
+    with pytest.raises(WrongAnswerError, match="first give"):
+        exercises.check_counts(lambda *drawn: my_losses(*drawn)[::-1])
+    with pytest.raises(WrongAnswerError, match="again"):
+        exercises.check_counts(lambda *drawn: 2 * my_losses(*drawn)[:1])
+    with pytest.raises(WrongAnswerError, match="is 0"):
+        exercises.check_counts(lambda *drawn: (1.0, 1.0))
+    for unanswered in (
+        lambda: exercises.check_counts(lambda *drawn: None),  # type: ignore[arg-type]
+        lambda: exercises.check_surplus((None, None)),
+    ):
+        with pytest.raises(NotImplementedError):
+            unanswered()
+
+
+def test_sizes_are_read_off_the_student_s_own_run() -> None:
+    values = np.tile(np.array([[0.6, 0.5, 0.4], [0.7, 0.8, 1.2], [0.7, 0.7, 0.7], [0.5, 0.5, 0.6]])[:, None], (1, 3, 1))
+    names, sizes = list(experiments.SHOWN), list(experiments.SIZES.values)
+    run = xr.Dataset({"test_excess": (("arm", "seed", "hidden"), values)}, {"arm": names, "hidden": sizes})
+    assert "small model wins" in exercises.check_sizes((run, (0.72, 1.18, 0.6, 0.42)))
+    with pytest.raises(WrongAnswerError, match="fresh, H = 16"):
+        exercises.check_sizes((run, (0.72, 1.18, 1.0, 0.42)))
+    with pytest.raises(NotImplementedError):
+        exercises.check_sizes((run, (None, None, None, None)))
