@@ -81,8 +81,8 @@ notebook.source(method.expected_loss, method.visits, method.gates, method.load_b
 #
 # ## The experiment
 #
-# Arms of one seed share strings, first weights and noise. Strengths were chosen by the loss on a validation string;
-# what you see is from a test string.
+# Arms of one seed share strings, first weights and noise. Strengths were chosen on a validation string; what you see
+# is from a test string.
 #
 # The **rivals** cost nothing more: *decay* shrinks all weights in every step, *label smoothing* gives a part of each
 # target to all letters alike, *counts* trains no network. The **null** knows how frequent the letters are.
@@ -98,9 +98,9 @@ notebook.summary(results)
 
 # %% [markdown]
 # Dropout takes away about two fifths of what repetition costs. But weight decay and label smoothing, tuned as hard,
-# take away more. That the other regularizers bring little is not seen here. The right picture shows each run where its
-# validation loss was best. This cheap habit takes away about a quarter, and dropout gains little beyond it. On *fresh*
-# letters dropout harms.
+# take away more. That the others bring little is not seen here. The right picture shows each run where its validation
+# loss was best. This habit takes away about a quarter, and dropout gains little beyond it. On *fresh* letters dropout
+# harms.
 #
 # Look back at the training curves: *decay* knows its letters as well by heart, and is yet much better on new ones.
 # Memory alone is not the harm.
@@ -117,7 +117,8 @@ notebook.draw(sizes, "Model size")
 # ## Explore
 #
 # Things to try: (1) Let $U$ grow to 8000. Does dropout still help? (2) $U=32000$: all letters are fresh. Which
-# regularizer helps even now? (3) $U=1000$: which $p$ is best?
+# regularizer helps even now? (3) $U=1000$: which $p$ is best, and what of a decay that was chosen at
+# $U=2000$?
 
 # %%
 explore(model, results)
@@ -204,8 +205,8 @@ notebook.check((sizes, my_means), exercises.check_sizes)
 #
 # The paper trains T5 models on web text, in up to 256 passes. Here a window of four letters and one layer take the
 # place of a transformer; equal steps, dropout and experts are kept. Not built: dropout that starts late, data quality,
-# other objectives, downstream tasks, shared layers. We could not read the paper's experimental sections; its numbers
-# here come from others' notes.
+# other objectives, downstream tasks, shared layers. Its numbers come from others' notes: we
+# could not read its experimental sections.
 #
 # **Reference.** F. Xue, Y. Fu, W. Zhou, Z. Zheng, Y. You: *To Repeat or Not To Repeat: Insights from Scaling LLM under
 # Token-Crisis*. NeurIPS 2023, [arXiv 2305.13230](https://arxiv.org/abs/2305.13230).
