@@ -94,7 +94,6 @@ def test_a_string_follows_its_table_by_hand() -> None:
     assert method.string(table, [0.2, 0.25, 0.49, 0.5, 0.999]) == [0, 1, 0, 1, 1]
 
 
-@pytest.mark.alarm(2e-5, "z of 16 shares of triples in fixed strings of one million letters, each beyond 5")
 def test_a_long_string_has_the_shares_of_its_table() -> None:
     table = first_order(np.array([[0.3, 0.7], [0.6, 0.4]]))
     letters = np.array(method.string(table, uniforms(0, 200_000)))
@@ -244,7 +243,6 @@ def test_dropout_keeps_the_mean_of_a_linear_layer() -> None:
     torch.testing.assert_close(total, states @ matrix)
 
 
-@pytest.mark.alarm(1e-3, "two means of fixed draws beyond 3 standard errors; they are the same in every run")
 def test_the_mean_over_many_masks_is_within_three_standard_errors() -> None:
     states, matrix, masks = normal(0, 6), normal(1, 6, 2), noise([generator(0, "masks")], 20_000, 6)[0]
     outputs = dropout(states, masks, 0.3) @ matrix
