@@ -29,10 +29,8 @@ def check_counts(answer: Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[fl
         own = float(-np.log(model[letters[:-2], letters[1:-1], letters[2:]]).mean())
         exact = method.expected_loss(true, model)
         found = answer(letters, true, method.pair_shares(true)) or (None, None)
-        compare(found[0], own, [(exact, "first give the loss of its triples.")], f"n = {n}: another loss of its own "
-                "triples; is 0.1 added to each of 12 counts?")  # fmt: skip
-        compare(found[1], exact, [(own, "this is the loss on its own triples again.")], f"n = {n}: another exact loss; "
-                "weight each pair by its share, then each letter by T.")  # fmt: skip
+        compare(found[0], own, [(exact, "first give the loss of its triples.")], f"n = {n}: is 0.1 added to 12 counts?")
+        compare(found[1], exact, [(own, "these are its own triples again.")], f"n = {n}: weigh each pair by its share.")
         excess[n] = exact - method.expected_loss(true, true)
     said = ", ".join(f"{value:.3f} at n = {n}" for n, value in excess.items())
     return f"The exact excess is {said}, where (free parameters)/(2n) is {12 * 12 * 11 / 40_000:.3f}."
