@@ -86,6 +86,7 @@ SLUGS = (
     "labels/self_distillation",
     "noise/cutmix",
     "noise/multi_sample_dropout",
+    "noise/repeated_data",
     "geometry/neural_collapse",
     "finetuning/mask_tuning",
     "generation/mode_collapse",
