@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.console import Console
 
 from reglab import catalogue, files
-from reglab.cli.output import FailedError, explained, print_json, print_table, progress, say, say_error
+from reglab.cli.output import FailedError, explained, print_json, progress, say, say_error
 
 JSON_KEYS = (
     "key", "paper", "experiment", "claim", "group", "essential", "effect", "low", "high", "bound", "source", "rule",
@@ -116,7 +116,8 @@ def check(
         print_json([{key: record[key] for key in JSON_KEYS} for record in records])
     else:
         for name in names:
-            print_table(_claims_table(name, [record for record in records if record["paper"] == name]))
+            lines = [name, *(_said(record) for record in records if record["paper"] == name)]
+            Console(highlight=False, markup=False, soft_wrap=True).print("\n  ".join(lines))
     bad += [record for record in records if _bad(record)]
     if bad:
         say(f"Essential claims that do not hold: {', '.join(repr(record['key']) for record in bad)}")
@@ -171,7 +172,7 @@ def _check_again(papers: Sequence[str] | None, robust: bool) -> None:
 
 
 def _told(record: dict[str, Any]) -> str:
-    """Return what was measured of a claim, with the digits that a page shows."""
+    """Return what was measured of a claim, with the digits that a page shows, and its verdict."""
     effect, low, high = (_number(record[key]) for key in ("effect", "low", "high"))
     return f"{effect} [{low}, {high}] {record['verdict']}"
 
@@ -206,11 +207,7 @@ def _wanted(names: Sequence[str], keys: Sequence[str]) -> dict[str, list[str]]:
     return {name: [key for key in have if key in keys] for name, have in known.items()}
 
 
-def _claims_table(name: str, records: Sequence[dict[str, Any]]) -> Table:
-    table = Table("Claim", "Effect", "Interval", "Bound", "Verdict", "Essential", title=name)
-    for record in records:
-        interval = f"{_number(record['low'])} to {_number(record['high'])}"
-        essential = "essential" if record["essential"] else ""
-        verdict = record["verdict"]
-        table.add_row(record["claim"], _number(record["effect"]), interval, record["bound"], verdict, essential)
-    return table
+def _said(record: dict[str, Any]) -> str:
+    """Say in a sentence what was measured of a claim."""
+    essential = ", essential" if record["essential"] else ""
+    return f"{record['claim']}: {_told(record)} (must be {record['bound']}{essential})"

@@ -34,7 +34,7 @@ def test_an_essential_claim_that_does_not_hold_fails(inside: Reglab, monkeypatch
     monkeypatch.setenv("COLUMNS", "300")
     done = inside("check", PAPER, "--claim", "time scales", "--seeds", "1")
     row = next(line for line in done.stdout.splitlines() if declared("time scales").text in line)
-    assert "unclear" in row and "essential" in row and "< 0.15" in row and "none to none" in row
+    assert "unclear" in row and "essential" in row and "< 0.15" in row and "[none, none]" in row
     assert done.returncode == 1 and "do not hold: 'time scales'" in done.stderr
     assert stored() == kept
 
