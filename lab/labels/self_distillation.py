@@ -93,7 +93,7 @@ bet(question, results, "Confidence", end("ece", "PS-KD"), low=0, high=40)
 # true than it says. But PS-KD *ranks* better than CE, and the null worse: the memory must be that of the point itself.
 # More decay ranks about as well.
 #
-# Underconfidence is easy to repair: divide all logits by one number, a **temperature**, fitted for each arm on the
+# This is easy to repair: divide all logits by one number, a **temperature**, fitted for each arm on the
 # validation points. What they know then is told by the NLL, the mean negative log-probability of the true class.
 
 # %%
@@ -165,7 +165,7 @@ notebook.check(my_targets, exercises.check_start)
 # <details><summary>Solution</summary>
 #
 # $0.2+0.8\cdot0.1=0.28$, and with $\alpha_2=0.8\cdot2/60$ it is 0.976. A constant $\alpha$ smooths strongly with a
-# prediction that knows nothing yet. The picture *Targets* in the widget shows how long that lasts.
+# prediction that knows nothing yet (see *Targets*).
 #
 # </details>
 
@@ -207,8 +207,7 @@ notebook.check(my_gains, exercises.check_gains)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# About −7.6 and +14.8. The sign changes between 0.002 and 0.005, where the ECE of CE falls from 10 % to 4 %: a network
-# that is hardly overconfident leaves nothing to repair.
+# About −7.6 and +14.8. The sign changes between 0.002 and 0.005, where CE's own ECE falls from 10 % to 4 %.
 #
 # </details>
 
