@@ -424,3 +424,11 @@ def test_curves_are_fitted_as_by_a_plain_loop() -> None:
         np.testing.assert_allclose(results.curve.sel(arm=arm, seed=2), fit[:, 0], atol=1e-8, err_msg=arm)
     mean = float(labels.mean())
     np.testing.assert_allclose(results.curve.sel(arm="constant", seed=2), mean, atol=1e-12)
+
+
+def test_the_mean_label_has_the_variance_of_the_noise_and_the_bias_of_a_constant() -> None:
+    results = experiments.BiasVariance(steps=10).run([2]).sel(arm="constant", seed=2)
+    truth, points = results.truth.values, experiments.curve(torch.linspace(-1, 1, 40, dtype=torch.float64)).numpy()
+    means = points.mean() + 0.5 * data.normal((2,), "noise of the labels", 12, 40, 1)[0, :, :, 0].numpy().mean(1)
+    assert float(results.variance) == pytest.approx(means.var(), abs=1e-6) == float(results.all_variance)
+    assert float(results.bias2) == pytest.approx(((means.mean() - truth) ** 2).mean(), abs=1e-6)

@@ -134,7 +134,6 @@ class Pairs(Networks):
 
 FIVE = ("CE", "CE, tuned decay", "CE + Co-teaching", "Nested + Co-teaching", "random selection")
 FOUR = ("CE", "Dropout", "Nested", "CE, tuned decay")
-PREFIXES = Axis(range(1, FEATURES + 1), unit="features", label="first k")
 
 
 @dataclass(frozen=True)
@@ -189,8 +188,8 @@ class Compression(Experiment):
 
     def axes(self) -> dict[str, Axis]:
         """Epochs of both stages from 0 (before training) on, and how many features are kept."""
-        epochs = range(self.epochs + self.epochs_two + 1)
-        return {"epoch": Axis(epochs, unit="epochs", label="epoch"), "prefix": PREFIXES}
+        return {"epoch": Axis(range(self.epochs + self.epochs_two + 1), unit="epochs", label="epoch"),
+                "prefix": Axis(range(1, FEATURES + 1), unit="features", label="first k")}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train what differs in stage one, and from there on all arms."""
@@ -239,8 +238,8 @@ class BiasVariance(Experiment):
     """Fit a curve to 40 points with twelve draws of their noise: how far off is the mean fit, how much do fits differ?
 
     Points are equidistant in [-1, 1] on sin(πx) + sin(3πx)/2, with normal noise of standard deviation 0.5. Networks
-    1-32-32-32-1 with ReLU and no last bias, Adam with learning rate 0.005 on all points. Nested is drawn with its first
-    eight features. The draws of a seed share first weights and masks.
+    1-32-32-32-1 with ReLU and no last bias, Adam with learning rate 0.005 on all points. Nested is read
+    with its first eight features. The draws of a seed share first weights and masks.
     """
 
     drop: float = knob(0.5, low=0, high=0.9, step=0.1, symbol="q", help="Dropout: share of features that are dropped")
@@ -250,18 +249,20 @@ class BiasVariance(Experiment):
     arms = {"plain": Arm("baseline"), "Dropout": Arm("method", drop="drop"), "Nested": Arm("ablation", std="std"),
             "constant": Arm("null")}
     outputs = {
-        "bias2": Var("arm seed prefix", "bias²", "squared distance of the mean fit from the truth", low=0),
-        "variance": Var("arm seed prefix", "variance", "variance of the fit over draws of the noise", low=0),
+        "variance": Var("arm seed", "variance", "variance of the fit over draws of the noise", low=0),
+        "bias2": Var("arm seed", "bias²", "squared distance of the mean fit from the truth", low=0),
+        "all_variance": Var("arm seed", "variance", "the same with all features, for Nested too", low=0),
         "gap": Var("arm seed", "gap", "largest distance of bias² plus variance from the mean squared error", low=0),
         "curve": Var("arm seed x", "fit", "the fit to the first draw of the noise"),
         "truth": Var("x", "truth", "the curve without noise"),
     }
     views = (
         View("Fits and their errors", (
-            *(Curves(f"{arm}: what does it make of the noise?", ["curve"], [arm], theory="truth")
-              for arm in ("plain", "Dropout", "Nested", "constant")),
-            Curves("How much does the fit vary with the noise?", ["variance"], log=True),
-            Curves("How far off is the mean fit?", ["bias2"], log=True),
+            *(Curves(f"{arm}: does it follow the noise?", ["curve"], [arm], theory="truth")
+              for arm in ("plain", "Dropout", "Nested")),
+            Dots("How much do fits vary with the noise?", "variance"),
+            Dots("How far off is the mean fit?", "bias2"),
+            Dots("How much do they vary with all features?", "all_variance"),
         ), height=2.2),
     )
     scaled = "the curve is ours; the paper shows fits of another one, without measuring bias and variance"
@@ -270,8 +271,8 @@ class BiasVariance(Experiment):
     equals_baseline = (({"drop": 0}, "Dropout"),)
 
     def axes(self) -> dict[str, Axis]:
-        """How many features are kept, and where fits are compared."""
-        return {"prefix": PREFIXES, "x": Axis(torch.linspace(-0.95, 0.95, 100, dtype=torch.float64).numpy(), label="x")}
+        """Where fits are compared."""
+        return {"x": Axis(torch.linspace(-0.95, 0.95, 100, dtype=torch.float64).numpy(), label="x")}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms, seeds and draws at once, and measure before and after."""
@@ -291,11 +292,11 @@ class BiasVariance(Experiment):
             mean = labels.mean(1, keepdim=True).expand(-1, x.shape[1], FEATURES)
             fits = torch.cat([fits, mean] if "constant" in self.arms else [fits]).double()
             fits = fits.unflatten(0, (-1, DRAWS, len(seeds))).permute(0, 2, 4, 1, 3)  # [A, S, k, draw, x]
-            bias2, variance, error = method.bias_variance(fits, truth)
-            shown = fits[range(len(fits)), :, [7 if name == "Nested" else FEATURES - 1 for name in self.arms], 0]
-            gap = (bias2 + variance - error).abs().amax((2, 3))
-            bias2, variance = bias2.mean(-1), variance.mean(-1)
-            return Frame({}, {"bias2": bias2, "variance": variance, "gap": gap, "curve": shown, "truth": truth})
+            shown = fits[range(len(fits)), :, [7 if name == "Nested" else FEATURES - 1 for name in self.arms]]
+            bias2, variance, error = method.bias_variance(shown, truth)
+            values = {"variance": variance, "bias2": bias2, "all_variance": fits[:, :, -1].var(-2, correction=0)}
+            values = {name: one.mean(-1) for name, one in values.items()} | {"curve": shown[:, :, 0], "truth": truth}
+            return Frame({}, values | {"gap": (bias2 + variance - error).abs().amax(-1)})
 
         yield from fit(torch.optim.Adam(fitted.network.parameters(), lr=0.005),
                        lambda _: (fitted.compressed(points) - lanes.repeat(labels)).square().mean((1, 2)),
