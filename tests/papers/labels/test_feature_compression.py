@@ -15,9 +15,11 @@ from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from reglab import data
+from reglab.exercise import WrongAnswerError
 from reglab.knobs import Arm
 from reglab.models import dropout
-from reglab.papers.labels.feature_compression import experiments, method
+from reglab.papers.labels.feature_compression import exercises, experiments, method
+from reglab.recordings import store
 from reglab.seeds import generator
 from reglab.training import Lanes
 
@@ -432,3 +434,60 @@ def test_the_mean_label_has_the_variance_of_the_noise_and_the_bias_of_a_constant
     means = points.mean() + 0.5 * data.normal((2,), "noise of the labels", 12, 40, 1)[0, :, :, 0].numpy().mean(1)
     assert float(results.variance) == pytest.approx(means.var(), abs=1e-6) == float(results.all_variance)
     assert float(results.bias2) == pytest.approx(((means.mean() - truth) ** 2).mean(), abs=1e-6)
+
+
+# ------------------------------------------------------------------------------------------------------- exercises
+
+
+def solution(h: Tensor, targets: Tensor, probabilities: Tensor) -> Tensor:
+    there = probabilities.flip(0).cumsum(0).flip(0)
+    j = torch.arange(len(there))
+    together = there[torch.maximum(j, j[:, None])]
+    return torch.linalg.solve(h.T @ h * together, h.T @ targets * there)
+
+
+def test_right_answers_are_accepted() -> None:
+    assert "seven" in exercises.check_reach(0.147)
+    assert "correlated" in exercises.check_optimum(solution)
+
+
+@pytest.mark.parametrize(("answer", "hint"), [(0.853, "not there"), (1 / 3, "equally"), (0.5, "sum to 1")])
+def test_a_wrong_share_gets_a_hint(answer: float, hint: str) -> None:
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_reach(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda h, y, p: torch.linalg.lstsq(h, y[:, None]).solution[:, 0], "orthonormal features only"),
+        (lambda h, y, p: h.T @ y * p, "gradient"),
+        (lambda h, y, p: 0.0, "shape"),
+    ],
+)
+def test_a_wrong_optimum_gets_a_hint(answer: object, hint: str) -> None:
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_optimum(answer)  # type: ignore[arg-type]
+
+
+def test_the_ends_that_are_read_off_are_those_of_the_recording() -> None:
+    shown = []
+    for noise in (0.0, 0.4):
+        recorded = store.at(experiments.Compression(noise=noise, std=6.0))
+        assert recorded is not None
+        shown += [float(recorded.accuracy.sel(arm=arm).isel(epoch=-1).mean()) for arm in ("CE", "Nested")]
+    assert "costs" in exercises.check_sweep(shown)
+    with pytest.raises(WrongAnswerError, match=r"r = 0\.4 .* Nested"):
+        exercises.check_sweep([*shown[:3], 0.1])
+    with pytest.raises(WrongAnswerError, match="four numbers"):
+        exercises.check_sweep(shown[:2])
+
+
+def test_no_answer_is_no_mistake() -> None:
+    for unanswered in (
+        lambda: exercises.check_reach(None),  # type: ignore[arg-type]
+        lambda: exercises.check_optimum(lambda *_: None),  # type: ignore[arg-type]
+        lambda: exercises.check_sweep((None,) * 4),
+    ):
+        with pytest.raises(NotImplementedError):
+            unanswered()

@@ -23,8 +23,7 @@ PAPER = Paper(
     code="https://github.com/yingyichen-cyy/Nested-Co-teaching",
     sources="the official code and its tables, the abstracts of both versions, and a detailed summary of the workshop "
     "version by somebody else; not the journal text with its theorems",
-    idea="Let a network use few of its features while it trains, so that wrong labels find no room, and let two such "
-    "networks choose each other's training examples.",
+    idea="Let two networks use few features, so that wrong labels find no room, and choose each other's examples.",
     minutes=40,
     prerequisites=("softmax and cross-entropy", "dropout", "overfitting", "weight decay"),
     no_rival={"BiasVariance": "It shows a decomposition at work; which fit of a curve is the best is not asked."},
