@@ -84,6 +84,7 @@ PARTS = {
 SLUGS = (
     "labels/early_learning",
     "labels/self_distillation",
+    "labels/feature_compression",
     "noise/cutmix",
     "noise/multi_sample_dropout",
     "noise/repeated_data",

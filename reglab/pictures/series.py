@@ -161,6 +161,10 @@ class SeriesArtist(PanelArtist):
             for i in np.flatnonzero(close):
                 middle = (places[i] + places[i + 1]) / 2
                 places[i], places[i + 1] = middle - gaps[i] / 2, middle + gaps[i] / 2
+        # the topmost may reach as far above the axes as a line at their top would; above that stands the title
+        places[-1] = min(places[-1], 1 + 6 / height - tall[-1] / 2)
+        for k in range(len(order) - 2, -1, -1):
+            places[k] = min(places[k], places[k + 1] - gaps[k])
         for k, i in enumerate(order):
             places[k] = max(places[k], lowest[k], places[k - 1] + gaps[k - 1] * 0.999 if k else -np.inf)
             self._labels[i].set_y(places[k])

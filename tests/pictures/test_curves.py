@@ -76,6 +76,20 @@ def test_labels_of_lines_do_not_overlap() -> None:
     assert all(below.y1 <= above.y0 + 2 for below, above in itertools.pairwise(boxes))
 
 
+def test_labels_of_lines_that_end_at_the_top_rise_above_the_axes_by_half_a_line() -> None:
+    data = results().assign_coords(arm=np.array(["a rather long name of an arm", "new", "odd"], dtype=object))
+    data["score"][:] = 1.0
+    data.score.attrs.update(low=0.0, high=1.0)
+    chart = Chart(data, View("One", (Curves("Which is higher?", ["score"]),), columns=1),
+                  {"a rather long name of an arm": "baseline", "new": "method", "odd": "ablation"})  # fmt: skip
+    chart.png()
+    (axes,) = chart.figure.axes
+    labels = [text.get_window_extent() for text in axes.texts if text.get_text()]
+    assert len(labels) == 3
+    half = 8 * chart.figure.dpi / 72
+    assert max(box.y1 for box in labels) <= axes.get_window_extent().y1 + half
+
+
 def test_labels_stay_inside_a_picture_that_was_empty_at_first() -> None:
     data, view = results(), View("One", (CURVES,), columns=1)
     chart = Chart(growing(data, 0), view, ARMS)
