@@ -137,7 +137,7 @@ notebook.draw(microscope, "Gradients")
 #
 # ## Explore
 #
-# (1) Set the decay to 0.002. What happens to the ECE? (2) Set it to 0.05. Who still ranks better than CE? (3) Move
+# (1) Set the decay to 0.002: what does the ECE do? (2) Set it to 0.05. Who still ranks better than CE? (3) Move
 # $\alpha$ to 0 and to 1. What becomes of the targets of hard points?
 
 # %%
