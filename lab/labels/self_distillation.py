@@ -50,11 +50,11 @@ notebook.card("self_distillation")
 # $C$ numbers is stored for each example, from the training pass itself.
 #
 # In the logits the gradient is $P_t-\tilde y$. Call $\gamma_t$ one minus the probability of the true class: how hard
-# the example still is. Wherever $P_t\ge\alpha_tP_{t-1}$ for all wrong classes, the sum of absolute values shrinks by
+# the example still is. Wherever $P_t\ge\alpha_tP_{t-1}$ for all wrong classes, its sum of absolute values is
 #
 # $$\rho_t=1-\alpha_t\,\frac{\gamma_{t-1}}{\gamma_t}$$
 #
-# against that of labels. An example that gets easier fast gets a small factor; one that stalls gets $1-\alpha_t$.
+# times that with labels alone. An example that gets easier fast gets a small factor; one that stalls gets $1-\alpha_t$.
 
 # %%
 notebook.source(method.growing, method.soft_targets, method.cross_entropy, method.rescaling)
@@ -69,10 +69,10 @@ notebook.source(method.growing, method.soft_targets, method.cross_entropy, metho
 # decay*, a larger weight decay. *Fixed α* trusts the memory from the second epoch on. The null, *another's memory*, is
 # PS-KD with the memory of another point of the same class, which knows nothing about this one.
 #
-# Two questions are asked of confidences. **Calibration**: of all answers given with 70 %, are 70 % right? The ECE is
+# Two questions of confidence. **Calibration**: of all answers given with 70 %, are 70 % right? The ECE is
 # the mean distance from that. **Ranking**: are wrong answers the less sure ones? Let the network answer only its
-# surest points; the AURC is their share of errors, averaged over all coverages. Both are shown above those of the
-# Bayes posterior.
+# surest points; the AURC is their share of errors, averaged over all coverages. Errors and AURC are shown above
+# those of the Bayes posterior.
 
 # %% tags=["parameters"]
 seeds = 8
