@@ -93,7 +93,7 @@ bet(question, results, "Confidence", end("ece", "PS-KD"), low=0, high=40)
 # true than it says. But PS-KD *ranks* better than CE, and the null worse: the memory must be that of the point itself.
 # More decay ranks about as well.
 #
-# This is easily repaired: divide all logits by one number, a **temperature**, fitted for each arm on the
+# Underconfidence is easily repaired: divide all logits by one number, a **temperature**, fitted for each arm on the
 # validation points. What they know then is told by the NLL, the mean negative log-probability of the true class.
 
 # %%
