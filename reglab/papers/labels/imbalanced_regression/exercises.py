@@ -23,57 +23,43 @@ def check_pairs(answer: Iterable[float]) -> str:
     """Check which labels belong to the hard negatives of the first row."""
     labels = torch.tensor(LABELS)
     positive, negative = method.pairs(labels, torch.tensor(PREDICTIONS), WINDOW)
-    if isinstance(answer, int | float | str):
-        raise WrongAnswerError("give a list of labels.")
-    found = {float(one) for one in answer}
-    if found & set(labels[positive[0]].tolist()):
+    found, near, pushed = (set(map(float, some)) for some in (answer, labels[positive[0]], labels[negative[0]]))
+    if found & near:
         raise WrongAnswerError("a label within ω of 20 is a positive.")
-    if found == set(labels[1:].tolist()) - set(labels[positive[0]].tolist()):
+    if found == {*LABELS[1:]} - near:
         raise WrongAnswerError("these are all far labels. Which of them does the model confuse with 20?")
-    if found != set(labels[negative[0]].tolist()):
+    if found != pushed:
         raise WrongAnswerError("its label is more than ω from 20, but its prediction at most ω from 30.")
     return "Only the confused ones are pushed. A far label that is predicted far away needs no push."
 
 
-def _rows() -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Return similarities, positives, hard negatives, pushes and weights of eight rows, some confused."""
+def check_push(answer: tuple[Answer, Answer]) -> str:
+    """Check a student's loss of (s, positive, negative, S, η) without extra ones, and its gradient in hard negatives.
+
+    The gradient is [R, R], and 0 for other pairs.
+    """
     source = generator(0, "exercise")
-    labels, predictions = (20 * torch.rand(4, generator=source).repeat(2) for _ in range(2))
-    weights = 0.5 + torch.rand(4, generator=source).repeat(2)
-    s = method.similarities(torch.randn(8, 3, generator=source), 0.5)
-    return s, *method.pairs(labels, predictions, WINDOW), method.pushes(labels, weights, 0.1), weights
-
-
-def check_loss(answer: Answer) -> str:
-    """Check a student's loss, with the paper's denominator, of (s, positive, negative, S, η)."""
-    rows = _rows()
-    right = float(method.contrast(*rows, "paper"))
-    hints: list[tuple[Mistake, str]] = [
+    labels, predictions, weights = (torch.rand(4, generator=source).repeat(2) for _ in range(3))
+    s = method.similarities(torch.randn(8, 3, generator=source), 0.5).requires_grad_()
+    positive, negative = method.pairs(20 * labels, 20 * predictions, WINDOW)
+    rows = (s, positive, negative, method.pushes(20 * labels, weights, 0.1), weights)
+    right = method.contrast(*rows, "paper")
+    full = torch.autograd.grad(right, s)[0]
+    rows, pushed = (s.detach(), *rows[1:]), full * negative
+    loss_hints: list[tuple[Mistake, str]] = [
         (method.contrast(*rows), "this is the authors' code, with 1 for every other column; leave that out."),
         (method.contrast(*rows[:4], torch.ones(8), "paper"), "the weight η_j of the anchor is missing."),
-        (right * len(rows[0]), "take the mean over all rows, not the sum."),
-        (-right, "the size is right, the sign is not."),
+        (right.detach() * 8, "the loss is a mean over all rows, not a sum."),
     ]
-    otherwise = "one anchor at a time: skip it without hard negatives, else average −log over its positives."
-    compare(answer(*rows), right, hints, otherwise)
-    return "It is the loss that trains the networks of this page."
-
-
-def check_gradient(answer: Answer) -> str:
-    """Check a student's gradient of that loss in the similarities of hard negatives, 0 elsewhere: [R, R]."""
-    s, positive, negative, push, weights = _rows()
-    leaf = s.clone().requires_grad_()
-    (full,) = torch.autograd.grad(method.contrast(leaf, positive, negative, push, weights, "paper"), leaf)
-    right = full * negative
+    otherwise = "the loss: one anchor at a time, 0 without hard negatives, else the average of −log over its positives."
+    compare(answer[0](*rows), float(right), loss_hints, otherwise)
     hints: list[tuple[Mistake, str]] = [
-        (full, "give 0 where a pair is no hard negative."),
-        (right * len(s), "the loss is a mean over all rows: divide by their number."),
-        (right / weights.unsqueeze(-1), "the weight η_j also stands before ℓ_j."),
-        (-right, "a hard negative is pushed away: its similarity raises the loss."),
+        (full, "the gradient is 0 where a pair is no hard negative."),
+        (pushed * 8, "the loss is a mean over all rows: divide its gradient by their number."),
+        (-pushed, "a hard negative is pushed away: its similarity raises the loss."),
     ]
-    otherwise = "only the logarithm of the denominator holds s_jq: its derivative is S_jq exp(s_jq) over all of it."
-    found = answer(s, positive, negative, push, weights)
-    compare(found, right, hints, otherwise, each="one number for each pair")
+    otherwise = "the gradient: only the logarithm holds s_jq; its derivative is S_jq exp(s_jq) over the denominator."
+    compare(answer[1](*rows), pushed, hints, otherwise, each="one number for each pair")
     return "Every hard negative is pushed, the harder the more similar, the farther and the rarer the anchor."
 
 

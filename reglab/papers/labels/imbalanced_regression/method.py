@@ -46,16 +46,10 @@ def contrast(
     return torch.where(anchor, weights * loss, 0).mean(-1)
 
 
-def conr(
-    features: Tensor,
-    labels: Tensor,
-    predictions: Tensor,
-    weights: Tensor,
-    window: float,
-    push: float | Tensor,
-    temperature: float,
-    denominator: str = "official",
-) -> Tensor:
+# fmt: off
+def conr(features: Tensor, labels: Tensor, predictions: Tensor, weights: Tensor, window: float, push: float | Tensor,
+         temperature: float, denominator: str = "official") -> Tensor:
+    # fmt: on
     """Return L_ConR of R rows, two views of each example: features [..., R, D], then [..., R] three times -> [...].
 
     No gradient flows through predictions. Labels and predictions are in the unit of the window ω.
