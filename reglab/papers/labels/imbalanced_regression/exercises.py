@@ -43,16 +43,16 @@ def check_push(answer: tuple[Answer, Answer]) -> str:
     s = method.similarities(torch.randn(8, 3, generator=source), 0.5).requires_grad_()
     positive, negative = method.pairs(20 * labels, 20 * predictions, WINDOW)
     rows = (s, positive, negative, method.pushes(20 * labels, weights, 0.1), weights)
-    right = method.contrast(*rows, "paper")
-    full = torch.autograd.grad(right, s)[0]
+    full = torch.autograd.grad(method.contrast(*rows, "paper"), s)[0]
     rows, pushed = (s.detach(), *rows[1:]), full * negative
+    right = float(method.contrast(*rows, "paper"))
     loss_hints: list[tuple[Mistake, str]] = [
         (method.contrast(*rows), "this is the authors' code, with 1 for every other column; leave that out."),
         (method.contrast(*rows[:4], torch.ones(8), "paper"), "the weight η_j of the anchor is missing."),
-        (right.detach() * 8, "the loss is a mean over all rows, not a sum."),
+        (right * 8, "the loss is a mean over all rows, not a sum."),
     ]
     otherwise = "the loss: one anchor at a time, 0 without hard negatives, else the average of −log over its positives."
-    compare(answer[0](*rows), float(right), loss_hints, otherwise)
+    compare(answer[0](*rows), right, loss_hints, otherwise)
     hints: list[tuple[Mistake, str]] = [
         (full, "the gradient is 0 where a pair is no hard negative."),
         (pushed * 8, "the loss is a mean over all rows: divide its gradient by their number."),
