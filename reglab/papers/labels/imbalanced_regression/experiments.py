@@ -132,7 +132,7 @@ class Regression(Experiment):
     }
     views = (
         View("Errors by label", (
-            Curves("How many training points are there?", ["label_histogram"], ["L1"],
+            Curves("How many training points?", ["label_histogram"], ["L1"],
                    lines=[Line("x", at, f"{at}") for at in (10, 20, 40, 50)]),
             Curves("Where does it err?", ["mae_bin"], SHOWN[:3]))),
         View("Neighbors", (
@@ -140,11 +140,11 @@ class Regression(Experiment):
                  [Line("x", "neighbor_distance_inputs", "inputs")]),
             Dots("How wrong are rare labels?", "few", DOTTED)), height=3.2),
         View("Features", tuple(Points(f"{arm}: ordered by label?", "features_2d", arm, groups="region",
-                                      limits=(-0.8, 0.8)) for arm in SHOWN[:2]), height=3.4),
+                                      limits=(-0.9, 0.9)) for arm in SHOWN[:2]), height=3.4),
         View("Confusions", tuple(Heatmap(f"{arm}: what is confused?", "confused", "bin", "other", arm,
                                          limits=(0, 0.4)) for arm in SHOWN[:2])),
-        View("While it learns", (Curves("How wrong are rare labels?", ["few"], DOTTED, log=True),
-                                 Curves("How many pairs are confused?", ["confusions"], DOTTED))),
+        View("While it learns", (Curves("How wrong are rare labels?", ["few"], SHOWN[:2], log=True),
+                                 Curves("How many pairs are confused?", ["confusions"], SHOWN[:2]))),
     )
     scaled = "photographs of faces and ResNet-50 became 24 numbers and two hidden layers; loss and views are kept"
     headline = "few"
