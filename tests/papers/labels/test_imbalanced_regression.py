@@ -342,8 +342,6 @@ def test_the_numbers_of_the_sweep_are_those_of_the_recording() -> None:
     assert "purer" in exercises.check_sweep(shown)
     with pytest.raises(WrongAnswerError, match="at β = 80"):
         exercises.check_sweep([*shown[:2], 30.0, *shown[3:]])
-    with pytest.raises(WrongAnswerError, match="six numbers"):
-        exercises.check_sweep(shown[:2])
 
 
 def test_no_answer_is_no_mistake() -> None:

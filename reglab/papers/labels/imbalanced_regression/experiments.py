@@ -166,8 +166,7 @@ class Regression(Experiment):
         lanes, points = self.lanes(seeds), draw(seeds, self.mass)
         (inputs, labels), _, (test, truth), (even, places) = points
         beta, model = lanes.each("conr", 0), torch.arange(len(lanes)).unsqueeze(1)
-        push, every = lanes.each("push"), lanes.each("every")
-        shuffle, blind = lanes.each("shuffle") > 0, lanes.each("blind", 1) > 0
+        push, every, shuffle, blind = (lanes.each(setting) for setting in ("push", "every", "shuffle", "blind"))
         seen = torch.where(lanes.each("single", 1) > 0, torch.tensor([0.0, 0, 1]), 1 / 3)
         weights = method.label_weights(lanes.repeat(labels), lanes.each("power", 1))
         who, noises, layers = beta.nonzero().flatten(), lanes.generators("views"), network(lanes)
@@ -176,7 +175,7 @@ class Regression(Experiment):
 
         def run(x: Tensor) -> tuple[Tensor, Tensor]:
             features = layers[:-1](x)
-            return features, torch.where(blind, 50.0, 100 * layers[-1](features).squeeze(-1))
+            return features, torch.where(blind[..., 0] > 0, 50.0, 100 * layers[-1](features).squeeze(-1))
 
         def batches(epoch: int) -> Tensor:
             optimizer.param_groups[0]["lr"] = 2e-3 if epoch <= 0.7 * self.epochs else 2e-4
@@ -190,7 +189,7 @@ class Regression(Experiment):
             loss = ((eta * abs(views - y)).mean(-1) * seen).sum(-1)
             # the null sees label and prediction of the next row; where all predictions are equal, all pairs are close
             both = (y.expand(-1, 2, -1), views[:, :2] * (1 - every))
-            shown, said = (torch.where(shuffle, one.roll(1, -1), one) for one in both)
+            shown, said = (torch.where(shuffle > 0, one.roll(1, -1), one) for one in both)
             label, close, weight = (one[who].flatten(1) for one in (shown, said, eta.expand(-1, 2, -1)))
             rows, how = features[who, : 2 * BATCH], (self.window, push[who], self.temperature, self.denominator)
             term = method.conr(rows, label, close, weight, *how)
@@ -219,7 +218,7 @@ class Regression(Experiment):
             row, right = fine[:, ::4].repeat(1, 2, 1).requires_grad_(), places[0, ::4].repeat(2)
             rest = method.conr(row, right, right, torch.ones_like(right), self.window, self.push, self.temperature)
             values = {
-                "neighbor_distance": torch.where(lanes.split(blind)[:, 0, 0], torch.nan, near),
+                "neighbor_distance": torch.where(lanes.split(blind)[:, 0, 0, 0] > 0, torch.nan, near),
                 "neighbor_distance_inputs": mean_where(method.neighbor_distance(queries, y, x, labels), rare),
                 "validation": -(abs(said - tune) * rarity).sum(-1) / rarity.sum(),
                 "at_rest": rest.detach() + abs(torch.autograd.grad(rest.sum(), row)[0]).amax((1, 2)),
