@@ -30,13 +30,12 @@ notebook.card("imbalanced_regression")
 # %% [markdown]
 # ## The idea
 #
-# A network guesses a person's age from a photograph. Almost all training photographs show people around 30. What will
-# it say about a person of 80? It has hardly seen any. So its **features**, the numbers in its last hidden layer,
-# resemble those of younger people, and so does its guess.
+# A network guesses ages from photographs. Almost all training photographs show people around 30. What will it say about
+# a person of 80? It has hardly seen any. So its **features**, the numbers in its last hidden layer, resemble those of
+# younger people, and so does its guess.
 #
 # ConR looks for pairs that the network confuses *now*: their labels lie far apart, their predictions close together.
-# It pushes the features of such a pair apart, harder where the labels lie farther apart. Pairs with close labels are
-# pulled together.
+# It pushes their features apart, harder the farther the labels. Pairs with close labels are pulled together.
 
 # %% tags=["parameters"]
 seeds = 4
@@ -54,9 +53,9 @@ results = notebook.run(setting, seeds)
 notebook.draw(results, "Features")
 
 # %% [markdown]
-# These are the features of 200 test points in the plane of their two main components, for one seed. Blue squares have
+# These are the features of 200 test points, in the plane of their two main components, for one seed. Blue squares have
 # labels below 10, light blue crosses above 50: both are rare. Orange, green and pink marks have labels 10 to 20, 20 to
-# 40 and 40 to 50. With ConR (right) labels lie in order around a ring. Are predictions better, too?
+# 40, 40 to 50. With ConR labels lie in order around a ring. Are predictions better, too?
 #
 # ## The method
 #
@@ -75,41 +74,38 @@ notebook.draw(results, "Features")
 # A_j=\sum_{p\in\mathcal P_j}\exp s_{jp},$$
 #
 # and 0 for a row without hard negatives. With the mean absolute error $L_1$ and a weight $\beta\ge0$ the network
-# minimizes $L_1+\beta\,\frac1{2N}\sum_j\eta_j\,\ell_j$. This is the code as it runs:
+# minimizes $L_1+\beta\,\frac1{2N}\sum_j\eta_j\,\ell_j$. The code:
 
 # %%
 notebook.source(method.pairs, method.pushes, method.contrast)
 
 # %% [markdown]
-# The authors' code sets similarities of all other columns to 0 before the exponential, so each of them adds 1 to
-# $A_j$. That is the denominator "official", our default.
+# In the authors' code all other columns add 1 each to $A_j$. That is the denominator "official", our default.
 #
 # ## The experiment
 #
-# Labels lie between 0 and 100, most of them near 30. An input is 24 numbers: twelve sine waves of the label and six
-# numbers without meaning, mixed and disturbed. There are 600 training points; the 1000 test points have uniform
-# labels. Labels 20 to 40 are *frequent*, those below 10 or above 50 *rare*.
+# Labels lie between 0 and 100, most near 30. An input is 24 numbers: twelve sine waves of the label and six numbers
+# without meaning, mixed and disturbed. There are 600 training points; 1000 test points have uniform labels. Labels 20
+# to 40 are *frequent*, those below 10 or above 50 *rare*.
 #
-# Views are copies of the input with noise. **The $L_1$ of every arm sees three**, unless its name says one. In the
-# paper $L_1$ sees one and ConR two more; then nobody knows whether ConR helps or the noise.
+# Views are inputs with noise. **The $L_1$ of every arm sees three**, unless its name says one. In the paper $L_1$ sees
+# one and ConR two more; then nobody knows whether ConR helps or the noise.
 
 # %%
 notebook.arms(setting)
 
 # %% [markdown]
-# The **rival**, *re-weighting*, costs nothing: each example counts $c^{-1/4}$, up to a factor, when $c$ training labels
-# lie in its bin of width 5. Strengths were chosen on 2000 further points. *All negatives* does not ask for predictions.
-# One **null**, *shuffled labels*, gives each row the label and prediction of another one inside ConR; the other always
-# says 50.
+# The **rival**, *re-weighting*, costs nothing: an example counts $c^{-1/4}$, up to a factor, where $c$ training labels
+# lie in its bin of width 5. Strengths were chosen on 2000 further points. *All negatives* ignores predictions. One
+# **null**, *shuffled labels*, gives each row the label and prediction of another inside ConR; the other says 50.
 
 # %% tags=["thumbnail"]
 question = "With ConR, how far from its own label are the five training points that a rare point resembles most?"
 bet(question, results, "Neighbors", end("neighbor_distance", "ConR"), low=0, high=30)
 
 # %% [markdown]
-# On the left, resemblance is the cosine of features. L1's are worse than the raw inputs (dashed). ConR brings like
-# labels together, *all negatives* far more, and the null does the opposite. On the right, errors for rare labels: seeds
-# differ far more than arms.
+# Left, resemblance is the cosine of features. ConR brings like labels together, *all negatives* far more, and the null
+# does the opposite. L1's features are worse than raw inputs (dashed). Right, seeds differ far more than arms.
 
 # %%
 display(notebook.summary(results))
@@ -118,16 +114,15 @@ notebook.draw(results, "Errors by label")
 # %% [markdown]
 # Errors grow where training labels are rare, whatever the arm. Only differences within a seed tell arms apart.
 #
-# **What would make this page wrong?** Someone may say: three noisy views alone give more than ConR, and the rest is as
-# large without imbalance. In this toy that is right. On the 16 seeds that the page was built with, ConR lowered the
-# mean error of L1 by 0.30, from 12.6. The null lowered it by 0.25, re-weighting by 0.50, and two more views without
-# ConR by 0.81. With balanced labels ConR gained 0.50. So it orders the features, as promised, and what that is worth
-# here is small and has little to do with rare labels. The claims below are measured on new seeds.
+# **What would make this page wrong?** "Noisy views alone give more than ConR, and the rest is as large without
+# imbalance." In this toy that is right. On 16 building seeds ConR lowered L1's mean error by 0.30, from 12.6. The null
+# lowered it by 0.25, re-weighting by 0.50, and two more views without ConR by 0.81. With balanced labels ConR gained
+# 0.50. So it orders the features, as promised; what that is worth here is small and has little to do with rare labels.
 #
 # ## Explore
 #
-# Things to try: (1) Move β from 0 to 320 and watch *Features*. (2) Look at *Confusions*, the share of pairs of labels
-# that are confused: does ConR remove what it fights? (3) Set `mass` to 10, balanced labels. Does ConR help less?
+# Things to try: (1) Move β from 0 to 320 and watch *Features*. (2) *Confusions* shows which pairs of labels are
+# confused: does ConR remove what it fights? (3) Set `mass` to 10, balanced labels. Does ConR help less?
 
 # %%
 explore(setting, results)
@@ -135,8 +130,8 @@ explore(setting, results)
 # %% [markdown]
 # ## Does it hold?
 #
-# Every claim is measured with the same seeds for all arms. An *essential* claim must hold, else we have made a mistake;
-# an *expected* one may fail, and then it stands here as it is.
+# All arms have the same seeds, new ones. An *essential* claim must hold, else we have made a mistake; an *expected* one
+# may fail, and then it stands here as it is.
 
 # %%
 notebook.verdicts("imbalanced_regression")
@@ -154,8 +149,8 @@ notebook.check(my_negatives, exercises.check_pairs)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# `[60, 80]`: their predictions lie within 5 of 30. The row with label 24 is a positive, and that with label 90 is
-# predicted far away already. So the loss attends to present mistakes and vanishes when there are none.
+# `[60, 80]`: their predictions lie within 5 of 30. Label 24 is a positive, and 90 is predicted far away already. So the
+# loss attends to present mistakes and vanishes when there are none.
 #
 # </details>
 
@@ -199,8 +194,8 @@ notebook.check((my_loss, my_gradient), exercises.check_push)
 # </details>
 
 # %% [markdown]
-# **3. What are purer features worth?** In the widget choose the picture *Neighbors* and set $\beta$ to 0, 20 and 80.
-# Read off for ConR the label distance, and the error for rare labels.
+# **3. What are purer features worth?** In the widget's picture *Neighbors* set $\beta$ to 0, 20 and 80. Read off ConR's
+# label distance and its error for rare labels.
 
 # %%
 my_distances, my_errors = (None, None, None), (None, None, None)  # for β = 0, 20 and 80
@@ -216,14 +211,13 @@ notebook.check((*my_distances, *my_errors), exercises.check_sweep)
 # %% [markdown]
 # ## What was scaled down
 #
-# The paper estimates ages, depths and directions of gaze from images with large networks. Here a small one reads 24
-# made-up numbers. Kept are the loss, its two views and the balanced test set. Our $\beta$ is 40 instead of 4, since our
-# $L_1$ is larger, and $\tau$ is 0.2 instead of 0.07. Other remedies that the paper combines with ConR (LDS, FDS,
-# RankSim, Balanced MSE) are not built.
+# The paper reads images with large networks, ours 24 made-up numbers with a small one. Kept are the loss, its two views
+# and the balanced test set. Our $\beta$ is 40, not 4, since our $L_1$ is larger; $\tau$ is 0.2, not 0.07. LDS, FDS,
+# RankSim and Balanced MSE, which the paper combines with ConR, are not built.
 #
-# The formulas follow the authors' code, which averages logarithms over positives; the paper describes one logarithm of
-# an average. Limits: errors at the ends of the range are partly extrapolation, which no regularizer can mend.
-# Photographs may have more to gain from better features.
+# The authors' code, which we follow, averages logarithms over positives; the paper describes one logarithm of an
+# average. Errors at the ends of the range are partly extrapolation, which no regularizer can mend. Photographs may
+# have more to gain from better features.
 #
 # **Reference.** M. Keramati, L. Meng, R. D. Evans: *ConR: Contrastive Regularizer for Deep Imbalanced Regression*.
 # ICLR 2024, [arXiv 2309.06651](https://arxiv.org/abs/2309.06651).
