@@ -204,8 +204,8 @@ notebook.check((*my_distances, *my_errors), exercises.check_sweep)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# Label distance about 16.3, 12.4 and 9.8; error about 15.9, 15.6 and 15.6. It is smallest near $\beta=40$ and at 320 larger
-# than without ConR, while the features become ever purer.
+# Label distance about 16.3, 12.4 and 9.8; error about 15.9, 15.6 and 15.6. The error is smallest near $\beta=40$, and
+# at 320 larger than without ConR, while the features become ever purer.
 #
 # </details>
 
