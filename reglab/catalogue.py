@@ -85,6 +85,7 @@ SLUGS = (
     "labels/early_learning",
     "labels/self_distillation",
     "labels/feature_compression",
+    "labels/imbalanced_regression",
     "noise/cutmix",
     "noise/multi_sample_dropout",
     "noise/repeated_data",
