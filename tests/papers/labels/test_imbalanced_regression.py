@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ def batch(seed: int, views: int = 2) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     predictions = 20 * torch.rand(6 * views, generator=source, dtype=torch.float64)
     weights = (0.5 + torch.rand(6, generator=source, dtype=torch.float64)).repeat(views)
     return features, labels, predictions, weights
+
+
+def conr(rows: Iterable[Tensor], *how: Any) -> Tensor:
+    features, labels, predictions, weights = rows
+    return method.conr(features, labels, predictions, weights, *how)
 
 
 def plain(
@@ -65,9 +71,8 @@ def test_the_loss_is_that_of_a_double_loop(seed: int, tau: float, push: float, d
 def test_models_side_by_side_are_those_alone() -> None:
     several = [batch(seed) for seed in range(3)]
     pushes = torch.tensor([0.0, 0.02, 0.1], dtype=torch.float64)
-    together = method.conr(
-        *(torch.stack(parts) for parts in zip(*several, strict=True)), 3.0, pushes[:, None, None], 0.2
-    )
+    stacked = (torch.stack(parts) for parts in zip(*several, strict=True))
+    together = conr(stacked, 3.0, pushes[:, None, None], 0.2)
     alone = [method.conr(*rows, 3.0, float(push), 0.2) for rows, push in zip(several, pushes, strict=True)]
     torch.testing.assert_close(together, torch.stack(alone))
 
@@ -106,7 +111,7 @@ def test_lengths_of_features_and_order_of_rows_do_not_matter(seed: int) -> None:
     lengths = 0.1 + torch.rand(ROWS, 1, generator=source, dtype=torch.float64)
     torch.testing.assert_close(method.conr(lengths * rows[0], *rows[1:], 3.0, 0.05, 0.2), expected)
     order = torch.randperm(ROWS, generator=source)
-    torch.testing.assert_close(method.conr(*(part[order] for part in rows), 3.0, 0.05, 0.2), expected)
+    torch.testing.assert_close(conr((part[order] for part in rows), 3.0, 0.05, 0.2), expected)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +322,7 @@ def test_wrong_pairs_get_a_hint(answer: Any, hint: str) -> None:
     ("answer", "hint"),
     [
         ((method.contrast, slope), "authors"),
-        ((lambda *rows: loop(*rows[:4], torch.ones(8)), slope), "missing"),
+        ((lambda s, positive, negative, push, _: loop(s, positive, negative, push, torch.ones(8)), slope), "missing"),
         ((lambda *rows: 8 * loop(*rows), slope), "not a sum"),
         ((lambda *rows: -loop(*rows), slope), "one anchor"),
         ((loop, lambda *rows: 8 * slope(*rows)), "divide"),
