@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import jupytext
 import nbformat
 import numpy as np
+import pybtex.database
 import pytest
 import sklearn.datasets  # noqa: F401 - loading it draws from Python's random numbers, which a run must not do
 import torch
@@ -199,6 +200,12 @@ def reference(slug: str) -> list[tuple[Path, int, str]]:
         if found and line == "}":
             break
     return found
+
+
+def test_the_bibliography_can_be_read_and_names_every_paper() -> None:
+    """Two branches that each add an entry are easily merged into one without its last brace."""
+    entries = pybtex.database.parse_file(str(ROOT / "book" / "references.bib")).entries
+    assert {name.split("/")[1] for name in NAMES} <= set(entries)
 
 
 @every_paper

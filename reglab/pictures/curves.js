@@ -9,12 +9,12 @@ kinds.curves = (panel, tools) => {
       const then = old && reduce(column(old, k)).mean;
       table.push({ ...base, ...now, seeds: column(seeds, k) });
       if (then !== null) add("pinned", { ...base, y: then });
+      if (all) column(seeds, k).forEach((y, seed) =>
+        y === null || add("threads", { ...base, seed: `${line.label} ${seed}`, y }));
       if (now.mean === null) return;
       add("lines", { ...base, y: now.mean });
       if (!all && alone === null && now.low !== null) add("bands", { ...base, low: now.low, high: now.high });
       if (k % Math.ceil(x.length / 8) === 0 || k === x.length - 1) add("marks", { ...base, y: now.mean });
-      if (all) column(seeds, k).forEach((y, seed) =>
-        y === null || add("threads", { ...base, seed: `${line.label} ${seed}`, y }));
     });
   }
   panel.theory.filter((source) => !hidden(source.at)).forEach((source, line) => {
