@@ -83,6 +83,7 @@ PARTS = {
 
 SLUGS = (
     "labels/early_learning",
+    "labels/longtail_recommendation",
     "noise/cutmix",
     "geometry/neural_collapse",
     "finetuning/mask_tuning",
