@@ -47,8 +47,7 @@ class Curves(Panel):
         for name in (*self.variables, *filter(None, [self.theory])):
             yield Read(name, self.arms, log=self.log)
         for line in self.lines:
-            if isinstance(line.at, str):
-                yield Read(line.at, [line.arm] if line.arm else ())
+            yield from line.reads()
 
     def sources(self, data: xr.Dataset, arms: Mapping[str, str]) -> list[Source]:
         """Return where each line comes from."""
@@ -161,11 +160,7 @@ class CurvesArtist(SeriesArtist):
 
     def _fill_references(self, data: xr.Dataset) -> None:
         for line, (drawn, text) in zip(self.panel.lines, self._references, strict=True):
-            if isinstance(line.at, str):
-                values = data[line.at].sel(arm=line.arm) if line.arm else data[line.at]
-                at = float(values.mean())
-            else:
-                at = line.at
+            (at,) = line.places(data)
             if line.axis == "x":
                 drawn.set_xdata([at, at])
                 text.set_position((at, 0.02))
@@ -222,17 +217,12 @@ def _chart(panel: Curves, scene: Scene) -> dict[str, Any]:
             {"variable": panel.theory, "at": scene.positions({k: v for k, v in one.at.items() if k in dims})}
             for one in (found if "arm" in dims else found[:1])
         ]
-    rules = []
-    for line in panel.lines:
-        at = {"variable": line.at, "at": scene.positions({"arm": line.arm} if line.arm else {})}
-        place = at if isinstance(line.at, str) else {"at": line.at}
-        rules.append({"axis": line.axis, "label": line.label.strip(), **place})
     return {
         "kind": "curves",
         "lines": lines,
         "axis": axis,
         "along": str(first[axis].attrs["long_name"]),
-        "rules": rules,
+        "rules": scene.rules(panel.lines),
         "theory": theory,
         "expected": str(first[panel.theory].attrs["long_name"]) if panel.theory else "",
         "x": named(first[axis].attrs),

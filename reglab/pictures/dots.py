@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Dots(Panel):
     """One row for each arm: every seed a small mark, the mean with its interval a large one.
 
-    Where the variable has a remaining axis, its last position that has results is shown. `lines` stand at values
-    (axis "x"); `at` picks one position along further axes by its name.
+    Where the variable has a remaining axis, its last position that has results is shown. `lines` stand upright, at
+    values or at means of variables (axis "x"); `at` picks one position along further axes by its name.
     """
 
     question: str
@@ -40,6 +40,8 @@ class Dots(Panel):
     def reads(self) -> Iterator[Read]:
         """Yield what the panel reads: the end of one variable."""
         yield Read(self.variable, self.arms, whole=False)
+        for line in self.lines:
+            yield from line.reads()
 
     def sources(self, data: xr.Dataset, arms: Mapping[str, str]) -> list[Source]:
         """Return where each row comes from."""
@@ -63,11 +65,11 @@ class Dots(Panel):
         from reglab.pictures import vega
 
         found = self.sources(scene.first, scene.arms)
-        lines, given = scene.lines(found), [float(line.at) for line in self.lines]
+        lines, given = scene.lines(found), np.concatenate([[], *(line.places(scene.grid) for line in self.lines)])
         return {
             "kind": "dots",
             "lines": lines,
-            "rules": [{"axis": "x", "at": float(line.at), "label": line.label} for line in self.lines],
+            "rules": scene.rules(self.lines),
             "x": named(scene.grid[self.variable].attrs),
             "spec": scene.specification(_layers(lines, vega.domain(scene.grid, found, given=given))),
         }
@@ -116,9 +118,11 @@ class DotsArtist(PanelArtist):
             place_right = axes.get_yaxis_transform()
             text = axes.text(1.02, place, "−0.000", transform=place_right, va="center", fontsize=9, color=row.style.ink)
             self._texts.append(text)
-        for line in panel.lines:
-            axes.axvline(float(line.at), color="black", lw=1, ls=(0, (2, 2)))
-            axes.text(float(line.at), -0.45, line.label, fontsize=9, va="top")
+        self._references = [
+            (axes.axvline(np.nan, color="black", lw=1, ls=(0, (2, 2))), axes.text(0, -0.45, "", fontsize=9, va="top"))
+            for _ in panel.lines
+        ]
+        self._animate(*(one for pair in self._references for one in pair))
         self._animate(*self._seeds, *self._bars, *self._means, *self._old, *self._texts)
 
     def fits(self, data: xr.Dataset) -> bool:
@@ -130,7 +134,11 @@ class DotsArtist(PanelArtist):
         self.rows, before, more = (
             self.panel.rows(one, self._arms) if one is not None else [] for one in (data, pinned, growing)
         )
-        given = [float(line.at) for line in self.panel.lines]
+        given = np.concatenate([[], *(line.places(data) for line in self.panel.lines)])
+        for line, at, (drawn, text) in zip(self.panel.lines, given, self._references, strict=True):
+            drawn.set_xdata([at, at])
+            text.set_x(at)
+            text.set_text(typeset(line.label) if np.isfinite(at) else "")
         values = np.concatenate([*(np.append(row.seeds, row.mean) for row in (*self.rows, *before, *more)), given])
         changed = self._widen(values, [data[self.panel.variable].attrs], final)
         if changed and self._limits is not None:
@@ -165,7 +173,7 @@ def _spread(count: int) -> np.ndarray:
 def _layers(lines: Sequence[Mapping[str, Any]], domain: list[float]) -> Any:
     import altair as alt
 
-    from reglab.pictures.vega import looks, number_axis
+    from reglab.pictures.vega import looks, number_axis, rules
 
     color, _, shape = looks(lines)
     scale = alt.Scale(domain=domain, nice=False, zero=False)
@@ -185,5 +193,5 @@ def _layers(lines: Sequence[Mapping[str, Any]], domain: list[float]) -> Any:
         means.mark_point(filled=True, opacity=1, size=90, stroke="#000000", strokeWidth=0.8, clip=True)
         .encode(x, y, color, shape),
         means.mark_text(dy=-11, fontSize=11, color="#000000").encode(x, y, text="text:N"),
-        alt.Chart(alt.NamedData("upright")).mark_rule(color="#000000", strokeDash=[2, 3]).encode(x=x),
+        *rules(x, y)[2:],  # upright ones only
     )  # fmt: skip

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from reglab.statistics import over_seeds
+
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
@@ -24,6 +26,18 @@ class Line:
     at: float | str
     label: str
     arm: str = ""
+
+    def reads(self) -> Iterator[Read]:
+        """Yield what the line reads: the variable whose mean it stands at, if it does."""
+        if isinstance(self.at, str):
+            yield Read(self.at, [self.arm] if self.arm else ())
+
+    def places(self, data: xr.Dataset) -> np.ndarray:
+        """Return where the line stands: once for each setting of a grid, NaN where nothing is known yet."""
+        if not isinstance(self.at, str):
+            return np.array([self.at])
+        values = data[self.at].sel(arm=self.arm) if self.arm else data[self.at]
+        return over_seeds(values).values.ravel()
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reglab.pictures.panel import Line
 from reglab.pictures.series import Source
 from reglab.pictures.style import SHAPES, Style
 
@@ -41,6 +42,15 @@ class Scene:
             for one in sources
         ]
 
+    def rules(self, lines: Sequence[Line]) -> list[dict[str, Any]]:
+        """Return reference lines as the page needs them: axis, label, and a number or a variable with its positions."""
+        found = []
+        for line in lines:
+            at = {"variable": line.at, "at": self.positions({"arm": line.arm} if line.arm else {})}
+            place = at if isinstance(line.at, str) else {"at": line.at}
+            found.append({"axis": line.axis, "label": line.label.strip(), **place})
+        return found
+
     def specification(self, chart: Any) -> dict[str, Any]:
         """Return a chart, as wide as its place on the page, as Vega: the page need not know Vega-Lite."""
         import vl_convert
@@ -70,7 +80,9 @@ def looks(lines: Sequence[Mapping[str, Any]]) -> tuple[Any, Any, Any]:
     return color, dash, alt.Shape("line:N", legend=None, scale=alt.Scale(domain=labels, range=shapes))
 
 
-def domain(grid: xr.Dataset, sources: Sequence[Source], log: bool = False, given: Sequence[float] = ()) -> list[float]:
+def domain(
+    grid: xr.Dataset, sources: Sequence[Source], log: bool = False, given: Sequence[float] | np.ndarray = ()
+) -> list[float]:
     """Return the ends of an axis that stays still over the whole grid, so that settings can be compared.
 
     Declared ends stay; single seeds beyond all but a hundredth of the values may leave the chart, means may not.

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 from made_results import ARMS, DOTS, growing, results
 
-from reglab.pictures import Dots
+from reglab.pictures import Dots, Line, View
 from reglab.pictures.chart import Chart
 from reglab.pictures.words import number
 
@@ -41,3 +41,19 @@ def test_dots_say_mean_and_interval_and_show_every_seed() -> None:
         (seeds,) = [cloud for cloud in clouds if len(cloud) == 6 and abs(cloud[:, 1].mean() - i) < 0.1]
         np.testing.assert_allclose(seeds[:, 0], values)
     assert "mean of 6 seeds" in said
+
+
+def test_a_line_stands_at_a_number_or_at_the_mean_of_a_variable() -> None:
+    data = results()
+    lines = [Line("x", 0.5, "half"), Line("x", "stop", "stop"), Line("x", "last", "best", arm="new")]
+    data["last"] = data.loss.isel(time=-1).drop_vars("time")
+    panel = Dots("Which?", "loss", lines=lines)
+    assert [read.variable for read in panel.reads()] == ["loss", "stop", "last"]
+    axes = Chart(data, View("Dots", (panel,)), ARMS).figure.axes[0]
+    upright = {
+        text.get_text(): text.get_position()[0] for text in axes.texts if text.get_text() in ("half", "stop", "best")
+    }
+    expected = {"half": 0.5, "stop": 3.0, "best": float(data["last"].sel(arm="new").mean())}
+    assert upright == pytest.approx(expected)
+    low, high = axes.get_xlim()
+    assert all(low < place < high for place in upright.values())
