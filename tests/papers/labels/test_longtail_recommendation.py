@@ -230,13 +230,15 @@ class Plain(nn.Module):
         super().__init__()
         k = int(stacked.column.max()) + 1
         self.tables = nn.ModuleList(nn.Embedding(49, 8) for _ in range(k))
-        self.network, self.tags = nn.Sequential(nn.Linear(8 * k, 48), nn.ReLU(), nn.Linear(48, 24)), tags
+        layers = nn.Linear(8 * k, 48), nn.Linear(48, 24)
+        self.network, self.tags = nn.Sequential(layers[0], nn.ReLU(), layers[1]), tags
         with torch.no_grad():
             for table, values in zip(self.tables, stacked.tables[0].unflatten(0, (k, 49)), strict=True):
                 table.weight.copy_(values)
-            for i in (0, 2):
-                self.network[i].weight.copy_(stacked.network[i].weight[0].T)
-                self.network[i].bias.copy_(stacked.network[i].bias[0, 0])
+            drawn = list(stacked.network.parameters())
+            for layer, (weight, bias) in zip(layers, (drawn[:2], drawn[2:]), strict=True):
+                layer.weight.copy_(weight[0].T)
+                layer.bias.copy_(bias[0, 0])
 
     def forward(self, row: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
         parts = []
