@@ -60,6 +60,6 @@ CLAIMS = (
             "second view: difference", NOT_COMPARED, tail("other item's features"), above=0, essential=True),
     control("many clicks", Shopping, "With 8000 clicks CFM changes little: difference of Recall@50 to base, tail",
             "Smaller gains with more training data", gain("recall_tail"), {"many clicks": {"pairs": 8000}},
-            within=(-0.02, 0.02), source="pilot", why="Four times the clicks are not enough, or too much of α."),
+            within=(-0.02, 0.02), source="pilot", why="With many clicks the second task may cost more than it gives."),
 )
 # fmt: on
