@@ -86,6 +86,7 @@ SLUGS = (
     "labels/self_distillation",
     "labels/feature_compression",
     "labels/imbalanced_regression",
+    "labels/longtail_recommendation",
     "noise/cutmix",
     "noise/multi_sample_dropout",
     "noise/repeated_data",

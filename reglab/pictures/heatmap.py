@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -97,8 +98,9 @@ def labelled(count: int) -> list[int]:
 
 
 def _every(axis: str, names: Sequence[str]) -> list[int]:
-    """Return which cells are labelled: all where they are names."""
-    return list(range(len(names))) if axis == "arm" else labelled(len(names))
+    """Return which cells are labelled: all where they are names and no numbers."""
+    numbers = axis != "arm" and all(re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", name) for name in names)
+    return labelled(len(names)) if numbers else list(range(len(names)))
 
 
 class HeatmapArtist(PanelArtist):

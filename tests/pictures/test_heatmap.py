@@ -99,3 +99,13 @@ def test_the_chart_of_the_site_has_one_colour_for_one_number_over_all_settings()
     assert panel["names"] == {"x": ["0", "1", "2", "5", "10"], "y": list(Made.arms)}
     assert [line["at"] for line in panel["lines"]] == [{"arm": i} for i in range(5)]
     assert panel["spec"]["legends"], "a bar says what the colours mean"
+
+
+def test_all_names_of_a_side_are_labelled_but_only_some_numbers() -> None:
+    names, said = np.array([f"f{i}" for i in range(7)], dtype=object), {"units": "1", "long_name": "one"}
+    values, times = np.random.default_rng(0).random((2, 7, 7)), np.arange(7) / 10
+    places = {"name": ("name", names, said), "time": ("time", times, said)}
+    data = xr.Dataset({"field": (("seed", "name", "time"), values, said)}, places)
+    axes = Chart(data, View("One", (Heatmap("?", "field", "time", "name"),)), {}).figure.axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == list(names)
+    assert len(axes.get_xticks()) == 6
