@@ -43,4 +43,4 @@ def check_gains(answer: Sequence[float | None]) -> str:
         assert recorded is not None
         shown = advantage("recall_tail", "CFM", over="base")(recorded)
         read_off(found, shown.values, f"at {pairs} clicks the two rows lie another distance apart.", reading=0.015)
-    return "READ"
+    return "Few clicks tie features to no query; many clicks teach base what the second task teaches."
