@@ -124,8 +124,7 @@ explore(shopping, results)
 # %% [markdown]
 # ## Does it hold?
 #
-# Every claim is measured with the same seeds for all arms. An *essential* claim must hold, else we have made a
-# mistake; an *expected* one may fail, and then it stands here as it is.
+# An *essential* claim must hold, else we have made a mistake; an *expected* one may fail, and stands as it is.
 
 # %%
 notebook.verdicts("longtail_recommendation")

@@ -229,11 +229,12 @@ class Plain(nn.Module):
     def __init__(self, stacked: method.Tower, tags: int) -> None:
         super().__init__()
         k = int(stacked.column.max()) + 1
-        self.tables = nn.ModuleList(nn.Embedding(49, 8) for _ in range(k))
+        self.embeddings = [nn.Embedding(49, 8) for _ in range(k)]
+        self.tables = nn.ModuleList(self.embeddings)
         layers = nn.Linear(8 * k, 48), nn.Linear(48, 24)
         self.network, self.tags = nn.Sequential(layers[0], nn.ReLU(), layers[1]), tags
         with torch.no_grad():
-            for table, values in zip(self.tables, stacked.tables[0].unflatten(0, (k, 49)), strict=True):
+            for table, values in zip(self.embeddings, stacked.tables[0].unflatten(0, (k, 49)), strict=True):
                 table.weight.copy_(values)
             drawn = list(stacked.network.parameters())
             for layer, (weight, bias) in zip(layers, (drawn[:2], drawn[2:]), strict=True):
@@ -242,7 +243,7 @@ class Plain(nn.Module):
 
     def forward(self, row: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
         parts = []
-        for j, table in enumerate(self.tables):
+        for j, table in enumerate(self.embeddings):
             if mask[j]:
                 parts.append(table.weight[48])
             elif j < len(self.tables) - 1:
