@@ -99,7 +99,7 @@ notebook.summary(results)
 
 # %% [markdown]
 # CFM finds more of the tail than *base*; the nulls hardly or not. Uniform items matter: from the log about half of the
-# gain is left. Random masks do about as well as correlated ones.
+# gain is left. Random masks do at least as well as correlated ones.
 #
 # **What would make this page wrong?** First: feature dropout, one of the paper's baselines, finds more of the tail
 # than CFM, without a second task. Second: does this matter for *all* clicks, most of which go to the head?
