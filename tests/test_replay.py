@@ -25,7 +25,7 @@ from hypothesis.extra import numpy as arrays
 
 from reglab import catalogue, measurements
 from reglab.experiment import Experiment
-from reglab.pictures import Curves, Dots, Images, Points, Scatter, Shares
+from reglab.pictures import Curves, Dots, Heatmap, Images, Points, Scatter, Shares
 from reglab.pictures.panel import uses
 from reglab.pictures.reached import latest
 from reglab.pictures.scatter import Marks
@@ -231,6 +231,9 @@ def compare(view: Any, handle: Any, kind: type[Experiment]) -> None:
         if isinstance(panel, Images):
             _compare_images(panel, chart, chosen, state["off"])
             continue
+        if isinstance(panel, Heatmap):
+            _compare_cells(panel, chart, chosen, state["off"])
+            continue
         sources = panel.sources(chosen, kind.arms)
         on = [one.at.get("arm", panel.arm if isinstance(panel, Shares) else "") not in state["off"] for one in sources]
         if isinstance(panel, Dots):
@@ -286,6 +289,14 @@ def _compare_images(panel: Images, chart: Any, data: Any, off: list[str]) -> Non
     shown = [value for one in here for value in one.ravel() if np.isfinite(value)]
     _close([row["value"] for row in chart["pixels"]], shown)
     assert len(chart["names"]) == len(here)
+
+
+def _compare_cells(panel: Heatmap, chart: Any, data: Any, off: list[str]) -> None:
+    cells = panel.cells(data)
+    rows = [] if panel.arm in off else [y for y, name in enumerate(cells.y) if panel.y != "arm" or name not in off]
+    there = [(y, x) for y in rows for x in range(len(cells.x)) if np.isfinite(cells.mean[y, x])]
+    assert [(row["y"], row["x"]) for row in chart["cells"]] == there
+    _close([row["value"] for row in chart["cells"]], [cells.mean[place] for place in there])
 
 
 @pytest.mark.deep
