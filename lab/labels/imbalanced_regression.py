@@ -24,6 +24,7 @@ from reglab.bet import bet
 from reglab.effects import end
 from reglab.explore import explore
 from reglab.papers.labels.imbalanced_regression import exercises, experiments, method
+from reglab.pictures import page
 
 notebook.card("imbalanced_regression")
 
@@ -50,7 +51,7 @@ epochs = 30
 # %%
 setting = experiments.Regression(beta, mass, window, push, temperature, denominator, epochs)
 results = notebook.run(setting, seeds)
-notebook.draw(results, "Features")
+page.draw(results, experiments.FEATURES, setting.arms)
 
 # %% [markdown]
 # These are the features of 200 test points, in the plane of their two main components, for one seed. Blue squares have
@@ -121,7 +122,7 @@ notebook.draw(results, "Errors by label")
 #
 # ## Explore
 #
-# Things to try: (1) Move β from 0 to 320 and watch *Features*. (2) *Confusions* shows which pairs of labels are
+# Things to try: (1) Move β from 0 to 320 and watch *Neighbors*. (2) *Confusions* shows which pairs of labels are
 # confused: does ConR remove what it fights? (3) Set `mass` to 10, balanced labels. Does ConR help less?
 
 # %%
