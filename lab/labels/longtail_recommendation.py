@@ -17,11 +17,14 @@
 # *Most items of a shop have hardly any clicks. Can their features alone teach where they belong?*
 
 # %%
+from IPython.display import display
+
 from reglab import notebook
 from reglab.bet import bet
 from reglab.effects import end
 from reglab.explore import explore
 from reglab.papers.labels.longtail_recommendation import exercises, experiments, method
+from reglab.pictures import page
 
 notebook.card("longtail_recommendation")
 
@@ -75,7 +78,7 @@ bet("Who finds most tail items?", results, "Rare items", end("recall_tail"), amo
 #
 # $$MI(V_i,V_j)=\sum_{v,w}P(v,w)\log\frac{P(v,w)}{P(v)P(w)},$$
 #
-# where $V_i$ is the value of feature $i$. The widget shows both in its picture *Features*.
+# where $V_i$ is the value of feature $i$. The picture *Features* below shows both.
 
 # %%
 notebook.source(method.contrast, method.batch_softmax, method.mutual_information, method.correlated_masks)
@@ -88,7 +91,8 @@ notebook.source(method.contrast, method.batch_softmax, method.mutual_information
 # 2000 clicks; more than a third of the items has none.
 
 # %%
-notebook.arms(shopping)
+display(notebook.arms(shopping))
+page.draw(results, experiments.FEATURES_SEEN, shopping.arms)
 
 # %% [markdown]
 # *RFM* masks three random features. *CFM from log* takes the items of the second task from the clicks. The **nulls**:
