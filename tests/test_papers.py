@@ -30,7 +30,7 @@ import xarray as xr
 from code_lines import code_lines
 from draws import twice_the_digits
 
-from reglab import catalogue, claims, measurements
+from reglab import catalogue, claims, measurements, training
 from reglab.catalogue import ROOT
 from reglab.cli.new import MARK
 from reglab.effects import end
@@ -92,11 +92,13 @@ def watched(setting: Experiment) -> Watched:
         return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index]
 
     before, fractions, known, gradients = state(), [], [], []
-    for snapshot in setting.stream((0, 1)):
-        gradients.append(torch.is_grad_enabled())
-        fractions.append(snapshot.fraction)
-        if snapshot.grew:
-            known.append(sum(int(np.isfinite(values).sum()) for values in snapshot.data.data_vars.values()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "PAUSE", -1)  # a tick after every step, however fast the machine is
+        for snapshot in setting.stream((0, 1)):
+            gradients.append(torch.is_grad_enabled())
+            fractions.append(snapshot.fraction)
+            if snapshot.grew:
+                known.append(sum(int(np.isfinite(values).sum()) for values in snapshot.data.data_vars.values()))
     return Watched(snapshot.data, fractions, known, state() == before and all(gradients))
 
 
