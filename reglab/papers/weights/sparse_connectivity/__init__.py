@@ -22,6 +22,7 @@ PAPER = Paper(
     venue="IEEE TNNLS",
     year=2022,
     arxiv="2201.05020",
+    code="",
     sources="the abstract and bibliographic pages; neither the full text nor code could be found",
     idea="Give every weight an on/off switch that gradient descent can move, and a price for being on, so that a "
     "network decides by itself which connections it keeps.",

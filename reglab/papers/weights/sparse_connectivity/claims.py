@@ -46,10 +46,10 @@ def _largest_gap(results: xr.Dataset) -> float:
 # fmt: off
 CLAIMS = (
     Claim("sparse at no loss", Connectivity, "Less than 20 % of all connections stay open, and SCL loses less than "
-          "0.005 of accuracy against dense: smaller margin", "Sparser networks than by other pruning, at better accuracy",
+          "0.005 of accuracy against dense: smaller margin", "Sparser and more accurate than other ways to prune",
           _sparse_at_no_loss, above=0, seeds=16, group="paper", source="pilot", essential=True, robust=True),
-    Claim("right inputs", Connectivity, "A larger part of SCL's open first-layer connections comes from pixels than of a "
-          "random mask's: difference of the shares", "Not reported; connections are learned, not set by hand",
+    Claim("right inputs", Connectivity, "Of all open first-layer connections a larger part comes from pixels with SCL "
+          "than with a random mask: difference of the shares", "Not reported; connections are learned, not set by hand",
           advantage("pixel_share", "SCL", over="random mask"), above=0, seeds=16, group="paper", source="zero",
           essential=True),
     Claim("proxies", Reopening, "With the relu as proxy no closed connection opens again, with the identity some do: "
@@ -59,30 +59,31 @@ CLAIMS = (
           "losses in nats", "The identity is adopted", advantage("train_loss", "identity", over="relu"), below=0,
           seeds=16, group="paper", source="zero",
           why="The two stop at different numbers of open connections, which fit differently by themselves."),
-    Claim("one switch", Switch, "From 0.35 beyond zero and with steps of 0.01 the identity turns the switch at step 35 "
-          "or 36 both ways; the relu never opens it", "A positive derivative reaches the best state from every start",
+    Claim("one switch", Switch, "From 0.35 away from zero, with steps of 0.01, the identity turns the switch at step "
+          "35 or 36 both ways; the relu never opens it", "A positive proxy reaches the best state from everywhere",
           _hitting, {"closing": {"cost": 1, "start": 0.35}, "opening": {"cost": -1, "start": -0.35}}, within=(35, 36),
           rule="exact", seeds=3, group="identity", source="theory", essential=True),
     Claim("nothing learned", Connectivity, "Without a price and a learning rate of scores SCL is dense, and so is a "
-          "random mask with as many connections: largest difference of accuracies and losses", "Follows from the definition", _largest_gap,
-          {"off": {"price": 0, "lr_m": 0}}, below=1e-6, rule="exact", group="identity", source="theory", essential=True),
-    Claim("random mask", Connectivity, "SCL is more accurate than a random mask with as many connections in each layer: "
-          "difference of the accuracies", "Not reported; our null", advantage("test_accuracy", "SCL", over="random mask"),
-          above=0, seeds=16, group="control", source="zero", essential=True),
-    Claim("magnitude", Connectivity, "SCL is more accurate than gradual magnitude pruning to as many weights: difference "
-          "of the accuracies", "Better than pruning baselines", advantage("test_accuracy", "SCL", over="magnitude"),
-          above=0, seeds=16, group="control", source="zero",
+          "random mask with as many connections: largest difference of accuracies and losses",
+          "Follows from the definition", _largest_gap, {"off": {"price": 0, "lr_m": 0}}, below=1e-6, rule="exact",
+          group="identity", source="theory", essential=True),
+    Claim("random mask", Connectivity, "SCL is more accurate than a random mask with as many connections in each "
+          "layer: difference of accuracies", "Not reported; our null",
+          advantage("test_accuracy", "SCL", over="random mask"), above=0, seeds=16, group="control", source="zero", essential=True),
+    Claim("magnitude", Connectivity, "SCL is more accurate than gradual magnitude pruning to as many weights: "
+          "difference of accuracies", "Better than pruning baselines",
+          advantage("test_accuracy", "SCL", over="magnitude"), above=0, seeds=16, group="control", source="zero",
           why="Pruned slowly and with a decay of its own, magnitude finds a mask as good as learned scores do."),
-    Claim("decay", Connectivity, "SCL is more accurate than a dense network with its own tuned decay: difference of the "
-          "accuracies", "Not compared", advantage("test_accuracy", "SCL", over="tuned decay"), above=0, seeds=16,
-          group="control", source="zero", why="Decay weakens what leads from noise, too, if it closes nothing."),
-    Claim("filter", Connectivity, "SCL is more accurate than dense on the 48 inputs of largest F statistic: difference of "
-          "the accuracies", "Not compared", advantage("test_accuracy", "SCL", over="F-test"), above=0, seeds=16,
-          group="control", source="zero",
-          why="Noise inputs are useless one by one, which is all that an F-test has to see; it drops them before training."),
-    Claim("small dense", Connectivity, "SCL is more accurate than a small dense network with as many weights: difference "
-          "of the accuracies", "Not compared", advantage("test_accuracy", "SCL", over="small dense"), above=0, seeds=16,
-          group="control", source="zero", why="A narrow network spends half of its first weights on noise."),
+    Claim("decay", Connectivity, "SCL is more accurate than a dense network with its own tuned decay: "
+          "difference of accuracies", "Not compared", advantage("test_accuracy", "SCL", over="tuned decay"), above=0,
+          seeds=16, group="control", source="zero", why="Decay weakens what leads from noise, too, if it closes nothing."),
+    Claim("filter", Connectivity, "SCL is more accurate than dense on the 48 inputs of largest F statistic: "
+          "difference of accuracies", "Not compared", advantage("test_accuracy", "SCL", over="F-test"), above=0,
+          seeds=16, group="control", source="zero",
+          why="Noise inputs are useless one by one, and that is all that an F-test has to see."),
+    Claim("small dense", Connectivity, "SCL is more accurate than a small dense network with as many weights: "
+          "difference of accuracies", "Not compared", advantage("test_accuracy", "SCL", over="small dense"), above=0,
+          seeds=16, group="control", source="zero", why="A narrow network spends half of its first weights on noise."),
     Claim("planted", Connectivity, "Without noise inputs SCL is less accurate than dense: difference of the accuracies",
           "Better accuracy than without sparsity", advantage("test_accuracy", "SCL", over="dense"),
           {"no noise": {"noise_inputs": 0}}, below=0, seeds=16, group="control", source="zero",

@@ -17,7 +17,7 @@ PRICES = experiments.Connectivity.grid["price"]
 
 
 def check_steps(answer: Sequence[float | None]) -> str:
-    """Check after how many steps of 0.01 a switch at -0.35 with c = -1 opens: with the identity, with the leaky ReLU."""
+    """Check after how many steps of 0.01 a switch at -0.35 with c = -1 opens: with identity and leaky ReLU."""
     for found, right in zip(answer, (35, 350), strict=True):
         if found is not None and found == right + 1:
             continue  # it is open above zero only
@@ -41,9 +41,7 @@ def check_share(answer: Callable[[float, Tensor], Tensor]) -> str:
 
 
 def check_prices(answer: Sequence[float | None]) -> str:
-    """Check the largest recorded price at which SCL is as accurate as dense, with 64 noise inputs, and SCL - dense at
-    price 0.3 without any.
-    """
+    """Check the largest recorded price at which SCL is as accurate as dense, and SCL - dense without noise at 0.3."""
     price, change = answer
     if price is None:
         raise NotImplementedError

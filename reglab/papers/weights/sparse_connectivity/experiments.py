@@ -153,6 +153,8 @@ def fixed(lanes: Lanes, split: Digits, final: Sequence[Tensor], epochs: int) -> 
 
     @torch.no_grad()
     def prune(epoch: int) -> None:
+        if not which.any():
+            return
         share = lanes.repeat(method.kept_share(2 * (epoch / epochs - 1 / 6), stored.mean(1)))[which]
         acting = [(weight * part)[which] for weight, part in zip(network.weights, network.open(), strict=True)]
         for layer, mask in enumerate(largest(acting, share)):
@@ -193,7 +195,8 @@ class Connectivity(Experiment):
         "dense": Arm("baseline", decay=5e-4),
         "SCL": Arm("method", decay=5e-4, price="price", lr_m="lr_m", bits=1),
         "raw gradients": Arm("ablation", decay=5e-4, raw=1, price=1e-4, lr_m=3, bits=1),
-        "magnitude": Arm("rival", decay=tuned(0.01, (0.005, 0.01, 0.02), "held_out"), follows="price", pruned=1, bits=1),
+        "magnitude": Arm("rival", follows="price", decay=tuned(0.01, (0.005, 0.01, 0.02), "held_out"), pruned=1,
+                         bits=1),
         "tuned decay": Arm("rival", decay=tuned(0.02, (0.005, 0.01, 0.02, 0.04), "held_out")),
         "F-test": Arm("rival", decay=5e-4, inputs=tuned(48, (16, 32, 48, 64, 96), "held_out")),
         "small dense": Arm("rival", decay=5e-4, follows="price", small=1),
@@ -207,7 +210,7 @@ class Connectivity(Experiment):
         **{f"open_{layer}": share(CURVE, f"{layer} layer", "open connections, of those of the layer")
            for layer in LAYERS},
         "pixel_share": share(LAST, "pixels' share", "open connections from pixels, of all open ones from inputs"),
-        "input_map": Var(f"{LAST} row column", "open connections", "connections of a pixel that are open, of 64", low=0),
+        "input_map": Var(f"{LAST} row column", "open", "connections of a pixel that are open, of 64", low=0),
         "noise_map": Var(LAST, "open for noise", "connections of a noise input that are open, of 64, mean", low=0),
         "imbalance": Var("arm seed layer", "imbalance", "largest over smallest gradient of an output unit, step 2"),
         **cost.outputs(),
@@ -392,7 +395,8 @@ class Switch(Experiment):
         places = torch.tensor(self.axes()["place"].values, dtype=torch.float64)
         for done, arm in enumerate(self.arms, 1):
             proxy = method.PROXIES[arm]
-            score = torch.tensor(method.descend(self.start, lambda b: self.cost, proxy, self.rate, 100))
+            path = method.descend(self.start, lambda b: self.cost, proxy, self.rate, 100)
+            score = torch.tensor(path, dtype=torch.float64)
             values = {"slope": proxy(places), "score": score, "opened": (score > 0).to(score)}
             yield Frame({"arm": arm}, values)
             yield Tick(done / len(self.arms))
