@@ -12,69 +12,125 @@
 # ---
 
 # %% [markdown]
-# # Sparse connectivity
+# # A switch for every weight
 #
-# *WRITE: the question of the page, in one sentence.*
+# *Can gradient descent itself decide which connections a network needs?*
 
 # %%
+from IPython.display import display
+
 from reglab import notebook
 from reglab.bet import bet
 from reglab.effects import end
 from reglab.explore import explore
 from reglab.papers.weights.sparse_connectivity import exercises, experiments, method
+from reglab.pictures import Curves, View, page
+from reglab.recordings import store
 
 notebook.card("sparse_connectivity")
 
 # %% [markdown]
 # ## The idea
 #
-# WRITE: the problem and the idea in plain words, as you would tell a friend; no formula yet.
-
-# %% tags=["parameters"]
-seeds = 8
-strength = 0.03
-decay = 0.001
-noise = 0.4
-epochs = 20
-
-# %%
-digits = experiments.Digits(strength, decay, noise, epochs)
-results = notebook.run(digits, seeds)
-
-# %% [markdown]
+# To prune a network one usually needs a criterion, such as small weights, and a share to keep in each layer, chosen by
+# hand. Sparse connectivity learning (SCL) needs neither. Every weight has a **switch**: a trainable number, open above
+# zero. An open connection costs a price. Task and price together decide which switches stay open.
+#
+# A step has no useful derivative. So a **proxy** stands for it in the backward pass, and the paper says which are safe:
+# those that are positive everywhere.
+#
 # ## The method
 #
-# WRITE: the equations of the paper, with every symbol defined before it is used; then the code that computes them:
+# A layer has weights $W$ and scores $m$, one for each of its $D$ inputs and each output unit. It acts with
+#
+# $$\tilde W=W\odot H(m),\qquad H(m)=1\ \text{where}\ m>0,\ \text{else}\ 0 ,$$
+#
+# and the objective is the loss $L$ plus the price $\lambda$ times the number of open connections. Let
+# $g=\partial L/\partial\tilde W\odot W$ be the task's gradient of the scores of one output unit. Its size differs from
+# unit to unit, so it is normalized. With the proxy $\mu'$ and a learning rate $\eta_m$,
+#
+# $$m\leftarrow m-\eta_m\Big(\frac{g}{\lVert g\rVert}+\frac{\lambda}{\sqrt D}\Big)\,\mu'(m) .$$
+#
+# SCL takes the identity, $\mu'=1$: a closed connection still hears whether the task wants it back. With the ReLU's
+# derivative as the proxy it hears nothing. Below, an open switch lowers the loss, and starts closed.
 
 # %%
-notebook.source(method.regularizer)
+display(notebook.source(method.masked, method.normalized, method.score_gradient))
+notebook.draw(notebook.run(experiments.Switch(), 4), "Proxies")
 
 # %% [markdown]
 # ## The experiment
 #
-# WRITE: which data, which network, which arms, and what the arms of a seed share; why the rival is the fair comparison.
+# 800 digits of 64 pixels get 64 further inputs of pure noise. A network 128-64-64-10 learns them. A good mask cuts the
+# noise. With the same seed all arms share data, first weights and batches; what was chosen, was chosen on 200 validation
+# digits. *Raw gradients* is SCL without normalization.
+#
+# The rivals are cheap and old. **Tuned decay** is the dense network with more weight decay. The **F-test** asks of each
+# input alone whether its mean differs between the digits, and keeps 48 inputs before training. **Magnitude** pruning
+# closes the smallest weights step by step, to the share that SCL has with this seed. **Small dense** is a narrow network
+# with as many weights. The null is a **random mask** with SCL's share in each layer.
+
+# %% tags=["parameters"]
+seeds = 8
+price = 0.3
+noise_inputs = 64
+start = 0.5
+lr_m = 0.02
+epochs = 30
 
 # %% tags=["thumbnail"]
-bet("WRITE: what should the reader predict about the picture?", results, "Accuracy", end("test_accuracy"))
-
-# %%
-notebook.summary(results)
+connectivity = experiments.Connectivity(price, noise_inputs, start, lr_m, epochs)
+results = notebook.run(connectivity, seeds)
+display(notebook.arms(connectivity))
+among = ("dense", "SCL", "magnitude", "tuned decay", "F-test")
+bet("Who is most accurate on new digits?", results, "Accuracy", end("test_accuracy"), among=among)
 
 # %% [markdown]
-# WRITE: what to see in the picture, and what it means; never more than the numbers say.
+# TEXT1
+
+# %%
+display(notebook.summary(results), notebook.draw(results, "Inputs"))
+question = "Half of all inputs are pixels. Which part of SCL's open first-layer connections comes from them?"
+bet(question, results, "Cost", end("pixel_share", "SCL"), low=0, high=1)
+
+# %% [markdown]
+# TEXT2
+
+# %%
+grid = store.read(experiments.Connectivity)
+grid["price"].attrs |= {"long_name": "price", "log": 1}
+grid["noise_inputs"].attrs |= {"long_name": "noise inputs"}
+one, other = {"price": 0.3, "epoch": 30}, {"noise_inputs": 64}
+panels = (
+    Curves("Who gains from useless inputs?", ["test_accuracy"], experiments.LEARNED, at=one),
+    Curves("64 noise inputs: what does a price cost?", ["accuracy_change"], experiments.SPARSE, at=other),
+    Curves("64 noise inputs: what does it save?", ["macs_share"], ("SCL", "raw gradients"), at=other, log=True),
+)
+page.draw(grid, View("Grid", panels), connectivity.arms)
+
+# %% [markdown]
+# TEXT3
+
+# %%
+reopening = notebook.run(experiments.Reopening(), seeds)
+display(notebook.draw(reopening, "Reopening"))
+notebook.draw(reopening, "Does it matter?")
+
+# %% [markdown]
+# TEXT4
 #
 # ## Explore
 #
-# WRITE: three things to try with the sliders.
+# (1) Raise the price to 1: what becomes of accuracy, and of which layer first? (2) Take away the noise inputs. Who is
+# best now? (3) Under *Cost*, who has more accuracy with as many multiply-adds?
 
 # %%
-explore(digits, results)
+explore(connectivity, results)
 
 # %% [markdown]
 # ## Does it hold?
 #
-# Every claim is measured with the same seeds for all arms. An *essential* claim must hold, else we have made a mistake;
-# an *expected* one may fail, and then it stands here as it is.
+# An *essential* claim must hold, else we have made a mistake; an *expected* one may fail.
 
 # %%
 notebook.verdicts("sparse_connectivity")
@@ -82,46 +138,69 @@ notebook.verdicts("sparse_connectivity")
 # %% [markdown]
 # ## Exercises
 #
-# **1. WRITE: a question to think about.**
+# **1. Why must a closed connection still get a gradient?** A switch at $m=-0.35$ should open: $c=-1$ is what an open
+# switch adds to the loss. After how many steps $m\leftarrow m-0.01\,c\,\mu'(m)$ does it, with the identity and with the
+# leaky ReLU ($\mu'=0.1$ while closed)? And with the ReLU?
+
+# %%
+my_steps = (None, None)  # identity, leaky ReLU
+notebook.check(my_steps, exercises.check_steps)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# WRITE: the answer.
+# $0.35/0.01=35$ and $0.35/0.001=350$ steps (one more, if it lands on zero). With the ReLU never: a decision made on
+# early, noisy gradients would be final.
 #
 # </details>
 
 # %% [markdown]
-# **2. Write the gradient.** WRITE: what the reader programs in at most ten lines.
+# **2. Derive what a hard switch does on average.** The loss is $\frac12(wH(m)-y)^2$ with $w>0$ and a target $y$; the
+# proxy is the identity. To which share of open steps does it tend? Write it for targets $[K]$.
 
 
 # %%
-def my_gradient(logits):
-    return None  # your lines here
+def my_share(weight, targets):
+    return None  # your line here
 
 
-notebook.check(my_gradient, exercises.check_gradient)
+notebook.check(my_share, exercises.check_share)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# WRITE: the lines that are asked for.
+# ```python
+# def my_share(weight, targets):
+#     return (targets / weight).clamp(0, 1)
+# ```
+# Open, $m$ moves by $-\eta(w-y)w$ a step; closed, by $+\eta yw$. With a share $p$ of open steps it stays where it is if
+# $p(w-y)=(1-p)y$, so $p=y/w$: on average the switch gives the soft weight $wp=y$.
 #
 # </details>
 
 # %% [markdown]
-# **3. WRITE: a question that the sliders answer.**
+# **3. What may a connection cost?** In the widget, find the largest recorded price at which SCL is not less accurate
+# than dense. Then take away the noise inputs, at price 0.3: how much more accurate is SCL than dense now?
+
+# %%
+my_prices = (None, None)  # the price; SCL minus dense without noise inputs
+notebook.check(my_prices, exercises.check_prices)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# WRITE: the answer, with what one sees.
+# TEXT5
 #
 # </details>
 
 # %% [markdown]
 # ## What was scaled down
 #
-# WRITE: what the paper has that is smaller or missing here, what is kept, and where the page may be wrong.
+# We could read the paper's abstract only. From there are the switches, the proxies, the normalization for each feature
+# and the price; the norm, the scale $1/\sqrt D$ and all rates are ours. The paper trains image classifiers and counts
+# operations; here a small dense network learns digits with planted noise. Unstructured zeros do not make ordinary
+# hardware faster, so multiply-adds are counted, not timed.
 #
-# **Reference.** WRITE: authors, *title*, where and when, with a link.
+# **Reference.** Z. Tang, L. Luo, B. Xie, Y. Zhu, R. Zhao, L. Bi, C. Lu: *Automatic Sparse Connectivity Learning for
+# Neural Networks*. IEEE Transactions on Neural Networks and Learning Systems 2022,
+# [arXiv 2201.05020](https://arxiv.org/abs/2201.05020).

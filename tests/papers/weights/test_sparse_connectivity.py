@@ -16,6 +16,7 @@ from sklearn.feature_selection import f_classif
 from torch import Tensor
 
 from reglab import data, metrics
+from reglab.knobs import Arm
 from reglab.papers.weights._shared import cost
 from reglab.papers.weights._shared.network import Dense
 from reglab.papers.weights.sparse_connectivity import experiments, method
@@ -104,14 +105,12 @@ def test_a_masked_product_is_that_of_a_sparse_matrix() -> None:
 
 
 @pytest.mark.parametrize("cost", [-1.0, 1.0])
-def test_a_switch_moves_at_the_step_that_theory_says(cost: float) -> None:
-    results = experiments.Switch(cost=cost, start=0.35 * cost).run(1)
-    open_ = results.opened.sel(arm="identity")
-    first = int(open_.step[(open_ == (cost < 0)).values][0])
-    assert first in (35, 36)
-    relu = results.opened.sel(arm="relu")
-    assert bool((relu == 0).all()) if cost < 0 else int(relu.step[(relu == 0).values][0]) in (35, 36)
-    assert (results.score.sel(arm="frozen") == 0.35 * cost).all()
+def test_a_switch_turns_at_the_step_that_theory_says(cost: float) -> None:
+    paths = {name: method.descend(0.35 * cost, lambda b: cost, one, 0.01, 500) for name, one in method.PROXIES.items()}
+    turned = {name: [k for k, m in enumerate(path) if (m > 0) == (cost < 0)] for name, path in paths.items()}
+    assert turned["identity"][0] in (35, 36) and turned["leaky"][0] in ((350, 351) if cost < 0 else (35, 36))
+    assert turned["frozen"] == [] and turned["clip"][0] in (35, 36)
+    assert turned["relu"] == [] if cost < 0 else turned["relu"][0] in (35, 36)
 
 
 @given(st.sampled_from(POSITIVE), st.floats(-1, 1), st.floats(-2, 2).filter(lambda c: abs(c) > 0.1))
@@ -179,17 +178,22 @@ def test_noise_inputs_are_standard_normal_and_those_of_fewer_are_among_those_of_
 
 
 @pytest.mark.usefixtures("double_precision")
-@pytest.mark.parametrize("arm", ["dense", "SCL", "raw gradients", "tuned decay"])
+@pytest.mark.parametrize("arm", ["dense", "SCL", "raw gradients", "tuned decay", "F-test"])
 def test_training_equals_a_plain_loop(arm: str) -> None:
     seed, epochs, setting = 3, 2, experiments.Connectivity.arms[arm].settings
     results = experiments.Connectivity(epochs=epochs, start=0.2).only([arm]).run([1, seed]).sel(arm=arm, seed=seed)
     split = experiments.with_noise((seed,), 64)
-    weights = [w[0].clone().requires_grad_() for w in Dense((128, 64, 64, 10), Lanes({"a": None}, (seed,), {})).weights]  # type: ignore[dict-item]
+    drawn = Dense((128, 64, 64, 10), Lanes({"dense": Arm("baseline")}, (seed,), {})).weights
+    weights = [weight[0].detach().clone().requires_grad_() for weight in drawn]
     biases = [torch.zeros(w.shape[1], requires_grad=True) for w in weights]
     groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": setting["decay"]}, {"params": biases}]
     optimizer = torch.optim.SGD(groups, lr=0.05, momentum=0.9)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 16 * epochs)
     scores, speed = [torch.full_like(w, 0.2) for w in weights], [torch.zeros_like(w) for w in weights]
+    if arm == "F-test":
+        found = np.nan_to_num(f_classif(split.train[0].numpy(), split.train_labels[0].numpy())[0])
+        found[split.train[0].std(0) < 1e-6] = 0
+        scores[0][np.argsort(found)[:-48]] = -1
 
     def forward(x: Tensor) -> tuple[Tensor, list[Tensor]]:
         acting = [(w * (m > 0)) for w, m in zip(weights, scores, strict=True)]
@@ -222,18 +226,17 @@ def test_training_equals_a_plain_loop(arm: str) -> None:
     assert float(results.train_loss) == pytest.approx(
         float(F.cross_entropy(forward(split.train[0])[0], split.train_labels[0])), abs=1e-8
     )
-    assert float(results.open_share[-1]) == pytest.approx(share, abs=1e-8)
+    assert float(results.macs_share) == pytest.approx(share, abs=1e-8)
     assert share < 0.99 or arm in ("dense", "tuned decay")
     if arm == "SCL":
         first = scores[0] > 0
         np.testing.assert_allclose(results.input_map.values.ravel(), first[:64].sum(1), atol=1e-8)
         assert float(results.pixel_share) == pytest.approx(float(first[:64].sum() / first.sum()), abs=1e-8)
-        assert float(results.noise_map) == pytest.approx(float(first[64:].sum() / 64), abs=1e-8)
 
 
 def test_without_price_and_learning_scl_is_dense_bit_by_bit() -> None:
     results = experiments.Connectivity(price=0, lr_m=0, epochs=3).only(["dense", "SCL"]).run(2)
-    for name in ("test_accuracy", "train_loss", "held_out", "open_share", "accuracy_change", "macs_share"):
+    for name in ("test_accuracy", "train_loss", "held_out", "pixel_share", "accuracy_change", "macs_share"):
         here, there = (results[name].sel(arm=arm).drop_vars("arm") for arm in ("SCL", "dense"))
         assert here.equals(there), name
 
@@ -252,7 +255,7 @@ def test_who_follows_scl_has_as_many_weights_seed_by_seed() -> None:
         assert float(share.sel(arm="small dense")[k]) == pytest.approx(cost.count((128, width, width, 10)) / size)
     np.testing.assert_allclose(share.sel(arm="F-test"), (48 * 64 + 64 * 64 + 640) / size, atol=1e-6)
     bits = results.bits_share - share
-    for arm, extra in (("dense", 0), ("small dense", 0), ("SCL", 1), ("magnitude", 1), ("F-test", 128 / size)):
+    for arm, extra in (("dense", 0), ("small dense", 0), ("SCL", 1), ("magnitude", 1)):
         np.testing.assert_allclose(bits.sel(arm=arm), extra / 32, atol=1e-6)
 
 

@@ -11,25 +11,16 @@ their strengths, and the price of SCL, were chosen on validation digits.
 
 from reglab.catalogue import Paper
 
+# fmt: off
 PAPER = Paper(
-    part="weights",
-    slug="sparse_connectivity",
-    title="Automatic Sparse Connectivity Learning for Neural Networks",
-    short="SCL",
-    authors=(
-        "Zhimin Tang", "Linkai Luo", "Bike Xie", "Yiyu Zhu", "Rujie Zhao", "Lvqing Bi", "Chao Lu",
-    ),
-    venue="IEEE TNNLS",
-    year=2022,
-    arxiv="2201.05020",
-    code="",
+    part="weights", slug="sparse_connectivity",
+    title="Automatic Sparse Connectivity Learning for Neural Networks", short="SCL",
+    authors=("Zhimin Tang", "Linkai Luo", "Bike Xie", "Yiyu Zhu", "Rujie Zhao", "Lvqing Bi", "Chao Lu"),
+    venue="IEEE TNNLS", year=2022, arxiv="2201.05020", code="",
     sources="the abstract and bibliographic pages; neither the full text nor code could be found",
     idea="Give every weight an on/off switch that gradient descent can move, and a price for being on, so that a "
     "network decides by itself which connections it keeps.",
-    minutes=40,
-    prerequisites=("gradient descent with momentum", "backpropagation through a layer", "weight decay"),
-    no_rival={
-        "Reopening": "It compares proxies of one method; how well other methods prune is measured in Connectivity.",
-        "Switch": "It shows how one switch moves by its gradient; nothing is learned from data.",
-    },
-)  # fmt: skip
+    minutes=40, prerequisites=("gradient descent with momentum", "backpropagation through a layer", "weight decay"),
+    no_rival={"Reopening": "It compares proxies of one method; other ways to prune are measured in Connectivity."},
+)
+# fmt: on

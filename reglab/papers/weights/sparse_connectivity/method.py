@@ -18,7 +18,10 @@ def masked(weights: Tensor, scores: Tensor) -> Tensor:
     return weights * Step.apply(scores, scores.new_ones(()))
 
 
-PROXIES: dict[str, Callable[[Tensor], Tensor]] = {
+Proxy = Callable[[Tensor], Tensor]
+"""A proxy derivative μ'(m) of the unit step, element by element."""
+
+PROXIES: dict[str, Proxy] = {
     "identity": torch.ones_like,
     "leaky": lambda m: torch.where(m > 0, 1.0, 0.1).to(m),
     "softplus": torch.sigmoid,
@@ -26,7 +29,7 @@ PROXIES: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": lambda m: (m > 0).to(m),
     "frozen": torch.zeros_like,
 }
-"""The proxy derivatives μ'(m) that stand for the derivative of the step; the first three are positive everywhere."""
+"""What stands for the derivative of the step; the first three are positive everywhere."""
 
 
 def normalized(task: Tensor) -> Tensor:
@@ -47,9 +50,7 @@ def raw_gradient(task: Tensor, price: float | Tensor, slope: float | Tensor = 1.
     return (task + price) * slope
 
 
-def descend(
-    start: float, gradient: Callable[[float], float], proxy: Callable[[Tensor], Tensor], rate: float, steps: int
-) -> list[float]:
+def descend(start: float, gradient: Callable[[float], float], proxy: Proxy, rate: float, steps: int) -> list[float]:
     """Return one score m at steps 0 to `steps` of m ← m - η·(df/db)·μ'(m), with df/db a function of b = H(m)."""
     found = [start]
     for _ in range(steps):
@@ -68,8 +69,6 @@ def anova_f(inputs: Tensor, labels: Tensor) -> Tensor:
     classes = torch.nn.functional.one_hot(labels).to(inputs)
     counts = classes.sum(1).unsqueeze(2)
     means = classes.mT @ inputs / counts
-    between = (counts * (means - inputs.mean(1, keepdim=True)).square()).sum(1)
-    within = (inputs - classes @ means).square().sum(1)
-    groups = classes.shape[2]
-    ratio = between / (groups - 1) / (within / (inputs.shape[1] - groups))
-    return ratio.where(within > 1e-9 * len(inputs[0]), 0)
+    between = (counts * (means - inputs.mean(1, keepdim=True)).square()).sum(1) / (classes.shape[2] - 1)
+    within = (inputs - classes @ means).square().sum(1) / (inputs.shape[1] - classes.shape[2])
+    return (between / within).where(within > 1e-9, 0)
