@@ -17,6 +17,7 @@
 # *Can gradient descent itself decide which connections a network needs?*
 
 # %%
+import xarray as xr
 from IPython.display import display
 
 from reglab import notebook
@@ -24,7 +25,7 @@ from reglab.bet import bet
 from reglab.effects import end
 from reglab.explore import explore
 from reglab.papers.weights.sparse_connectivity import exercises, experiments, method
-from reglab.pictures import Curves, View, page
+from reglab.pictures import Curves, Line, View, page
 from reglab.recordings import store
 
 notebook.card("sparse_connectivity")
@@ -51,24 +52,31 @@ notebook.card("sparse_connectivity")
 #
 # $$m\leftarrow m-\eta_m\Big(\frac{g}{\lVert g\rVert}+\frac{\lambda}{\sqrt D}\Big)\,\mu'(m) .$$
 #
-# SCL takes the identity, $\mu'=1$: a closed connection still hears whether the task wants it back. With the ReLU's
-# derivative as the proxy it hears nothing. Below, an open switch lowers the loss, and starts closed.
+# SCL takes the identity, $\mu'=1$: a closed connection still hears whether the task wants it back. Safe, too, are the
+# leaky ReLU's derivative (1, or 0.1 where $m\le0$) and the softplus's, $1/(1+e^{-m})$. Unsafe are the ReLU's (0 where
+# $m\le0$) and a clip (0 where $|m|\ge0.5$). Below, one switch should open, $L=-H(m)$, and starts closed at $-0.35$.
 
 # %%
 display(notebook.source(method.masked, method.normalized, method.score_gradient))
-notebook.draw(notebook.run(experiments.Switch(), 4), "Proxies")
+tried = {name: experiments.ROLES[name] for name in experiments.TRIED}
+paths = [[method.descend(-0.35, lambda b: -1.0, method.PROXIES[name], 0.01, 100)] for name in tried]
+axes = {"arm": [*tried], "seed": [0], "step": range(101)}
+switch = xr.Dataset({"m": (("arm", "seed", "step"), paths, {"long_name": "score m", "units": "1"})}, axes)
+switch["step"].attrs = {"long_name": "step", "units": "steps"}
+panel = Curves("Does the switch open?", ["m"], lines=[Line("y", 0, "open above")])
+page.draw(switch, View("Switch", [panel], 1), tried)
 
 # %% [markdown]
 # ## The experiment
 #
-# 800 digits of 64 pixels get 64 further inputs of pure noise. A network 128-64-64-10 learns them. A good mask cuts the
-# noise. With the same seed all arms share data, first weights and batches; what was chosen, was chosen on 200 validation
+# 800 digits of 64 pixels get 64 further inputs of pure noise. A network 128-64-64-10 learns them; a good mask cuts the
+# noise. With the same seed all arms share data, first weights and batches. Strengths were chosen on 200 validation
 # digits. *Raw gradients* is SCL without normalization.
 #
 # The rivals are cheap and old. **Tuned decay** is the dense network with more weight decay. The **F-test** asks of each
 # input alone whether its mean differs between the digits, and keeps 48 inputs before training. **Magnitude** pruning
-# closes the smallest weights step by step, to the share that SCL has with this seed. **Small dense** is a narrow network
-# with as many weights. The null is a **random mask** with SCL's share in each layer.
+# closes the smallest weights step by step, to SCL's share with the same seed. **Small dense** is a narrow network with
+# as many weights. The null is a **random mask** with SCL's share in each layer.
 
 # %% tags=["parameters"]
 seeds = 8

@@ -36,6 +36,8 @@ ROLES = {"relu": "baseline", "identity": "method", "leaky": "ablation", "softplu
 
 TRIED = tuple(proxy for proxy in ROLES if proxy != "frozen")
 
+DECAYS = (0.005, 0.01, 0.02, 0.04)
+
 EPOCHS = Knob(30, low=1, high=30, step=1, help="passes over the training digits")
 
 
@@ -176,22 +178,31 @@ class Connectivity(Experiment):
     noise, first weights and batches.
     """
 
-    price: float = knob(0.3, low=0, high=1, step=0.05, symbol="λ", help="price of an open connection")
+    price: float = knob(
+        tuned(0.3, (0.2, 0.3, 0.45), "held_out"),
+        low=0,
+        high=1,
+        step=0.05,
+        symbol="λ",
+        help="price of an open connection",
+    )
     noise_inputs: int = knob(64, low=0, high=NOISE, step=16, help="useless noise inputs beside the 64 pixels")
     start: float = knob(0.5, low=0.1, high=2, step=0.1, symbol="m₀", help="first score of every connection")
     lr_m: float = knob(0.02, stops=(0, 0.005, 0.01, 0.02, 0.05, 0.1), symbol="η_m", help="learning rate of the scores")
+    decay: float = knob(tuned(0.02, DECAYS, "held_out"), stops=(0, 5e-4, *DECAYS), help="weight decay of SCL")
     epochs: int = knob(EPOCHS)
 
     # fmt: off
     arms = {
         "dense": Arm("baseline", decay=5e-4),
-        "SCL": Arm("method", decay=5e-4, price="price", lr_m="lr_m", mask=1),
-        "raw gradients": Arm("ablation", decay=5e-4, raw=1, price=1e-4, lr_m=3, mask=1),
-        "magnitude": Arm("rival", decay=tuned(0.01, (0.005, 0.01, 0.02), "held_out"), follows="price", prune=1, mask=1),
-        "tuned decay": Arm("further", decay=tuned(0.02, (0.005, 0.01, 0.02, 0.04), "held_out")),
+        "SCL": Arm("method", decay="decay", price="price", lr_m="lr_m", mask=1),
+        "raw gradients": Arm("ablation", decay="decay", raw=1, lr_m=3, mask=1,
+                             price=tuned(2e-4, (1e-4, 2e-4, 4e-4), "held_out")),
+        "magnitude": Arm("rival", decay=tuned(0.01, DECAYS, "held_out"), follows="price", prune=1, mask=1),
+        "tuned decay": Arm("further", decay=tuned(0.02, DECAYS, "held_out")),
         "F-test": Arm("rival", decay=5e-4, inputs=tuned(48, (16, 32, 48, 64, 96), "held_out")),
-        "small dense": Arm("further", decay=5e-4, follows="price", small=1),
-        "random mask": Arm("null", decay=5e-4, follows="price", random=1, mask=1),
+        "small dense": Arm("further", decay="decay", follows="price", small=1),
+        "random mask": Arm("null", decay="decay", follows="price", random=1, mask=1),
     }
     outputs = {
         "test_accuracy": share(CURVE, "test accuracy", "share of the 597 test digits classified right"),
