@@ -136,8 +136,8 @@ def measured(network: Masked, lanes: Lanes, split: Digits, last: bool) -> dict[s
 
 
 def epoch_axis(epochs: int) -> Axis:
-    """Return at most eleven epochs at which results are taken, from 0 on."""
-    return Axis(sorted({round(place * epochs / 10) for place in range(11)}), unit="epochs", label="epoch")
+    """Return the ten epochs at which results are taken, or all where they are fewer."""
+    return Axis(sorted({max(round(place * epochs / 10), 1) for place in range(1, 11)}), unit="epochs", label="epoch")
 
 
 def fixed(lanes: Lanes, split: Digits, final: Sequence[Tensor], epochs: int) -> tuple[Masked, Callable[[int], None]]:
@@ -205,10 +205,10 @@ class Connectivity(Experiment):
         "random mask": Arm("null", decay="decay", follows="price", random=1, mask=1),
     }
     outputs = {
-        "test_accuracy": share(CURVE, "test accuracy", "share of the 597 test digits classified right"),
+        "test_accuracy": Var(CURVE, "test accuracy", "share of the 597 test digits classified right"),
         "train_loss": Var(LAST, "training loss", "mean cross-entropy of the training digits", "nats", low=0),
         "held_out": share(LAST, "validation accuracy", "share of 200 validation digits classified right"),
-        **{f"open_{one}": share(CURVE, f"{one} layer", "open connections, of those of the layer") for one in LAYERS},
+        **{f"open_{one}": Var(CURVE, f"{one} layer", "open connections, of those of the layer", low=0) for one in LAYERS},
         "pixel_share": share(LAST, "pixels' share", "open connections from pixels, of all open ones from inputs"),
         "input_map": Var(f"{LAST} row column", "open", "connections of a pixel that are open, of 64", low=0),
         **cost.outputs(),
@@ -220,7 +220,7 @@ class Connectivity(Experiment):
         View("Cost", (
             Scatter("What do multiply-adds buy?", "macs_share", "accuracy_change", arms=SPARSE, log=True),
             Dots("Do open inputs come from pixels?", "pixel_share", MASKED))),
-        View("Inputs", (Images("How many connections does a pixel keep?", "input_map", arms=MASKED),), 1, 3.2),
+        View("Inputs", (Images("How many connections does a pixel keep?", "input_map", arms=MASKED),), 1),
     )
     # fmt: on
     scaled = "image classifiers became small dense networks on digits, with useless inputs planted beside the pixels"
@@ -229,7 +229,7 @@ class Connectivity(Experiment):
     smoke = {"epochs": 1}
 
     def axes(self) -> dict[str, Axis]:
-        """Epochs from 0 on; rows and columns of the pixels."""
+        """Epochs; rows and columns of the pixels."""
         return {"epoch": epoch_axis(self.epochs), "row": Axis(range(8)), "column": Axis(range(8))}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
@@ -268,8 +268,8 @@ class Reopening(Experiment):
     # fmt: off
     outputs = {
         "reopened": Var(CURVE, "opened again", "times a closed connection opened, of all connections together", low=0),
-        "open_share": share(CURVE, "open", "open connections, of all"),
-        "test_accuracy": share(CURVE, "test accuracy", "share of the 597 test digits classified right"),
+        "open_share": Var(CURVE, "open", "open connections, of all", low=0),
+        "test_accuracy": Var(CURVE, "test accuracy", "share of the 597 test digits classified right"),
         "train_loss": Var(LAST, "training loss", "mean cross-entropy of the training digits", "nats", low=0),
     }
     views = (
@@ -285,7 +285,7 @@ class Reopening(Experiment):
     smoke = {"epochs": 1}
 
     def axes(self) -> dict[str, Axis]:
-        """Epochs from 0 on."""
+        """Epochs."""
         return {"epoch": epoch_axis(self.epochs)}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
