@@ -127,7 +127,7 @@ def _as_stored(values: xr.DataArray, recorded: xr.DataArray) -> xr.DataArray:
     """
     if "accuracy_log10" not in recorded.attrs:
         return values
-    return np.log10(values.clip(recorded.values[recorded.values > 0].min()))
+    return values.copy(data=np.log10(values.values.clip(recorded.values[recorded.values > 0].min())))
 
 
 def _at_recorded_positions(run: xr.Dataset, recorded: xr.Dataset) -> xr.Dataset | None:
