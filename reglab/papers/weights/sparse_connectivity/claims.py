@@ -61,7 +61,7 @@ CLAIMS = (
     Claim("one switch", Reopening, "From 0.35 away from zero, with steps of 0.01, the identity turns a switch at step "
           "35 or 36, to close and to open it", "A positive proxy reaches the best state from everywhere", _turned,
           within=(35, 36), rule="exact", seeds=3, group="identity", source="theory", essential=True),
-    Claim("nothing learned", Connectivity, "Without price, learning of scores and more decay than dense has, SCL is dense, "
+    Claim("nothing learned", Connectivity, "Without price, learned scores and more decay than dense has, SCL is dense, "
           "and so is a random mask as open: largest difference of accuracies and losses", "Follows from the definition",
           _largest_gap, {"off": {"price": 0, "lr_m": 0, "decay": 5e-4}}, below=1e-6,
           rule="exact", group="identity", source="theory", essential=True),

@@ -208,7 +208,7 @@ class Connectivity(Experiment):
         "test_accuracy": Var(CURVE, "test accuracy", "share of the 597 test digits classified right"),
         "train_loss": Var(LAST, "training loss", "mean cross-entropy of the training digits", "nats", low=0),
         "held_out": share(LAST, "validation accuracy", "share of 200 validation digits classified right"),
-        **{f"open_{one}": Var(CURVE, f"{one} layer", "open connections, of those of the layer", low=0) for one in LAYERS},
+        **{f"open_{one}": Var(CURVE, f"{one} layer", "open connections, of all of the layer", low=0) for one in LAYERS},
         "pixel_share": share(LAST, "pixels' share", "open connections from pixels, of all open ones from inputs"),
         "input_map": Var(f"{LAST} row column", "open", "connections of a pixel that are open, of 64", low=0),
         **cost.outputs(),
