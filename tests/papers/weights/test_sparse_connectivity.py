@@ -16,10 +16,12 @@ from sklearn.feature_selection import f_classif
 from torch import Tensor
 
 from reglab import data, metrics
+from reglab.exercise import WrongAnswerError
 from reglab.knobs import Arm
 from reglab.papers.weights._shared import cost
 from reglab.papers.weights._shared.network import Dense
-from reglab.papers.weights.sparse_connectivity import experiments, method
+from reglab.papers.weights.sparse_connectivity import exercises, experiments, method
+from reglab.recordings import store
 from reglab.training import Lanes
 
 POSITIVE, UNSAFE = ("identity", "leaky", "softplus"), ("relu", "clip", "frozen")
@@ -179,8 +181,9 @@ def test_noise_inputs_are_standard_normal_and_those_of_fewer_are_among_those_of_
 @pytest.mark.usefixtures("double_precision")
 @pytest.mark.parametrize("arm", ["dense", "SCL", "raw gradients", "tuned decay", "F-test"])
 def test_training_equals_a_plain_loop(arm: str) -> None:
-    seed, epochs, setting = 3, 2, experiments.Connectivity.arms[arm].settings
-    results = experiments.Connectivity(epochs=epochs, start=0.2).only([arm]).run([1, seed]).sel(arm=arm, seed=seed)
+    seed, epochs, experiment = 3, 2, experiments.Connectivity(epochs=2, start=0.2)
+    setting = {name: experiment.arms[arm].value(name, experiment.settings()) for name in ("decay", "price", "lr_m")}
+    results = experiment.only([arm]).run([1, seed]).sel(arm=arm, seed=seed)
     split = experiments.with_noise((seed,), 64)
     drawn = Dense((128, 64, 64, 10), Lanes({"dense": Arm("baseline")}, (seed,), {})).weights
     weights = [weight[0].detach().clone().requires_grad_() for weight in drawn]
@@ -209,22 +212,18 @@ def test_training_equals_a_plain_loop(arm: str) -> None:
             for i, (one, weight) in enumerate(zip(acting, weights, strict=True)):
                 assert one.grad is not None
                 task = one.grad * weight.detach()
+                price = setting["price"]
                 if arm == "SCL":
-                    gradient = 0.02 * (task / (task.norm(dim=0) + 1e-8) + 0.3 / len(weight) ** 0.5)
-                else:
-                    gradient = 3 * (task + 1e-4) * (arm == "raw gradients")
-                speed[i] = 0.9 * speed[i] + gradient
+                    task, price = task / (task.norm(dim=0) + 1e-8), price / len(weight) ** 0.5
+                speed[i] = 0.9 * speed[i] + setting["lr_m"] * (task + price)
                 scores[i] = scores[i] - speed[i]
             optimizer.step()
             falling.step()
-    logits = forward(split.test[0])[0]
+    test, train = (forward(one[0])[0].detach() for one in (split.test, split.train))
     share = sum(int((m > 0).sum()) for m in scores) / cost.count((128, 64, 64, 10))
-    assert float(results.test_accuracy[-1]) == pytest.approx(
-        float(metrics.accuracy(logits, split.test_labels[0])), abs=1e-6
-    )
-    assert float(results.train_loss) == pytest.approx(
-        float(F.cross_entropy(forward(split.train[0])[0], split.train_labels[0])), abs=1e-8
-    )
+    accuracy, loss = metrics.accuracy(test, split.test_labels[0]), F.cross_entropy(train, split.train_labels[0])
+    assert float(results.test_accuracy[-1]) == pytest.approx(float(accuracy), abs=1e-6)
+    assert float(results.train_loss) == pytest.approx(float(loss), abs=1e-8)
     assert float(results.macs_share) == pytest.approx(share, abs=1e-8)
     assert share < 0.99 or arm in ("dense", "tuned decay")
     if arm == "SCL":
@@ -266,3 +265,56 @@ def test_a_relu_never_opens_again_and_a_frozen_mask_stays() -> None:
     frozen = results.open_share.sel(arm="frozen")
     assert (frozen == frozen.isel(epoch=0)).all()
     np.testing.assert_allclose(frozen, 0.5, atol=0.02)
+
+
+# ------------------------------------------------------------------------------------------------------- exercises
+
+
+def share(weight: float, targets: Tensor) -> Tensor:
+    return (targets / weight).clamp(0, 1)
+
+
+def test_right_answers_are_accepted() -> None:
+    for steps in ((35, 350), (36, 351)):
+        assert "forever" in exercises.check_steps(steps)
+    assert "soft weight" in exercises.check_share(share)
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (lambda w, y: y / w, "between 0 and 1"),
+        (lambda w, y: share(1, w / y), "exchanged"),
+        (lambda w, y: 1 - share(w, y), "closed"),
+        (lambda w, y: share(w, y) / 2, "cancel"),
+        (lambda w, y: 0.5, "shape"),
+    ],
+)
+def test_a_wrong_share_gets_a_hint(answer: Any, hint: str) -> None:
+    with pytest.raises(WrongAnswerError, match=hint):
+        exercises.check_share(answer)
+
+
+def test_wrong_steps_get_a_hint_and_no_answer_none() -> None:
+    with pytest.raises(WrongAnswerError, match="length of a step"):
+        exercises.check_steps((35, 35))
+    for checker in (exercises.check_steps, exercises.check_prices):
+        with pytest.raises(NotImplementedError):
+            checker((None, None))
+    with pytest.raises(NotImplementedError):
+        exercises.check_share(lambda w, y: None)  # type: ignore[arg-type,return-value]
+
+
+def test_the_price_is_that_of_the_recording() -> None:
+    grid = store.read(experiments.Connectivity)
+    assert grid is not None
+    last = grid.test_accuracy.isel(epoch=-1).mean("seed")
+    gain = last.sel(arm="SCL") - last.sel(arm="dense")
+    best = float(gain.price[(gain.sel(noise_inputs=64) >= 0).values][-1])
+    change = float(gain.sel(noise_inputs=0, price=0.3))
+    assert change < 0 and "costs accuracy" in exercises.check_prices((best, change))
+    for price, hint in ((0.03, "still is more accurate"), (0.5, "recorded")):
+        with pytest.raises(WrongAnswerError, match=hint):
+            exercises.check_prices((price, change))
+    with pytest.raises(WrongAnswerError, match="without noise inputs"):
+        exercises.check_prices((best, -change))
