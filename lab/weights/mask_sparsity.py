@@ -12,69 +12,117 @@
 # ---
 
 # %% [markdown]
-# # Mask sparsity
+# # Shrink only what will be cut
 #
-# *WRITE: the question of the page, in one sentence.*
+# *Most units of a network can be removed. Should all be made smaller first, or only those that will go?*
 
 # %%
+from IPython.display import display
+
 from reglab import notebook
 from reglab.bet import bet
 from reglab.effects import end
 from reglab.explore import explore
 from reglab.papers.weights.mask_sparsity import exercises, experiments, method
+from reglab.pictures import Curves, View, page
+from reglab.recordings import store
 
 notebook.card("mask_sparsity")
 
 # %% [markdown]
 # ## The idea
 #
-# WRITE: the problem and the idea in plain words, as you would tell a friend; no formula yet.
-
-# %% tags=["parameters"]
-seeds = 8
-strength = 0.03
-decay = 0.001
-noise = 0.4
-epochs = 20
-
-# %%
-digits = experiments.Digits(strength, decay, noise, epochs)
-results = notebook.run(digits, seeds)
-
-# %% [markdown]
+# A trained network has more units (in images: channels) than it needs. To cut some, a usual recipe pushes the scale of
+# **every** unit towards zero with a penalty, and then removes the smallest. But the penalty also squeezes the units
+# that stay.
+#
+# MaskSparsity first decides who will go, and pushes only these. The others train freely, and when the cut comes,
+# it should change almost nothing.
+#
 # ## The method
 #
-# WRITE: the equations of the paper, with every symbol defined before it is used; then the code that computes them:
+# Batch normalization gives unit $i$ of layer $l$ a scale $\gamma_{l,i}$ and a shift $\beta_{l,i}$: its output is
+# $\gamma_{l,i}\,\hat z_{l,i}+\beta_{l,i}$, where $\hat z$ has mean 0 and variance 1 over a batch. A mask holds
+# $M_{l,i}=1$ for units that will be cut and 0 for the others. With the task's loss $L$ and a strength $\lambda$,
+#
+# $$\text{global: } L+\lambda\sum_{l,i}|\gamma_{l,i}|,\qquad \text{mask: } L+\lambda\sum_{l,i}M_{l,i}\,|\gamma_{l,i}| .$$
+#
+# In code, $\lambda M\,\mathrm{sign}(\gamma)$ is added to the gradient of $\gamma$ before each step. Beware: the official
+# mask files hold *keep* flags, and training inverts them. Whoever forgets that shrinks what stays.
 
 # %%
-notebook.source(method.regularizer)
+notebook.source(method.subgradient, method.smallest, method.faded, method.constant)
 
 # %% [markdown]
 # ## The experiment
 #
-# WRITE: which data, which network, which arms, and what the arms of a seed share; why the rival is the fair comparison.
+# A network 64-48-48-10 learns 600 digits in stages. **A**: 20 epochs without penalty, one network for all arms. Then a
+# run with the global penalty makes the mask: in each layer the 60 % of the units with the smallest $|\gamma|$. **B**:
+# each arm starts from A again, 20 epochs with its own penalty. **C**: the cut. **D**: 10 epochs of fine-tuning. The run
+# that makes the mask is extra work, which the small network is spared.
+#
+# *None* has no penalty, *random* a random mask (the null), *anti-mask* that of the **largest** scales. The rivals: *cut
+# at once* is *none* with its own, higher rate of fine-tuning; *fade-out* needs no penalty, it scales the same units
+# down to zero step by step; *small dense* has from the start the size of what is left. Strengths and rates are chosen
+# on 200 validation digits.
+
+# %% tags=["parameters"]
+seeds = 8
+strength = 0.06
+ratio = 0.6
 
 # %% tags=["thumbnail"]
-bet("WRITE: what should the reader predict about the picture?", results, "Accuracy", end("test_accuracy"))
+pruning = experiments.Pruning(strength, ratio)
+results = notebook.run(pruning, seeds)
+display(notebook.arms(pruning))
+four = ("none", "global", "mask", "random")
+bet("60 % of the units go. Which network is best right after the cut?", results, "The cut", end("accuracy_cut"), among=four)
 
 # %%
 notebook.summary(results)
 
 # %% [markdown]
-# WRITE: what to see in the picture, and what it means; never more than the numbers say.
+# Right after the cut *mask* is as good as before. *None* falls to about a half. *Global* has lost before the cut, too:
+# its penalty squeezes everybody. But look at *random*: at this ratio nearly any mask will do. And after ten epochs of
+# fine-tuning all lie within a point, *small dense* among them.
 #
-# ## Explore
-#
-# WRITE: three things to try with the sliders.
+# What is bought is a cut that costs nothing **at once**. Fine-tuning closes the gap.
 
 # %%
-explore(digits, results)
+notebook.draw(results, "Scales")
+
+# %% [markdown]
+# Under *mask* there are two groups: doomed scales near zero, kept ones that even grow. Under *global* the kept shrink to
+# a fifth, and no gap is left between the groups. Doomed scales end near zero, never exactly: each step
+# overshoots.
+#
+# **What would make this page wrong?** "A random mask is as good, another $\lambda$ saves *global*, and a small network
+# is better in the end." Here are all recorded strengths and ratios:
+
+# %%
+grid = store.read(experiments.Pruning)
+who, priced = ("global", "mask", "random", "fade-out"), ("mask", "cut at once", "small dense", "random")
+cost = grid.macs_share.sel(arm="mask", strength=strength).mean("seed").values
+bill = {"long_name": "multiply-adds, of the dense network", "units": "1", "log": 1}
+at = [Curves(f"Ratio {value}: how good after the cut?", ["accuracy_cut"], who, at={"ratio": value}) for value in (0.6, 0.75)]
+display(page.draw(grid, View("Strength", at), pruning.arms))
+grid = grid.assign_coords(ratio=("ratio", cost, bill)).sortby("ratio")
+lost = [Curves("What is lost at which cost, in the end?", ["accuracy_change"], priced, at={"strength": strength})]
+page.draw(grid, View("Cost", lost, 1), pruning.arms)
+
+# %% [markdown]
+# ## Explore
+#
+# (1) Set the ratio to 0.75 and to 0.9. Who survives the cut? (2) Let $\lambda$ fall to 0.01: why do the groups of
+# *Scales* meet? (3) At $\lambda=0.1$, how far is a random mask behind?
+
+# %%
+explore(pruning, results)
 
 # %% [markdown]
 # ## Does it hold?
 #
-# Every claim is measured with the same seeds for all arms. An *essential* claim must hold, else we have made a mistake;
-# an *expected* one may fail, and then it stands here as it is.
+# An *essential* claim must hold, else we have made a mistake; an *expected* one may fail.
 
 # %%
 notebook.verdicts("mask_sparsity")
@@ -82,46 +130,69 @@ notebook.verdicts("mask_sparsity")
 # %% [markdown]
 # ## Exercises
 #
-# **1. WRITE: a question to think about.**
+# **1. Can the next layer undo it?** Multiply $\gamma=1$ and $\beta$ of a unit by $c$, and divide its outgoing weights
+# (their squares sum to 2) by $c$: the network computes the same. The penalty becomes $\lambda c$, and weight decay adds
+# $\frac\mu2\cdot 2/c^2$. Which $c$ is best for $\lambda=0.06$ and $\mu=0.0005$?
+
+# %%
+my_factor = None
+notebook.check(my_factor, exercises.check_undo)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# WRITE: the answer.
+# $\lambda=2\mu/c^3$, so $c=(2\mu/\lambda)^{1/3}=0.255$. Without weight decay $c$ goes to 0, and the penalty costs
+# nothing. Small scales alone are thus no sign that a unit is useless.
 #
 # </details>
 
 # %% [markdown]
-# **2. Write the gradient.** WRITE: what the reader programs in at most ten lines.
+# **2. What dead units send.** A unit with $\gamma=0$ still sends $\mathrm{relu}(\beta)$. Write what the next layer gets
+# from all units of a mask: `beta` and `mask` are $[M,1,D]$ ($M$ models, $D$ units), `weight` is $[M,D,E]$.
 
 
 # %%
-def my_gradient(logits):
+def my_constant(beta, mask, weight):
     return None  # your lines here
 
 
-notebook.check(my_gradient, exercises.check_gradient)
+notebook.check(my_constant, exercises.check_absorb)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# WRITE: the lines that are asked for.
+# ```python
+# def my_constant(beta, mask, weight):
+#     return (beta.relu() * mask) @ weight
+# ```
+# Take it from the running mean of the next layer, or add it to the bias of the last one: `absorb=True` does that. The
+# official code drops it.
 #
 # </details>
 
 # %% [markdown]
-# **3. WRITE: a question that the sliders answer.**
+# **3. Report both.** In the widget, at ratio 0.75 and $\lambda=0.06$, read off the test accuracy of *global*, *random*
+# and *mask* after the cut, and then after fine-tuning.
+
+# %%
+my_levels = (None, None, None, None, None, None)  # after the cut: global, random, mask; after fine-tuning: the same
+notebook.check(my_levels, exercises.check_levels)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# WRITE: the answer, with what one sees.
+# About X, X and X; then X, X and X. A table with one of these columns tells half of the story.
 #
 # </details>
 
 # %% [markdown]
 # ## What was scaled down
 #
-# WRITE: what the paper has that is smaller or missing here, what is kept, and where the page may be wrong.
+# The paper prunes deep networks on CIFAR-10 and ImageNet; here channels became hidden units, training is short and
+# $\lambda$ therefore larger. Kept are the penalty, its place in training, the order of stages, and the start of stage B
+# from the dense network. The mask cuts an equal share of each layer instead of all below a threshold. We read abstract,
+# introduction and code, not the tables. On digits the small network is good enough; the paper's gain in final accuracy
+# does not show here.
 #
-# **Reference.** WRITE: authors, *title*, where and when, with a link.
+# **Reference.** N. Jiang, X. Zhao, C. Zhao, Y. An, M. Tang, J. Wang: *Pruning-aware Sparse Regularization for Network
+# Pruning*. Machine Intelligence Research 2022, [arXiv 2201.06776](https://arxiv.org/abs/2201.06776).

@@ -43,11 +43,11 @@ def check_absorb(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
 
 
 def check_levels(answer: Sequence[float | None]) -> str:
-    """Check test accuracies at ratio 0.75: none, random and mask after the cut, then the same after fine-tuning."""
+    """Check test accuracies at ratio 0.75: global, random and mask after the cut, then the same after fine-tuning."""
     recorded = store.at(experiments.Pruning(ratio=0.75))
     if recorded is None:
         raise WrongAnswerError("this setting is not recorded here; take it from the website.")
-    places = [(name, arm) for name in ("accuracy_cut", "accuracy") for arm in ("none", "random", "mask")]
+    places = [(name, arm) for name in ("accuracy_cut", "accuracy") for arm in ("global", "random", "mask")]
     for found, (name, arm) in zip(answer, places, strict=True):
         when = "after the cut" if name == "accuracy_cut" else "after fine-tuning"
         read_off(found, end(name, arm)(recorded).values, f"{arm} {when}: the picture says otherwise.", reading=0.02)
