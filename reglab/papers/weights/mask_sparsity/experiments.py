@@ -14,7 +14,7 @@ from reglab.knobs import Arm, knob, tuned
 from reglab.papers.weights._shared import cost
 from reglab.papers.weights._shared.network import BatchNorm, Dense, Digits, digits, sgd
 from reglab.papers.weights.mask_sparsity import method
-from reglab.pictures import Curves, Dots, Histogram, Line, Scatter, View
+from reglab.pictures import Curves, Dots, Histogram, Scatter, View
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds
 from reglab.training import Lanes, fit, minibatches, within
@@ -22,8 +22,9 @@ from reglab.training import Lanes, fit, minibatches, within
 UNITS, TRAIN, BATCH = 48, 600, 50
 """Units of each of the two hidden layers, training digits, digits of a batch."""
 
-LAMBDAS, RATES, FASTER = (0.003, 0.01, 0.03, 0.06, 0.1), (0.01, 0.02, 0.05, 0.1), (0.02, 0.05, 0.1, 0.2)
-MAIN, MASKS = ("global", "mask", "random", "fade-out"), ("mask", "random", "anti-mask", "cut at random")
+FASTER, FASTEST = (0.02, 0.05, 0.1, 0.2), (0.05, 0.1, 0.2, 0.4, 0.8)
+LAMBDAS, RATES, FAST = (0.003, 0.01, 0.03, 0.06, 0.1), (0.01, 0.02, 0.05, 0.1), tuned(0.1, FASTER, "held_out")
+MAIN, COST = ("global", "mask", "random", "small dense"), ("mask", "cut at once", "small dense")
 
 
 def normalizations(network: Dense) -> list[BatchNorm]:
@@ -129,13 +130,13 @@ class Pruning(Experiment):
     arms = {
         "none": Arm("baseline", judge="strength", ratio="ratio", rate="rate"),
         "mask": Arm("method", strength="strength", ratio="ratio", rate="rate"),
-        "global": Arm("ablation", strength="strength", ratio="ratio", rate=tuned(0.1, FASTER, "held_out"), everywhere=1),
+        "global": Arm("ablation", strength="strength", everywhere=1, ratio="ratio", rate=FAST),
         "random": Arm("null", strength="strength", ratio="ratio", rate="rate", random=1),
         "cut at random": Arm("null", ratio="ratio", rate="rate", random=1),
         "anti-mask": Arm("ablation", strength="strength", ratio="ratio", rate="rate", largest=1),
-        "cut at once": Arm("further", judge="strength", ratio="ratio", rate=tuned(0.1, FASTER, "held_out")),
-        "fade-out": Arm("rival", judge="strength", ratio="ratio", rate=tuned(0.1, FASTER, "held_out"), fade=1),
-        "small dense": Arm("rival", ratio="ratio", width="kept", rate=tuned(0.05, (0.02, 0.05, 0.1), "held_out")),
+        "cut at once": Arm("further", judge="strength", ratio="ratio", rate=FAST),
+        "fade-out": Arm("rival", judge="strength", ratio="ratio", rate=FAST, fade=1),
+        "small dense": Arm("rival", ratio="ratio", width="kept", rate=tuned(0.4, FASTEST, "held_out")),
     }
     # fmt: on
     outputs = {
@@ -143,9 +144,9 @@ class Pruning(Experiment):
         "doomed_gamma": Var("arm seed epoch", "doomed", "mean |γ| of the units that will be cut", low=0),
         "gamma": Var("arm seed unit", "|γ|", "|γ| of every hidden unit before the cut", low=0),
         "loss_b": Var("arm seed", "training loss", "training loss before the cut", "nats", low=0),
-        "accuracy_b": share("arm seed", "test accuracy", "share of test digits classified right before the cut"),
-        "accuracy_cut": share("arm seed", "test accuracy", "share of test digits classified right after the cut"),
-        "accuracy": share("arm seed", "test accuracy", "share of test digits classified right after fine-tuning"),
+        "accuracy_b": Var("arm seed", "test accuracy", "share of test digits classified right before the cut"),
+        "accuracy_cut": Var("arm seed", "test accuracy", "share of test digits classified right after the cut"),
+        "accuracy": Var("arm seed", "test accuracy", "share of test digits classified right after fine-tuning"),
         "held_out_cut": share("arm seed", "validation accuracy", "share of validation digits right after the cut"),
         "held_out": share("arm seed", "validation accuracy", "share of validation digits right after fine-tuning"),
         **cost.outputs(),
@@ -153,17 +154,15 @@ class Pruning(Experiment):
     # fmt: off
     views = (
         View("The cut", tuple(
-            Dots(question, name, (first, *MAIN), [Line("x", "accuracy", "small dense", "small dense")])
-            for question, name, first in (
-                ("How good before the cut?", "accuracy_b", "none"), ("After the cut?", "accuracy_cut", "none"),
-                ("After fine-tuning?", "accuracy", "cut at once"))), columns=3),
+            Dots(question, name, (first, *MAIN)) for question, name, first in (
+                ("Not yet cut?", "accuracy_b", "none"), ("Just cut?", "accuracy_cut", "none"),
+                ("Fine-tuned?", "accuracy", "cut at once"))), columns=3),
         View("Scales", (
             Histogram("Which |γ| before the cut?", "gamma", "unit", ("global", "mask"), limits=(0, 2)),
             Curves("Who shrinks?", ["kept_gamma", "doomed_gamma"], ("global", "mask"), "mean |γ|"))),
         View("Masks and cost", (
-            Dots("Which units to doom?", "accuracy_cut", MASKS),
-            Scatter("What is lost at this cost?", "macs_share", "accuracy_change", "",
-                    ("mask", "cut at once", "small dense")))),
+            Dots("Just cut: which units, and how?", "accuracy_cut", ("mask", "random", "anti-mask", "fade-out")),
+            Scatter("What is lost at this cost?", "macs_share", "accuracy_change", "", COST))),
     )
     # fmt: on
     scaled = "deep networks on CIFAR-10 and ImageNet became two hidden layers on digits, channels became hidden units"
