@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -193,72 +194,80 @@ def test_units_fade_in_proportion_and_others_are_left_alone() -> None:
 # ------------------------------------------------------------------------------------------------------ the training
 
 
+@dataclass
+class Plain:
+    """A network of torch's own layers."""
+
+    linears: list[nn.Linear]
+    norms: list[nn.BatchNorm1d]
+
+    def whole(self) -> nn.Sequential:
+        parts = [part for pair in zip(self.linears, self.norms, strict=False) for part in (*pair, nn.ReLU())]
+        return nn.Sequential(*parts, self.linears[-1])
+
+    def cut(self, doomed: list[Tensor]) -> Plain:
+        found = copy.deepcopy(self)
+        for layer, mask in enumerate(doomed):
+            found.linears[layer].weight.data = found.linears[layer].weight.data[~mask]
+            found.linears[layer + 1].weight.data = found.linears[layer + 1].weight.data[:, ~mask]
+            old = self.norms[layer].state_dict()
+            found.norms[layer] = nn.BatchNorm1d(int((~mask).sum()))
+            found.norms[layer].load_state_dict({key: one[~mask] if one.dim() else one for key, one in old.items()})
+        return found
+
+
 def plain(arm: str, seed: int, strength: float, rate: float) -> Iterator[tuple[str, float]]:
     """Go through all stages, an epoch each, with torch's own layers, one network at a time; yield what is measured."""
     split = digits((seed,), experiments.TRAIN)
     x, labels, test, test_labels = split.train[0], split.train_labels[0], split.test[0], split.test_labels[0]
 
-    def train(model: nn.Sequential, epoch: int, mask: list[Tensor], lr: float, falling: bool, fade: bool) -> None:
-        scales = [layer for layer in model if isinstance(layer, nn.BatchNorm1d)]
-        weights = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
-        rest = [p for p in model.parameters() if all(p is not one for one in weights)]
+    def train(model: Plain, epoch: int, mask: list[Tensor], lr: float, falling: bool, fade: bool = False) -> None:
+        whole, scales = model.whole().train(), [(norm.weight, norm.bias) for norm in model.norms]
+        weights = [linear.weight for linear in model.linears]
+        rest = [one for pair in scales for one in pair] + [model.linears[-1].bias]
         groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": 5e-4}, {"params": rest}]
         optimizer = torch.optim.SGD(groups, lr=lr, momentum=0.9)
-        begun = [(one.weight.detach().clone(), one.bias.detach().clone()) for one in scales]
+        begun = [(gamma.detach().clone(), beta.detach().clone()) for gamma, beta in scales]
         batches = data.batches((seed,), experiments.TRAIN, experiments.BATCH, epoch)[:, 0]
         for step, index in enumerate(batches):
             for group in optimizer.param_groups:
                 group["lr"] = lr * (1 + math.cos(math.pi * step / len(batches))) / 2 if falling else lr
             optimizer.zero_grad()
-            F.cross_entropy(model(x[index]), labels[index]).backward()
-            for one, marked in zip(scales, mask, strict=True):
-                if not fade and one.weight.grad is not None:
-                    one.weight.grad += strength * marked * one.weight.detach().sign()
+            F.cross_entropy(whole(x[index]), labels[index]).backward()
+            for (gamma, _), marked in zip(scales, mask, strict=True):
+                if not fade and gamma.grad is not None:
+                    gamma.grad += strength * marked * gamma.detach().sign()
             optimizer.step()
-            for one, marked, (gamma, beta) in zip(scales, mask, begun, strict=True):
-                if fade:
-                    left = 1 - (step + 1) / len(batches)
-                    one.weight.data[marked], one.bias.data[marked] = gamma[marked] * left, beta[marked] * left
+            left = 1 - (step + 1) / len(batches)
+            for pair, marked, before in zip(scales, mask, begun, strict=True):
+                for values, first in zip(pair, before, strict=True):
+                    if fade:
+                        values.data[marked] = first[marked] * left
 
-    model = nn.Sequential()
-    for layer, (inputs, outputs) in enumerate(((64, 48), (48, 48), (48, 10))):
-        linear = nn.Linear(inputs, outputs, bias=layer == 2)
-        drawn = torch.randn(inputs, outputs, generator=generator(seed, f"weights of layer {layer}"))
-        linear.weight.data = (drawn * (2 / inputs) ** 0.5).T
-        if layer == 2:
-            linear.bias.data.zero_()
-        model.extend([linear] if layer == 2 else [linear, nn.BatchNorm1d(outputs), nn.ReLU()])
+    sizes = ((64, 48), (48, 48), (48, 10))
+    model = Plain([nn.Linear(*size, bias=size[1] == 10) for size in sizes], [nn.BatchNorm1d(48), nn.BatchNorm1d(48)])
+    model.linears[-1].bias.data.zero_()
+    for layer, (linear, size) in enumerate(zip(model.linears, sizes, strict=True)):
+        drawn = torch.randn(*size, generator=generator(seed, f"weights of layer {layer}"))
+        linear.weight.data = (drawn * (2 / size[0]) ** 0.5).T
     none, everybody = [torch.zeros(48, dtype=torch.bool)] * 2, [torch.ones(48, dtype=torch.bool)] * 2
-    train(model, 1, none, 0.05, True, False)
+    train(model, 1, none, 0.05, True)
     judge = copy.deepcopy(model)
-    train(judge, 2, everybody, 0.05, False, False)
-    doomed = []
-    for place in (1, 4):
-        order = judge[place].weight.detach().abs().argsort(stable=True)
-        doomed.append(torch.zeros(48, dtype=torch.bool).index_fill(0, order[:29], True))
+    train(judge, 2, everybody, 0.05, False)
+    orders = [norm.weight.detach().abs().argsort(stable=True) for norm in judge.norms]
+    doomed = [torch.zeros(48, dtype=torch.bool).index_fill(0, order[:29], True) for order in orders]
     pushed = {"none": none, "mask": doomed, "global": everybody, "fade-out": doomed}[arm]
     train(model, 2, pushed, 0.05, False, arm == "fade-out")
-    sizes = torch.cat([model[place].weight.detach().abs() for place in (1, 4)])
-    yield "kept_gamma", float(sizes[~torch.cat(doomed)].mean())
-    yield "doomed_gamma", float(sizes[torch.cat(doomed)].mean())
+    gamma, gone = torch.cat([norm.weight.detach().abs() for norm in model.norms]), torch.cat(doomed)
+    yield "kept_gamma", float(gamma[~gone].mean())
+    yield "doomed_gamma", float(gamma[gone].mean())
     with torch.no_grad():
-        yield "loss_b", float(F.cross_entropy(model.eval()(x), labels))
-    stays, small = [~one for one in doomed], nn.Sequential()
-    for place, (of, to) in {0: (slice(None), stays[0]), 3: (stays[0], stays[1]), 6: (stays[1], slice(None))}.items():
-        linear = nn.Linear(64 if place == 0 else 19, 10 if place == 6 else 19, bias=place == 6)
-        linear.weight.data = model[place].weight.detach()[to][:, of].clone()
-        if place == 6:
-            linear.bias.data = model[place].bias.detach().clone()
-            small.append(linear)
-            continue
-        norm = nn.BatchNorm1d(19)
-        norm.load_state_dict({name: values[to] if values.dim() else values for name, values in model[
-            place + 1].state_dict().items()})  # fmt: skip
-        small.extend([linear, norm, nn.ReLU()])
+        yield "loss_b", float(F.cross_entropy(model.whole().eval()(x), labels))
+    small = model.cut(doomed)
     for name in ("accuracy_cut", "accuracy"):
         with torch.no_grad():
-            yield name, float((small.eval()(test).argmax(-1) == test_labels).double().mean())
-        train(small.train(), 3, [torch.zeros(19, dtype=torch.bool)] * 2, rate, True, False)
+            yield name, float((small.whole().eval()(test).argmax(-1) == test_labels).double().mean())
+        train(small, 3, [torch.zeros(19, dtype=torch.bool)] * 2, rate, True)
 
 
 @pytest.mark.parametrize("arm", ["none", "mask", "global", "fade-out"])
@@ -287,8 +296,9 @@ def test_a_full_mask_is_the_global_penalty_bit_by_bit(monkeypatch: pytest.Monkey
 
 
 def test_without_a_penalty_or_a_mask_training_is_that_of_none_bit_by_bit() -> None:
+    short = {"epochs_a": 2, "epochs_b": 2, "epochs_d": 1}
     for knobs in ({"strength": 0.0}, {"ratio": 0.0}):
-        results = experiments.Pruning(epochs_a=2, epochs_b=2, epochs_d=1, **knobs).run(2)
+        results = experiments.Pruning.make({**short, **knobs}).run(2)
         for name in ("gamma", "loss_b", "accuracy_b"):
             mask, none = (results[name].sel(arm=arm, drop=True) for arm in ("mask", "none"))
             assert mask.equals(none), name

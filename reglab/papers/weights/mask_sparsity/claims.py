@@ -54,7 +54,8 @@ CLAIMS = (
           group="paper", source="pilot"),
     Claim("in the end", Pruning, "Each fine-tuned at its own tuned rate, mask ends better than global: difference of "
           "the test accuracies", "ResNet-110 on CIFAR-10: 60 % of parameters removed, no loss",
-          advantage("accuracy", "mask", over="global"), above=0, seeds=16, group="paper", source="zero", why="Fine-tuning closes the gap."),
+          advantage("accuracy", "mask", over="global"), above=0, seeds=16, group="paper", source="zero",
+          why="Fine-tuning closes the gap."),
     Claim("nothing to penalize", Pruning, "With λ = 0, or an empty mask, mask trains exactly as none: largest "
           "difference of |γ| and training loss before the cut", "Follows from the definition", changed,
           {"λ = 0": {"strength": 0.0}, "empty": {"ratio": 0.0}}, within=(0, 0), rule="exact", group="identity",
