@@ -161,7 +161,7 @@ class Pruning(Experiment):
             Histogram("Which |γ| before the cut?", "gamma", "unit", ("global", "mask"), limits=(0, 2)),
             Curves("Who shrinks?", ["kept_gamma", "doomed_gamma"], ("global", "mask"), "mean |γ|"))),
         View("Masks and cost", (
-            Dots("Just cut: which units, and how?", "accuracy_cut", ("mask", "random", "anti-mask", "fade-out")),
+            Dots("Just cut: which way is best?", "accuracy_cut", ("mask", "random", "anti-mask", "fade-out")),
             Scatter("What is lost at this cost?", "macs_share", "accuracy_change", "", COST))),
     )
     # fmt: on
