@@ -103,21 +103,26 @@ notebook.draw(results, "Scales")
 # is better in the end." Here are the recorded strengths and ratios:
 
 # %%
-grid = store.read(experiments.Pruning)
-who, priced = ("global", "mask", "random", "fade-out"), ("mask", "cut at once", "random", "small dense")
-at = [
-    Curves(f"Ratio {one}: how good just after the cut?", ["accuracy_cut"], who, at={"ratio": one})
-    for one in (0.6, 0.75)
+grid, at = store.read(experiments.Pruning).sel(strength=slice(0.003, None)), {"strength": strength}
+grid["strength"].attrs["log"] = 1
+who, priced = ("global", "mask", "random", "fade-out"), ("mask", "cut at once", "small dense")
+ratios = [
+    Curves(f"{one:.0%} cut: how good just after?", ["accuracy_cut"], who, at={"ratio": one}) for one in (0.6, 0.75)
 ]
-display(page.draw(grid, View("Strength", at), pruning.arms))
+display(page.draw(grid, View("Strength", ratios), pruning.arms))
 bill = {"long_name": "multiply-adds, of the dense network", "units": "1", "log": 1}
-cost = grid.macs_share.sel(arm="mask", strength=strength).mean("seed").values
-grid = grid.assign_coords(ratio=("ratio", cost, bill)).sortby("ratio")
-lost = [Curves("What is lost at which cost, in the end?", ["accuracy_change"], priced, at={"strength": strength})]
-page.draw(grid, View("Cost", lost, 1), pruning.arms)
+costs = ("ratio", grid.macs_share.sel(arm="mask", **at).mean("seed").round(2).values, bill)
+lost = Curves("What is lost in the end, at which cost?", ["accuracy_change"], priced, at=at)
+page.draw(grid.assign_coords(ratio=costs).sortby("ratio"), View("Cost", [lost], 1, 3), pruning.arms)
 
 # %% [markdown]
-# WRITE
+# No strength here brings *global* to *mask*. A random mask comes close at 60 %, given a strong penalty; at 75 % the
+# right mask counts. *Fade-out*, without any penalty, is level at 60 % and behind at 75 %, but with a weak penalty it is
+# *mask* that is behind.
+#
+# About the end the objection is right: *small dense* is level with *mask*, and when 90 % of the units go, far better.
+# Its one learning rate was tuned (0.4); stages A and B keep 0.05, which was not. Who can train a small network from
+# scratch needs no pruning here.
 #
 # ## Explore
 #
@@ -130,8 +135,8 @@ explore(pruning, results)
 # %% [markdown]
 # ## Does it hold?
 #
-# An *essential* claim must hold, else we have made a mistake; an *expected* one may fail. *Random* would pass most of the
-# paper's: they say that the kept units are spared, and any mask does that. In the essential first one it fails.
+# An *essential* claim must hold, else we have made a mistake; an *expected* one may fail. *Random* would pass some of
+# the paper's claims, too: that kept units are spared is true of any mask. In the first one, which is essential, it fails.
 
 # %%
 notebook.verdicts("mask_sparsity")
@@ -190,7 +195,7 @@ notebook.check(my_levels, exercises.check_levels)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# About X, X and X; then X, X and X. A table with one of these columns tells half of the story.
+# About 0.60, 0.78 and 0.94; then 0.96, 0.95 and 0.96. A table with one of these columns tells half of the story.
 #
 # </details>
 
