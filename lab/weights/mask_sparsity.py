@@ -87,9 +87,9 @@ notebook.summary(results)
 # the cut. But look at *random*: at this ratio nearly any mask will do, if it is penalized first. *Cut at random*, the
 # same units without penalty, is down to 0.38.
 #
-# After fine-tuning all lie within a point, *small dense* among them, which is never cut. What is bought is a cut that
-# costs nothing **at once**. Fine-tuning closes the gap, if its rate is not too small: with that of *mask*, *none* stays
-# a point behind.
+# After fine-tuning the five lie within a point, *small dense* among them, which is never cut. What is bought is a cut
+# that costs nothing **at once**. Fine-tuning closes the gap, if its rate is not too small: with that of *mask*, *none*
+# stays a point behind.
 
 # %%
 notebook.draw(results, "Scales")
@@ -126,8 +126,8 @@ page.draw(grid.assign_coords(ratio=costs).sortby("ratio"), View("Cost", [lost], 
 #
 # ## Explore
 #
-# (1) Set the ratio to 0.75 and to 0.9. Who survives the cut? (2) Let $\lambda$ fall to 0.01: why do the groups of
-# *Scales* meet? (3) At $\lambda=0.1$, how far is a random mask behind?
+# (1) Set the ratio to 0.75 and to 0.9. Who survives the cut? (2) Let $\lambda$ fall to 0.01: do the doomed scales
+# arrive? (3) At $\lambda=0.1$, how far is a random mask behind?
 
 # %%
 explore(pruning, results)
