@@ -6,8 +6,9 @@ arXiv 2201.06776.
 Departures from the paper: two hidden layers on digits instead of deep convolutional networks on CIFAR-10 and ImageNet,
 so a channel is a hidden unit. λ is larger, since training is shorter. The mask cuts an equal share of the units of each
 layer; the paper's threshold is in the code of the method only, since one threshold over both layers almost emptied the
-first one. Fine-tuning takes a rate chosen on validation digits, where the paper takes a small one. Random masks, the
-mask of the largest scales, fading units out and the small network are ours.
+first one. λ is chosen by the accuracy on validation digits just after the cut, rates of fine-tuning by that in the end,
+where the paper takes a small rate; the small network's rate is tuned as a whole, that of stages A and B is not. Random
+masks, the mask of the largest scales, fading units out and the small network are ours.
 """
 
 from reglab.catalogue import Paper

@@ -127,6 +127,7 @@ class Pruning(Experiment):
     absorb: bool = knob(False, help="the next layer keeps what dead units send")
 
     # fmt: off
+    # `judge` is the λ of the run that makes the mask, for arms that are not penalized themselves
     arms = {
         "none": Arm("baseline", judge="strength", ratio="ratio", rate="rate"),
         "mask": Arm("method", strength="strength", ratio="ratio", rate="rate"),
