@@ -103,6 +103,13 @@ def test_a_narrow_network_starts_with_the_variance_of_its_own_width() -> None:
     torch.testing.assert_close(weight.var((1, 2)), torch.full((2,), 2 / 50), rtol=0.1, atol=0)
 
 
+def test_a_width_for_each_model_is_that_of_its_arm() -> None:
+    given = Dense(WIDTHS, lanes(0, 0), narrow=torch.tensor([0.0, 2.0, 4.0, 0.0]))
+    for model, width in enumerate((0, 2, 4, 0)):
+        expected = Dense(WIDTHS, lanes(width, width))
+        assert all(torch.equal(a[model], b[model]) for a, b in zip(given.weights, expected.weights, strict=True))
+
+
 @pytest.mark.parametrize("normalized", [False, True])
 def test_units_whose_weights_behind_are_zero_can_be_cut(normalized: bool) -> None:
     network = Dense(WIDTHS, lanes(0), normalized)
