@@ -103,6 +103,13 @@ def test_a_narrow_network_starts_with_the_variance_of_its_own_width() -> None:
     torch.testing.assert_close(weight.var((1, 2)), torch.full((2,), 2 / 50), rtol=0.1, atol=0)
 
 
+def test_a_width_for_each_model_is_that_of_its_arm() -> None:
+    given = Dense(WIDTHS, lanes(0, 0), narrow=torch.tensor([0.0, 2.0, 4.0, 0.0]))
+    for model, width in enumerate((0, 2, 4, 0)):
+        expected = Dense(WIDTHS, lanes(width, width))
+        assert all(torch.equal(a[model], b[model]) for a, b in zip(given.weights, expected.weights, strict=True))
+
+
 @pytest.mark.parametrize("normalized", [False, True])
 def test_units_whose_weights_behind_are_zero_can_be_cut(normalized: bool) -> None:
     network = Dense(WIDTHS, lanes(0), normalized)
@@ -159,3 +166,10 @@ def test_costs_are_counted() -> None:
     assert [cost.width_for(weights) for weights in (840, 656, 657, 1767, 1440)] == [10, 8, 9, 19, 16]
     assert cost.width_for(864, 128) == 6
     assert cost.factored(64, 48, 24) == 2688 and cost.factored(48, 48, 24) == 2304 and cost.factored(48, 10, 48) == 480
+
+
+def test_every_page_has_the_same_outputs_and_a_change_of_accuracy_has_the_axis_that_its_values_need() -> None:
+    found = cost.outputs("arm seed step")
+    assert list(found) == ["accuracy_change", "weights_share", "macs_share", "bits_share"]
+    assert {var.axes for var in found.values()} == {"arm seed step"}
+    assert found["accuracy_change"].low is found["accuracy_change"].high is None

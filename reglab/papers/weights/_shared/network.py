@@ -43,12 +43,15 @@ class Dense(nn.Module):
     Weights are normal with variance 2/(inputs of the layer), also in the last one (He et al. 2015), and drawn for each
     seed and layer, so that arms of one seed start equal; biases start at 0. An arm with the setting `width` = h > 0 is
     a network with h units in each hidden layer: the weights from and to its other units start at 0, get no gradient
-    and stay there. With `normalized`, hidden layers have batch normalization in the place of biases.
+    and stay there; `narrow` [M] gives h for each model where it differs between seeds. With `normalized`, hidden layers
+    have batch normalization in the place of biases.
     """
 
-    def __init__(self, widths: Sequence[int], lanes: Lanes, normalized: bool = False) -> None:
+    def __init__(
+        self, widths: Sequence[int], lanes: Lanes, normalized: bool = False, narrow: Tensor | None = None
+    ) -> None:
         super().__init__()
-        narrow, layers = lanes.each("width", 0), len(widths) - 1
+        narrow, layers = lanes.each("width", 0) if narrow is None else narrow, len(widths) - 1
         units = [torch.full_like(narrow, width) for width in widths]
         units[1:-1] = [torch.where(narrow > 0, narrow, full) for full in units[1:-1]]
         self.weights, self.biases, self.norms = nn.ParameterList(), nn.ParameterList(), nn.ModuleList()
