@@ -20,7 +20,7 @@ from reglab import data
 from reglab.exercise import WrongAnswerError
 from reglab.knobs import Arm
 from reglab.papers.weights._shared.network import Dense, digits
-from reglab.papers.weights.weight_compander import exercises, experiments, method
+from reglab.papers.weights.weight_compander import exercises, method
 from reglab.papers.weights.weight_compander.experiments import WIDTHS, Companded, OneStep, WrongLabels
 from reglab.recordings import store
 from reglab.training import Lanes
@@ -114,28 +114,20 @@ def test_a_bell_curve_pressed_by_arctan() -> None:
     z = torch.randn(1_000_000, generator=torch.Generator().manual_seed(0))
     pressed = method.psi(z, 1.0, 1.0)
     assert float(pressed.square().mean()) == pytest.approx(0.4497, rel=0.01)
-    found = method.shape(torch.stack([pressed, z]))
+    found = method.shape(method.relative(torch.stack([pressed, z])))
     assert found["kurtosis"].tolist() == pytest.approx([1.776, 3], rel=0.01)
     assert found["participation"].tolist() == pytest.approx([0.8725, 0.7979], rel=0.01)
 
 
 def test_shapes_by_hand_and_scipy() -> None:
-    found = method.shape(torch.tensor([[1.0, -1, 1, -1], [3, -0.1, 0, 0]]))
+    found = method.shape(method.relative(torch.tensor([[1.0, -1, 1, -1], [3, -0.1, 0, 0]])))
     assert found["kurtosis"].tolist() == pytest.approx([1, 2 * (81 + 1e-4) / 9.01**2])
     assert found["near_zero"].tolist() == [0, 0.5]
     assert found["participation"].tolist() == pytest.approx([1, 1.55 / (9.01 / 2) ** 0.5])
     assert found["largest"].tolist() == pytest.approx([1, 3 / (9.01 / 2) ** 0.5])
     w = normal(500)
     both = torch.cat([w, -w])  # scipy's is about the mean
-    assert float(method.shape(both)["kurtosis"]) == pytest.approx(kurtosis(both.numpy(), fisher=False))
-
-
-def test_densities_are_histograms() -> None:
-    w, edges = normal(2, 400), experiments.EDGES.double()
-    found = method.density([w, torch.cat([3 * w, torch.zeros(2, 100)], 1)], edges)
-    relative = (w / w.square().mean(1, keepdim=True).sqrt()).clamp(-4.99, 4.99)
-    expected = [np.histogram(one, edges)[0] / 400 for one in relative.numpy()]
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert float(method.shape(method.relative(both))["kurtosis"]) == pytest.approx(kurtosis(both.numpy(), fisher=False))
 
 
 def test_exactly_so_many_of_the_largest_weights_go() -> None:
@@ -270,7 +262,10 @@ def test_bounds_shares_and_changes() -> None:
     np.testing.assert_allclose(results.accuracy_change, last - last.sel(arm="baseline"), atol=1e-6)
     alone = WrongLabels(epochs=2).only(["clip"]).run(2)
     np.testing.assert_allclose(alone.accuracy_change, results.accuracy_change.sel(arm=["clip"]), atol=2e-3)
-    np.testing.assert_allclose(results.density.sum("size"), 1, atol=1e-5)
+    sample = results.weights.sel(arm=["baseline", "small dense"])
+    np.testing.assert_allclose((sample**2).mean("weight"), 1, atol=0.1)
+    missing = 1 - (64 * 40 + 1600) / 16400
+    np.testing.assert_allclose(sample.isnull().mean("weight"), [[0, 0], [missing, missing]], atol=0.01)
 
 
 # ---------------------------------------------------------------------------------------------------- exercises

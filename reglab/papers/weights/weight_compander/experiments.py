@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from reglab.knobs import Arm, knob, tuned
 from reglab.papers.weights._shared import cost
 from reglab.papers.weights._shared.network import Dense, digits, sgd
 from reglab.papers.weights.weight_compander import method
-from reglab.pictures import Curves, Dots, Scatter, View
+from reglab.pictures import Curves, Dots, Line, Scatter, View
 from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds, generator
 from reglab.training import Lanes, fit, minibatches
@@ -22,14 +23,11 @@ from reglab.training import Lanes, fit, minibatches
 TRAIN, WIDTHS, RATE, MEASURED = 300, (64, 100, 100, 10), 0.05, 20
 """Training digits; widths of the layers; learning rate; measurements of a run after its start."""
 
-KNOCKED = 0.02
-"""The share of the weights of both hidden layers that is set to zero, largest first."""
-
 JUDGE = "validation_accuracy"
 """What strengths are chosen by."""
 
-EDGES = torch.linspace(-5, 5, 41)
-"""Ends of the bins of w/rms; what lies beyond counts in the outermost."""
+SAMPLE, KNOCKED = 8, 0.02
+"""One of so many hidden weights is kept for histograms; the share of them that is set to zero, largest first."""
 
 SHOWN = ("baseline", "WC", "clip", "tuned decay")
 PRESSED = ("WC", "map at the end")
@@ -49,22 +47,22 @@ class Companded(Dense):
         super().__init__(WIDTHS, lanes)
         given = {name: lanes.each(name) for name in ("kappa", "start", "late", "clip")}
         self.rows = {name: (values.flatten() > 0).nonzero().flatten() for name, values in given.items()}
-        self.kappa, self.ratio, self.learned = sum(given.values()), lanes.each("slope"), lanes.each("learned")
+        self.kappa, slope, self.learned = sum(given.values()), lanes.each("slope"), lanes.each("learned")
+        self.slope, self.bounded = torch.where(slope > 0, slope, 1), (self.kappa > 0) & (given["start"] == 0)
         self.logs = [torch.zeros(2, len(lanes), 1, 1, requires_grad=True) for _ in self.weights]
         for layer, weight in enumerate(self.weights):
             weight.data = self.pressed(layer, weight.data, "start", method.psi)
 
-    def map(self, layer: int, arms: str) -> tuple[Tensor, Tensor]:
-        """Return a and b of a layer for the models of arms with some setting, [K, 1, 1] each."""
-        rows = self.rows[arms]
-        by_a, by_b = (self.learned[rows] * self.logs[layer][:, rows]).exp()
-        a = method.scale(self.kappa[rows], self.weights[layer].shape[1])
-        return a * by_a, a / self.ratio[rows] * by_b
+    def map(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Return a and b of a layer, [M, 1, 1] each; 0 for arms without a map."""
+        by_a, by_b = (self.learned * self.logs[layer]).exp()
+        a = method.scale(self.kappa, WIDTHS[layer])
+        return a * by_a, a / self.slope * by_b
 
     def pressed(self, layer: int, v: Tensor, arms: str, by: Callable[..., Tensor]) -> Tensor:
         """Return weights [M, in, out] with those of some arms replaced by what a map makes of them."""
         rows = self.rows[arms]
-        return v.index_copy(0, rows, by(v[rows], *self.map(layer, arms))) if len(rows) else v
+        return v.index_copy(0, rows, by(v[rows], *(one[rows] for one in self.map(layer)))) if len(rows) else v
 
     def effective(self, layer: int) -> Tensor:
         """Return Ψ(v) of the stored weights where an arm has the map, and else v."""
@@ -74,21 +72,18 @@ class Companded(Dense):
         """Return the weights that would be written into ordinary layers now: [M, in, out] each."""
         return [self.pressed(i, self.effective(i), "late", method.map_at_the_end) for i in range(len(self.weights))]
 
+    @torch.no_grad()
     def clamp(self) -> None:
         """Clamp the weights of arms that clip."""
-        rows = self.rows["clip"]
-        for weight in self.weights if len(rows) else ():
-            limit = method.bound(method.scale(self.kappa[rows], weight.shape[1]))
-            weight.data[rows] = weight.data[rows].clamp(-limit, limit)
+        for layer, weight in enumerate(self.weights):
+            weight.copy_(
+                self.pressed(layer, weight, "clip", lambda w, a, _: w.clamp(-method.bound(a), method.bound(a)))
+            )
 
     def excess(self, weights: list[Tensor]) -> Tensor:
         """Return the largest max|w| - πa/2 of all layers [M]; NaN for arms without a bound."""
-        found = weights[0].new_full((len(weights), len(weights[0])), torch.nan)
-        for layer, weight in enumerate(weights):
-            for arms in ("kappa", "late", "clip"):
-                rows, a = self.rows[arms], self.map(layer, arms)[0]
-                found[layer, rows] = weight[rows].abs().amax((1, 2)) - method.bound(a).flatten()
-        return found.amax(0)
+        found = [w.abs().amax((1, 2)) - method.bound(self.map(i)[0]).flatten() for i, w in enumerate(weights)]
+        return torch.where(self.bounded.flatten(), torch.stack(found).amax(0), torch.nan)
 
 
 @dataclass(frozen=True)
@@ -129,9 +124,8 @@ class WrongLabels(Experiment):
         "participation": share(CURVE, "participation", "E|w|/√(E w²), mean of the hidden layers"),
         "largest": Var(CURVE, "largest weight", "max|w|, mean of the hidden layers", "rms", low=1),
         "bound_excess": Var(CURVE, "excess", "largest max|w| − πa/2 of all layers, of arms with a bound"),
-        "density": share("arm seed size", "share per bin", "share of the weights of the hidden layers in a bin"),
-        "knockout": Var("arm seed", "lost accuracy", "test accuracy lost without the largest 2 % of hidden weights",
-                        low=-1, high=1),
+        "weights": Var("arm seed weight", "weight", "a sample of the weights of the hidden layers", "rms"),
+        "knockout": Var("arm seed", "lost accuracy", "test accuracy lost without the largest 2 % of hidden weights"),
         "stopped_accuracy": share("arm seed", "test accuracy, stopped", "at the first epoch of best held-out accuracy"),
         JUDGE: share("arm seed", "validation accuracy", "share of validation digits predicted as (wrongly) labeled"),
         **cost.outputs(),
@@ -152,13 +146,14 @@ class WrongLabels(Experiment):
     grid = {"kappa": (0.2, 0.3, 0.45, 0.6, 0.9, 1.5, 3), "label_noise": (0, 0.1, 0.2, 0.4, 0.6)}
     smoke = {"epochs": 2, "held_out": 60}
     equals_baseline = (({"decay": 0.04}, "tuned decay"),)
-    may_be_nan = ("bound_excess", "stopped_accuracy")  # arms without a bound, runs without held-out digits
+    # arms without a bound, runs without held-out digits, weights that a narrow network lacks
+    may_be_nan = ("bound_excess", "stopped_accuracy", "weights")
 
     def axes(self) -> dict[str, Axis]:
-        """About twenty epochs from 0 on, and the middle of each bin of w/rms."""
+        """About twenty epochs from 0 on, and the weights of the sample."""
         epochs = sorted({round(i * self.epochs / MEASURED) for i in range(MEASURED + 1)})
-        middles = (EDGES[1:] + EDGES[:-1]) / 2
-        return {"epoch": Axis(epochs, unit="epochs", label="epoch"), "size": Axis(middles.tolist(), "rms", "weight w")}
+        sample = range(-(-cost.count(WIDTHS[:-1]) // SAMPLE))
+        return {"epoch": Axis(epochs, unit="epochs", label="epoch"), "weight": Axis(sample)}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds as one; frames at about twenty epochs, with what belongs to the end in the last."""
@@ -169,23 +164,24 @@ class WrongLabels(Experiment):
         fitted, network, plain = TRAIN - self.held_out, Companded(lanes), Dense(WIDTHS, lanes)
         optimizer = sgd(network, lanes.each("decay"), rate=RATE)
         optimizer.add_param_group({"params": network.logs, "lr": RATE / 10})
-        optimizer.register_step_post_hook(lambda *_: network.clamp())
-        width = lanes.each("width", 0)
-        weights_share = torch.tensor([cost.count((64, int(h), int(h), 10)) for h in torch.where(width > 0, width, 100)])
-        weights_share = weights_share / cost.count(WIDTHS)
+        if len(network.rows["clip"]):
+            optimizer.register_step_post_hook(lambda *_: network.clamp())
+        widths = [int(width) or WIDTHS[1] for width in lanes.each("width", 0)]
+        costs = torch.tensor([cost.count((64, width, width, 10)) / cost.count(WIDTHS) for width in widths])
         epochs, best = list(self.axes()["epoch"].values), torch.full((len(lanes),), -1.0)
         stopped = torch.full_like(best, torch.nan)
 
         def losses(index: Tensor) -> Tensor:
             return metrics.nll(network(lanes.pick(split.train, index)), lanes.pick(wrong[0], index))
 
+        def right(images: Tensor, labels: Tensor) -> Tensor:
+            return metrics.accuracy(plain(lanes.repeat(images)), lanes.repeat(labels))
+
         def measure(epoch: int) -> Frame:
+            if epoch not in epochs and not self.held_out:
+                return Frame({}, {})
             weights = network.finished()
             plain.weights, plain.biases = nn.ParameterList(weights), network.biases
-
-            def right(images: Tensor, labels: Tensor) -> Tensor:
-                return metrics.accuracy(plain(lanes.repeat(images)), lanes.repeat(labels))
-
             test = right(split.test, split.test_labels)
             if self.held_out:
                 judged = right(split.train[:, fitted:], wrong[0][:, fitted:])
@@ -194,21 +190,17 @@ class WrongLabels(Experiment):
             if epoch not in epochs:
                 return Frame({}, {})
             logits = plain(lanes.repeat(split.train[:, :fitted]))
-            values = {
-                "test_accuracy": test,
-                "train_loss": metrics.nll(logits, lanes.repeat(wrong[0][:, :fitted])),
-                "clean_loss": metrics.nll(logits, lanes.repeat(split.train_labels[:, :fitted])),
-                "bound_excess": network.excess(weights),
-            }
-            hidden = [weight.flatten(1) for weight in weights[:-1]]
-            shapes = [method.shape(one) for one in hidden]
-            values |= {name: (shapes[0][name] + shapes[1][name]) / 2 for name in shapes[0]}
+            nlls = (metrics.nll(logits, lanes.repeat(y[:, :fitted])) for y in (wrong[0], split.train_labels))
+            values = {"test_accuracy": test, **dict(zip(("train_loss", "clean_loss"), nlls, strict=True))}
+            values["bound_excess"] = network.excess(weights)
+            hidden = [method.relative(weight.flatten(1)) for weight in weights[:-1]]
+            first, second = map(method.shape, hidden)
+            values |= {name: (first[name] + second[name]) / 2 for name in first}
             if epoch == self.epochs:
-                start = test - lanes.repeat(lanes.split(test)[0])
-                values |= {"accuracy_change": start, "stopped_accuracy": stopped}
-                values |= {"weights_share": weights_share, "macs_share": weights_share, "bits_share": weights_share}
+                values |= dict.fromkeys(("weights_share", "macs_share", "bits_share"), costs)
+                values |= {"weights": torch.cat(hidden, 1)[:, ::SAMPLE], "stopped_accuracy": stopped}
+                values |= {"accuracy_change": test - lanes.repeat(lanes.split(test)[0])}
                 values |= {JUDGE: right(split.valid, wrong[1])}
-                values |= {"density": method.density(hidden, EDGES)}
                 plain.weights = nn.ParameterList([*method.without_largest(weights[:-1], KNOCKED), weights[-1]])
                 values |= {"knockout": test - right(split.test, split.test_labels)}
             at = {"epoch": epochs.index(epoch), "arm": list(self.arms)}
@@ -221,46 +213,45 @@ class WrongLabels(Experiment):
 class OneStep(Experiment):
     """Move stored weights by one tiny step of SGD, and measure how far the weights that act move.
 
-    a = 1, and v goes from -6 to 6 b; the loss is linear in w, with one random gradient for each weight and seed.
+    a = 1, and v goes from -4b to 4b; the loss is linear in w, with one random gradient for each weight and seed.
     """
 
     slope: float = knob(1.0, low=0.5, high=4, step=0.5, symbol="a/b", help="slope of the map at zero")
-    step: float = knob(1e-6, stops=(1e-7, 1e-6, 1e-5, 1e-4), symbol="η", help="learning rate of the step")
+    step: float = knob(1e-6, stops=(1e-7, 1e-6, 1e-5), symbol="η", help="learning rate of the step")
 
     outputs = {
-        "acting": Var("stored", "companded", "the weight that acts, Ψ(v)/a"),
-        "plain": Var("stored", "plain weight", "the stored weight itself, v/a"),
-        "edge": Var("stored", "the bound π/2", "the bound on the side of v"),
-        "moved": Var("seed stored", "speed", "what the learning rate of w is multiplied by, measured"),
-        "speed": Var("stored", "(a/b)² cos⁴(w/a)", "what it is multiplied by, by the formula"),
+        "acting": Var("stored", "companded", "the weight that acts, w = Ψ(v), with a = 1"),
+        "plain": Var("stored", "plain", "the stored weight itself"),
+        "moved": Var("seed stored", "speed", "by what the learning rate of w is multiplied, measured", low=0),
+        "speed": Var("stored", "(a/b)² cos⁴(w/a)", "by what it is multiplied, by the formula", low=0),
         "gap": Var("seed stored", "relative error", "of the formula", low=0),
     }
     views = (
-        View("The map", (Curves("What becomes of a stored weight?", ["acting", "plain"], y="acting weight w/a",
-                                theory="edge"),
-                         Curves("How fast does it move?", ["moved"], theory="speed"))),
+        View("The map", (
+            Curves("What becomes of a stored weight?", ["acting", "plain"], y="acting weight w, in units of a",
+                   lines=[Line("y", sign * math.pi / 2, name) for sign, name in ((1, "bound πa/2"), (-1, ""))]),
+            Curves("How fast does it move?", ["moved"], theory="speed"))),
     )  # fmt: skip
-    scaled = "the map is stated from memory of the paper; this measures it, and no network"
+    scaled = "the map is stated from memory of the paper; no network is trained here"
     headline = "moved"
 
     def axes(self) -> dict[str, Axis]:
         """Stored weights in units of b."""
-        return {"stored": Axis([i / 10 for i in range(-60, 61)], "b", "stored weight v")}
+        return {"stored": Axis([i / 10 for i in range(-40, 41)], "b", "stored weight v")}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Take one step of torch's SGD at a time, in double precision."""
+        """Take one step of torch's SGD for each stored weight, in double precision."""
         stored, b = torch.tensor(self.axes()["stored"].values, dtype=torch.float64), 1 / self.slope
         drawn = [torch.rand(len(stored), generator=generator(seed, "gradient"), dtype=torch.float64) for seed in seeds]
-        gradient = 0.5 + torch.stack(drawn)
-        for i, place in enumerate(stored * b):
+        for i, (place, gradient) in enumerate(zip(stored * b, torch.stack(drawn, 1) + 0.5, strict=True)):
             v = place.expand(len(seeds)).clone().requires_grad_()
             before = method.psi(v, 1.0, b)
-            (gradient[:, i] * before).sum().backward()
+            (gradient * before).sum().backward()
             torch.optim.SGD([v], lr=self.step).step()
-            w, moved = before[0].detach(), (before - method.psi(v, 1.0, b)).detach() / (self.step * gradient[:, i])
+            moved, w = (before - method.psi(v, 1.0, b)).detach() / (self.step * gradient), before[0].detach()
             speed = method.speed(w, 1.0, b)
-            values = {"acting": w, "plain": place, "edge": method.bound(1.0) * place.sign(), "moved": moved}
-            yield Frame({"stored": i}, {**values, "speed": speed, "gap": (moved / speed - 1).abs()})
+            values = {"acting": w, "plain": place, "moved": moved, "speed": speed, "gap": (moved / speed - 1).abs()}
+            yield Frame({"stored": i}, values)
             yield Tick((i + 1) / len(stored))
 
 

@@ -52,40 +52,32 @@ def map_at_the_end(w: Tensor, a: Number, b: Number) -> Tensor:
     return pressed * w.norm(dim=(-2, -1), keepdim=True) / pressed.norm(dim=(-2, -1), keepdim=True)
 
 
-def shape(w: Tensor) -> dict[str, Tensor]:
-    """Return what the distribution of weights [..., n] looks like, whatever their size: [...] each.
-
-    `kurtosis` E w⁴/(E w²)², `near_zero` the share with |w| < 0.1·√(E w²), `participation` E|w|/√(E w²) and `largest`
-    max|w|/√(E w²). Exact zeros are weights that a narrower network does not have, and do not count.
-    """
+def relative(w: Tensor) -> Tensor:
+    """Return w/√(E w²) of weights [..., n]; NaN for exact zeros, which are weights that a narrower network lacks."""
     there = w != 0
-    size = w.abs() / metrics.mean_where(w**2, there).sqrt().unsqueeze(-1)
+    return torch.where(there, w / metrics.mean_where(w**2, there).sqrt().unsqueeze(-1), torch.nan)
+
+
+def shape(relative: Tensor) -> dict[str, Tensor]:
+    """Return what the distribution of weights in units of their rms looks like: [..., n] -> [...] each.
+
+    `kurtosis` E w⁴/(E w²)², `near_zero` the share with |w| < 0.1·√(E w²), `participation` E|w|/√(E w²), `largest`.
+    """
+    size = relative.abs()
     return {
-        "kurtosis": metrics.mean_where(size**4, there),
-        "near_zero": metrics.share_where(size < 0.1, there),
-        "participation": metrics.mean_where(size, there),
-        "largest": size.amax(-1),
+        "kurtosis": (size**4).nanmean(-1),
+        "near_zero": metrics.share_where(size < 0.1, size.isfinite()),
+        "participation": size.nanmean(-1),
+        "largest": size.nan_to_num().amax(-1),
     }
 
 
 def without_largest(weights: Sequence[Tensor], share: float) -> list[Tensor]:
-    """Return weights without the largest |w| of all layers together, ⌈share⌉ of each model's: [M, in, out] each."""
-    there = torch.stack([(weight != 0).sum((1, 2)) for weight in weights]).sum(0)
-    total = sum(weight[0].numel() for weight in weights)
-    gone = largest(weights, (share * there).ceil() / total)
-    return [torch.where(dropped, 0, weight) for dropped, weight in zip(gone, weights, strict=True)]
+    """Return weights without the largest |w| of all layers together: [M, in, out] each.
 
-
-def density(layers: Sequence[Tensor], edges: Tensor) -> Tensor:
-    """Return the share of weights in each bin of w/√(E w²), the mean of layers [M, n]: [M, bins].
-
-    What lies beyond the outermost edges counts in the outermost bins; exact zeros do not count, as for `shape`.
+    A `share` of each model's weights, rounded up, becomes zero; of ties those with the first index. Exact zeros do not
+    count as weights.
     """
-    found = []
-    for w in layers:
-        there = w != 0
-        size = w / metrics.mean_where(w**2, there).sqrt().unsqueeze(-1)
-        place = torch.bucketize(size, edges[1:-1])
-        count = w.new_zeros(len(w), len(edges) - 1).scatter_add(1, place, there.to(w.dtype))
-        found.append(count / there.sum(-1, keepdim=True))
-    return torch.stack(found).mean(0)
+    there = torch.stack([(weight != 0).sum((1, 2)) for weight in weights]).sum(0)
+    gone = largest(weights, (share * there).ceil() / sum(weight[0].numel() for weight in weights))
+    return [torch.where(dropped, 0, weight) for dropped, weight in zip(gone, weights, strict=True)]
