@@ -197,8 +197,8 @@ notebook.check(my_weight, exercises.check_half)
 # </details>
 
 # %% [markdown]
-# **3. Which κ?** In the widget, find the $\kappa$ of WC's best accuracy at label noise 0.4. Then set the noise to 0 and
-# $\kappa=0.45$: by how much does WC change the accuracy there?
+# **3. Which κ?** In the widget, find the $\kappa$ of WC's best accuracy at label noise 0.4. Then set the noise to 0
+# and $\kappa=0.45$: by how much does WC change the accuracy there?
 
 # %%
 my_kappa = (None, None)  # best κ at noise 0.4, change of accuracy at noise 0 and κ = 0.45
@@ -216,7 +216,7 @@ notebook.check(my_kappa, exercises.check_best)
 #
 # The paper trains convolutional networks on images with right labels; here a small dense network overfits to wrong
 # labels. Kept are the map, decay on the stored numbers, the bound and learned parameters. WC saves no cost. It needs
-# plain SGD: Adam rescales each gradient and would nearly undo the map. We read no table of the paper, so none is quoted.
+# plain SGD: Adam rescales each gradient and would nearly undo the map. We read no table of the paper and quote none.
 #
 # **Reference.** R. Cakaj, J. Mehnert, B. Yang: *Weight Compander: A Simple Weight Reparameterization for
 # Regularization*. 2023, [arXiv 2306.16993](https://arxiv.org/abs/2306.16993).

@@ -220,8 +220,8 @@ class OneStep(Experiment):
     step: float = knob(1e-6, stops=(1e-7, 1e-6, 1e-5), symbol="η", help="learning rate of the step")
 
     outputs = {
-        "acting": Var("stored", "companded", "the weight that acts, w = Ψ(v), with a = 1"),
-        "plain": Var("stored", "plain", "the stored weight itself"),
+        "acting": Var("seed stored", "companded", "the weight that acts, w = Ψ(v), with a = 1"),
+        "plain": Var("seed stored", "plain", "the stored weight itself"),
         "moved": Var("seed stored", "speed", "by what the learning rate of w is multiplied, measured", low=0),
         "speed": Var("stored", "(a/b)² cos⁴(w/a)", "by what it is multiplied, by the formula", low=0),
         "gap": Var("seed stored", "relative error", "of the formula", low=0),
@@ -248,8 +248,8 @@ class OneStep(Experiment):
             before = method.psi(v, 1.0, b)
             (gradient * before).sum().backward()
             torch.optim.SGD([v], lr=self.step).step()
-            moved, w = (before - method.psi(v, 1.0, b)).detach() / (self.step * gradient), before[0].detach()
-            speed = method.speed(w, 1.0, b)
+            moved, w = (before - method.psi(v, 1.0, b)).detach() / (self.step * gradient), before.detach()
+            speed = method.speed(w[0], 1.0, b)
             values = {"acting": w, "plain": place, "moved": moved, "speed": speed, "gap": (moved / speed - 1).abs()}
             yield Frame({"stored": i}, values)
             yield Tick((i + 1) / len(stored))
