@@ -96,12 +96,11 @@ bet(question, results, "Accuracy", end("test_accuracy"), among=experiments.SHOWN
 # $E\,w^4/(E\,w^2)^2$, is 3 for a bell curve and 1 where all weights have one size.
 
 # %%
-display(notebook.summary(results), notebook.draw(results, "By heart"))
-shape = Histogram(
-    "How large are weights?", "weights", "weight", ("baseline", *experiments.PRESSED, "clip"), 25, (-4, 4)
-)
-flatter = Curves("Does training flatten them?", ["kurtosis"], experiments.PRESSED)
-page.draw(results, View("Weights", (shape, flatter), height=3.2), setting.arms)
+display(notebook.summary(results), notebook.draw(results, "By heart"), notebook.draw(results, "Shape"))
+some = ("baseline", "WC", "tuned decay", "map at the end")
+shape = Histogram("How large are weights in the end?", "weights", "weight", some, 24, (-3, 3))
+ends = Dots("How flat are they in the end?", "kurtosis", (*some, "clip"))
+page.draw(results, View("Weights", (shape, ends), height=3.2), setting.arms)
 
 # %% [markdown]
 # The baseline learns the wrong labels by heart. WC, clip and tuned decay cannot: their training loss stays high.
