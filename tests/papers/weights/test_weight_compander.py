@@ -265,7 +265,7 @@ def test_bounds_shares_and_changes() -> None:
     sample = results.weights.sel(arm=["baseline", "small dense"])
     np.testing.assert_allclose((sample**2).mean("weight"), 1, atol=0.1)
     missing = 1 - (64 * 40 + 1600) / 16400
-    np.testing.assert_allclose(sample.isnull().mean("weight"), [[0, 0], [missing, missing]], atol=0.01)
+    np.testing.assert_allclose(sample.isnull().mean(("seed", "weight")), np.array([0, missing]), atol=0.01)
 
 
 # ---------------------------------------------------------------------------------------------------- exercises

@@ -47,7 +47,8 @@ class Companded(Dense):
         super().__init__(WIDTHS, lanes)
         given = {name: lanes.each(name) for name in ("kappa", "start", "late", "clip")}
         self.rows = {name: (values.flatten() > 0).nonzero().flatten() for name, values in given.items()}
-        self.kappa, slope, self.learned = sum(given.values()), lanes.each("slope"), lanes.each("learned")
+        self.kappa, slope = torch.stack(list(given.values())).sum(0), lanes.each("slope")
+        self.learned = lanes.each("learned")
         self.slope, self.bounded = torch.where(slope > 0, slope, 1), (self.kappa > 0) & (given["start"] == 0)
         self.logs = [torch.zeros(2, len(lanes), 1, 1, requires_grad=True) for _ in self.weights]
         for layer, weight in enumerate(self.weights):
