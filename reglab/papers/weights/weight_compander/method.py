@@ -54,7 +54,7 @@ def map_at_the_end(w: Tensor, a: Number, b: Number) -> Tensor:
 
 def relative(w: Tensor) -> Tensor:
     """Return w/√(E w²) of weights [..., n]; NaN for exact zeros, which are weights that a narrower network lacks."""
-    there = w != 0
+    there, w = w != 0, w / w.abs().amax(-1, keepdim=True)  # so that squares of tiny weights do not vanish
     return torch.where(there, w / metrics.mean_where(w**2, there).sqrt().unsqueeze(-1), torch.nan)
 
 
