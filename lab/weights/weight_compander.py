@@ -107,8 +107,8 @@ page.draw(results, View("Weights", (shape, ends), height=3.2), setting.arms)
 # Without their largest weights the baseline and tuned decay lose much of their accuracy, WC and clip little.
 #
 # Most of the flat shape is arctan of a bell curve: an untrained compander starts at 1.4, and so does the null. What
-# training adds is small, but the null has next to nothing of it. The clamp ends as flat as WC, though. Tuned decay does
-# the opposite: half of its weights pile up around zero.
+# training adds is small, but the null has next to nothing of it; weights near zero become fewer, too. The clamp ends as
+# flat as WC, though. Tuned decay does the opposite: half of its weights pile up around zero.
 #
 # **What would make this page wrong?** "Stop early on a few held-out digits, and plain weights do as well." All arms now
 # learn 240 digits and keep 60, with wrong labels too. Baseline and tuned decay may stop at their best epoch; WC goes on
