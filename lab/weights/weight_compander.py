@@ -54,7 +54,7 @@ notebook.card("weight_compander")
 #
 # **Not from the paper:** we could read its abstract only. The arctan is stated from memory. The scale is ours: layer
 # $l$ has $a=b=\kappa\sigma_l$, where $\sigma_l=\sqrt{2/n_l}$ is the standard deviation of its first weights and $n_l$
-# the number of its inputs. To try another map, exchange `psi`.
+# the number of its inputs.
 
 # %%
 display(notebook.source(method.psi, method.scale, method.speed))
