@@ -92,6 +92,7 @@ SLUGS = (
     "noise/repeated_data",
     "geometry/neural_collapse",
     "weights/mask_sparsity",
+    "weights/weight_compander",
     "finetuning/mask_tuning",
     "generation/mode_collapse",
     "dynamics/solver_regularization",
