@@ -1,18 +1,16 @@
-"""GG priors: the law, the estimate of its shape, the penalty, the start, the rate, and 8-bit numbers."""
+"""GG priors: the estimate of a shape, the start, the penalty, the rate, and 8-bit numbers.
+
+The generalized Gaussian GG(ν, β) has the density ν/(2βΓ(1/ν))·exp(-(|x|/β)^ν): ν = 2 is Gaussian, 1 Laplace.
+"""
 
 from __future__ import annotations
 
 import torch
-from scipy import special
+from scipy import special, stats
 from torch import Tensor
 
 SHAPES = torch.arange(10, 300, dtype=torch.float64) / 100
 """The shapes ν that `estimate` chooses from: 0.10, 0.11, …, 2.99."""
-
-
-def density(x: Tensor, shape: float, beta: float) -> Tensor:
-    """Return p(x) = ν/(2βΓ(1/ν))·exp(-(|x|/β)^ν), the generalized Gaussian of shape ν and scale β."""
-    return shape / (2 * beta * special.gamma(1 / shape)) * torch.exp(-((x.abs() / beta) ** shape))
 
 
 def beta_of(shape: Tensor, variance: Tensor | float) -> Tensor:
@@ -43,10 +41,13 @@ def ratio(shape: Tensor) -> Tensor:
     return (torch.lgamma(1 / shape) + torch.lgamma(3 / shape) - 2 * torch.lgamma(2 / shape)).exp()
 
 
-def estimate(squares: Tensor, sizes: Tensor, count: Tensor | int) -> Tensor:
-    """Return ν̂, whose ρ is nearest to r = nΣθ²/(Σ|θ|)² (1), from both sums over n parameters: [...] -> [...]."""
-    r = count * squares / sizes.square()
-    return SHAPES.to(r)[(r.unsqueeze(-1) - ratio(SHAPES).to(r)).abs().argmin(-1)]
+def estimate(theta: Tensor, count: Tensor | int) -> Tensor:
+    """Return ν̂, whose ρ is nearest to r = nΣθ²/(Σ|θ|)² (1): [M, N] -> [M].
+
+    n = `count` of the N are parameters, and what is left are zeros.
+    """
+    r = count * theta.square().sum(1) / theta.abs().sum(1).square()
+    return SHAPES.to(r)[(r.unsqueeze(1) - ratio(SHAPES).to(r)).abs().argmin(1)]
 
 
 def penalized(theta: Tensor, shape: Tensor, rate: Tensor | float, epsilon: float) -> Tensor:
@@ -63,23 +64,15 @@ def lengths(q: Tensor) -> Tensor:
     return 2 * (torch.frexp(u + 1).exponent - 1) + 1
 
 
-def entropy(q: Tensor, used: Tensor) -> Tensor:
-    """Return the empirical entropy in bits of the whole numbers that are used: [M, n], bool [M, n] -> [M]."""
-    place = (q - q.min()).long()
-    counts = q.new_zeros(len(q), int(place.max()) + 1).scatter_add(1, place, used.to(q))
-    p = counts / counts.sum(1, keepdim=True)
-    return -torch.special.xlogy(p, p).sum(1) / torch.tensor(2.0).log()
+def entropy(q: Tensor, count: Tensor) -> Tensor:
+    """Return the empirical entropy of whole numbers in bits: [M, N] -> [M].
 
-
-def coarsest(accuracy: Tensor, target: float) -> int:
-    """Return the place of the coarsest rounding, the first one, at which the accuracy [K] reaches a target.
-
-    Raises `ValueError` where none does.
+    `count` [M] of the N are numbers, and what is left are zeros that do not count.
     """
-    reached = (accuracy >= target).nonzero()
-    if not len(reached):
-        raise ValueError(f"no rounding reaches an accuracy of {target:.3f}")
-    return int(reached[0])
+    low, places = int(q.min()), int(q.max() - q.min()) + 1
+    counts = q.new_zeros(len(q), places).scatter_add(1, (q - low).long(), torch.ones_like(q))
+    counts[:, -low] -= q.shape[1] - count
+    return torch.from_numpy(stats.entropy(counts.numpy(), base=2, axis=1)).to(q)
 
 
 def at_rates(bits: Tensor, accuracy: Tensor, rates: Tensor) -> Tensor:
@@ -103,9 +96,8 @@ def residual_float(w: Tensor, octaves: int | None = None, terms: int = 2) -> Ten
     if octaves is not None:
         first = torch.where(first > first.amax((-2, -1), keepdim=True) - octaves, first, -torch.inf)
     found = w.sign() * first.exp2()
-    left = w - found
-    second = left.abs().log2().round()
-    return found + torch.where((first - second <= 4) & (terms > 1), left.sign() * second.exp2(), 0)
+    second = (w - found).abs().log2().round()
+    return found + (w - found).sign() * torch.where(((first - second).abs() <= 4) & (terms > 1), second.exp2(), 0)
 
 
 def scaled_e4m3(w: Tensor) -> Tensor:
@@ -115,24 +107,20 @@ def scaled_e4m3(w: Tensor) -> Tensor:
 
 
 def int8(w: Tensor, dims: tuple[int, ...] = (-2, -1)) -> Tensor:
-    """Return w in whole numbers from -127 to 127 times a scale, for each matrix; for each output unit with dims (-2,)."""
+    """Return w in whole numbers from -127 to 127 times a scale for each matrix, or each output unit: dims (-2,)."""
     scale = w.abs().amax(dims, keepdim=True) / 127
     return (w / scale).round() * scale
 
 
-def reshaped(theta: Tensor, shape: float, scale: float, grid: float, match: str = "beta") -> Tensor:
+def reshaped(theta: Tensor, grid: float, shape: float = 0.8, scale: float = 0.6) -> Tensor:
     """Return DeepShape: the i-th smallest of N parameters [M, N] becomes F⁻¹((i-½)/N) of GG(shape·ν̂, scale·β̂).
 
-    ν̂ and β̂ are those of the parameters on the grid; with match "std" the standard deviation is scaled, not β̂. The
-    result is rounded to the grid.
+    ν̂ and β̂ = Γ(1/ν̂)/Γ(2/ν̂)·E|θ| are those of the parameters on the grid, to which the result is rounded, too.
     """
     old = (theta / grid).round() * grid
-    squares, sizes = old.square().mean(1, keepdim=True), old.abs().mean(1, keepdim=True)
-    nu = estimate(squares, sizes, 1)
+    nu, sizes = estimate(old, old.shape[1]).unsqueeze(1), old.abs().mean(1, keepdim=True)
     beta = sizes * (torch.lgamma(1 / nu) - torch.lgamma(2 / nu)).exp()
-    if match == "std":
-        beta = beta_of(shape * nu, squares)
     middle = (torch.arange(theta.shape[1], dtype=torch.float64) + 0.5) / theta.shape[1]
     ordered = from_normal(torch.special.ndtri(middle).expand(theta.shape), shape * nu, scale * beta)
-    ranks = theta.argsort(1, stable=True).argsort(1)
+    ranks = theta.argsort(dim=1, stable=True).argsort(1)
     return (ordered.gather(1, ranks).to(theta) / grid).round() * grid
