@@ -46,9 +46,11 @@ CLAIMS = (
     paper("start", Compression, "A start of shape 1 ends more accurate than one of shape 2: difference of accuracy",
           "Faster and better training", advantage("test_accuracy", "GG start", over="none"), above=0, seeds=16,
           source="zero", why="Both starts have the same variance, and a small network learns well from both."),
-    paper("RF8", Formats, "RF8 loses less than 0.01 accuracy and has a relative error of 0.0315 ± 0.0005, without and "
-          "with BackSlash: smallest margin", "Inference matches full precision", lambda r: np.minimum(
-              r.change + 0.01, 0.0005 - abs(r.error - 0.0315)).sel(arm="RF8").min("network"), above=0, source="theory"),
+    paper("RF8", Formats, "RF8 loses less than 0.01 accuracy, without and with BackSlash: smaller change",
+          "Inference matches full precision", lambda r: r.change.sel(arm="RF8").min("network"), above=-0.01,
+          source="pilot", robust=True),
+    paper("error of RF8", Formats, "RF8's mean relative error is that of weights spread evenly over their logarithms",
+          "Not reported", lambda r: r.error.sel(arm="RF8").mean("network"), within=(0.031, 0.032), source="theory"),
     Claim("identities", Formats, "(2) is ridge for ν = 2 and a step of the sign for ν = 1, both with ε = 0, and "
           "Q(8w) = 8Q(w): largest distance", "Follows from the definitions", identities, below=1e-12, rule="exact",
           group="identity", source="theory", essential=True),
@@ -68,6 +70,6 @@ CLAIMS = (
     control("RF8 against INT8", Formats, "RF8 and INT8 with a scale for each unit differ by less than 0.005 accuracy, "
             "without and with BackSlash: larger distance", "Not compared in what we read", lambda r: abs(
                 r.change.sel(arm="RF8") - r.change.sel(arm="INT8 per unit")).max("network"), below=0.005,
-            source="pilot", why="Three of 597 digits are 0.005."),
+            seeds=16, source="pilot", why="Three of 597 digits are 0.005."),
 )
 # fmt: on

@@ -65,15 +65,14 @@ def accuracies(network: Dense, lanes: Lanes, split: Digits) -> list[Tensor]:
     return [metrics.accuracy(network(lanes.repeat(images)), lanes.repeat(labels)) for images, labels in parts]
 
 
-def train(
-    lanes: Lanes, split: Digits, epochs: int, fine_tune: int, epsilon: float, measure: Callable[[int, Dense], Frame]
-) -> Generator[Frame | Tick, None, Dense]:
+def train(lanes: Lanes, split: Digits, measure: Callable[[int, Dense], Frame]) -> Generator[Frame | Tick, None, Dense]:
     """Train all arms and seeds as one, by Adam in batches of 100, and return the networks.
 
     Penalties act after each step on all parameters, until fine-tuning starts or, for arms with `always`, to the end.
     When it starts, arms with `keep` lose all but that share of their weights. Those with `still` learn nothing.
     """
-    network, active = Dense(WIDTHS, lanes), max(1, epochs - fine_tune)
+    epochs, epsilon = lanes.knobs["epochs"], lanes.knobs["epsilon"]
+    network, active = Dense(WIDTHS, lanes), max(1, epochs - lanes.knobs["fine_tune"])
     weights, parameters = list(network.weights), list(network.parameters())
     shapes, gg, l1, l2, keep, always = (lanes.each(one) for one in ("shape", "gg", "l1", "l2", "keep", "always"))
     learns, where = 1 - lanes.each("still", 0), gg.flatten().nonzero().flatten()
@@ -148,7 +147,8 @@ class Compression(Experiment):
                       Dots("How many bits at its rounding?", "bits", (*RATED, "L2", "no fine-tune")))),
         View("Shape", (Curves("Which shape have the weights?", ["nu"], SHAPED),
                        Curves("How many bits at a fixed step?", ["bits_fixed"], SHAPED))),
-        View("Cost", (Scatter("What does it cost?", "bits_share", "accuracy_change", arms=RATED),)),
+        View("Cost", (Scatter("What does it cost?", "bits_share", "accuracy_change", arms=RATED),
+                      Dots("What would an ideal code need?", "entropy", (*RATED, "L2", "no fine-tune")))),
     )
     # fmt: on
     scaled = "large language models became a network of 8832 weights on digits; penalty, start and formats are kept"
@@ -188,8 +188,7 @@ class Compression(Experiment):
             nu = method.estimate(flat(network.parameters()), own + 2 * width + 10)
             return frame({"nu": nu, "bits_fixed": rate((theta * 256).round())}, epoch=epoch)
 
-        training = train(lanes, split, self.epochs, self.fine_tune, self.epsilon, measure)
-        network, theta = shrunk((yield from within(training, 0, 0.7)))
+        network, theta = shrunk((yield from within(train(lanes, split, measure), 0, 0.7)))
         test, rms, curves = accuracies(network, lanes, split)[1], (theta.square().sum(1) / own).sqrt()[:, None], []
         for i, k in enumerate(ROUNDINGS):
             q = (theta / (rms * 2**-k)).round()
@@ -243,9 +242,8 @@ class Formats(Experiment):
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train both as one; a frame for each arm."""
-        lanes, split = Lanes(NETWORKS, seeds, self.settings()), digits(seeds, TRAIN)
-        training = train(lanes, split, self.epochs, 5, 1, lambda *_: Frame({}, {}))
-        network = (yield from training).requires_grad_(False)
+        lanes, split = Lanes(NETWORKS, seeds, Compression().settings() | self.settings()), digits(seeds, TRAIN)
+        network = (yield from train(lanes, split, lambda *_: Frame({}, {}))).requires_grad_(False)
         before, old, changed = accuracies(network, lanes, split)[1], flat(network.weights), copy.deepcopy(network)
         for arm in self.arms:
             if arm in FORMATS:
