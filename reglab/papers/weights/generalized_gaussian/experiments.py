@@ -30,7 +30,7 @@ DENSE = cost.count(WIDTHS)
 ROUNDINGS = tuple(k / 2 for k in range(-4, 13))
 """Roundings k: a step of 2^-k times the root mean square of all weights of a network."""
 
-RATES, GRID = tuple(1.25 + 0.25 * i for i in range(14)), 2.0**-10
+RATES, GRID = tuple(1.75 + 0.25 * i for i in range(12)), 2.0**-10
 """Bits a weight at which arms are compared; the grid of DeepShape, and the step at which its bits are counted."""
 
 # fmt: off
