@@ -145,7 +145,7 @@ class Compression(Experiment):
     views = (
         View("Bits", (Curves("How right at how many bits?", ["accuracy_at"], RATED),
                       Dots("How many bits at its rounding?", "bits", (*RATED, "L2", "no fine-tune")))),
-        View("Shape", (Curves("Which shape have the weights?", ["nu"], SHAPED),
+        View("Shape", (Curves("Which shape do weights have?", ["nu"], SHAPED),
                        Curves("How many bits at a fixed step?", ["bits_fixed"], SHAPED))),
         View("Cost", (Scatter("What does it cost?", "bits_share", "accuracy_change", arms=RATED),
                       Dots("What would an ideal code need?", "entropy", (*RATED, "L2", "no fine-tune")))),
