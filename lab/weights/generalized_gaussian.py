@@ -154,8 +154,8 @@ notebook.draw(formats, "Reshaping")
 #
 # ## Explore
 #
-# (1) Move λ. Where is the curve of BackSlash highest at 2 bits? (2) What does $\nu_0$ change at the end? (3) In *Cost*,
-# where do BackSlash and L1 meet? Roundings stay those chosen for the default.
+# (1) Move λ. Where is the curve of BackSlash highest at 2 bits? (2) What does $\nu_0$ change at the end? Each arm keeps
+# its $k$.
 
 # %%
 explore(compression, results)
@@ -163,7 +163,8 @@ explore(compression, results)
 # %% [markdown]
 # ## Does it hold?
 #
-# An *essential* claim must hold, else we have made a mistake; an *expected* one may fail.
+# An *essential* claim must hold, else we have made a mistake; an *expected* one may fail. That both rivals need more
+# bits as rounded here is about 0.1 bits, less than the roundings resolve.
 
 # %%
 notebook.verdicts("generalized_gaussian")
@@ -188,7 +189,7 @@ notebook.check(my_factors, exercises.check_steps)
 
 # %% [markdown]
 # **2. Estimate the shape.** Write (1) for a tensor of $n$ weights. (With a prior GG(ν, β), what does the most probable
-# θ minimize beside the loss?)
+# θ minimize?)
 
 
 # %%
