@@ -21,7 +21,7 @@ paper, control = (partial(Claim, group=group) for group in ("paper", "control"))
 def identities(_: xr.Dataset) -> float:
     """Return the largest distance from what (2) is for ν = 2 and 1 without ε, and from Q(8w) = 8Q(w)."""
     w = torch.linspace(-3, 3, 1000, dtype=torch.float64)  # without 0
-    two, one = (method.penalized(w, torch.tensor(nu), 0.1, 0) for nu in (2.0, 1.0))
+    two, one = (method.penalized(w, torch.tensor(nu).double(), 0.1, 0) for nu in (2.0, 1.0))
     formats = method.residual_float(8 * w) - 8 * method.residual_float(w)
     return float(torch.stack([two - 0.8 * w, one - w + 0.1 * w.sign(), formats]).abs().max())
 
