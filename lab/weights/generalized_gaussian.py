@@ -95,12 +95,12 @@ notebook.source(method.estimate, method.penalized, method.start, method.residual
 # $2^{-k}$ times their root mean square (rms), and the whole numbers are written in an exp-Golomb code: 1 bit for 0,
 # 3 for ±1, 5 for ±2 and ±3. Since the step follows the rms, no network gains by small weights alone.
 #
-# The plain network *none* can be rounded, too. Rivals are the **L1** penalty and a **small dense** network with 32
-# units in each hidden layer, whose bits are divided by the 8832 weights of the large one. There are **L2** and
-# **pruned** networks, too. The nulls are *none* with all weights × 0.6, and a network that learned nothing.
+# The *plain* network, without a penalty, can be rounded, too. Rivals are the **L1** penalty and a **small dense**
+# network with 32 units in each hidden layer, whose bits are divided by the 8832 weights of the large one. There are
+# **L2** and **pruned** networks, too. The nulls are *plain* with all weights × 0.6, and a network that learned nothing.
 #
-# For each arm $k$ is the coarsest rounding that loses at most 0.01 accuracy against *none* on validation digits, in the
-# mean over seeds 0 to 31. Strengths, width and share of weights kept are those with the fewest bits then, from five or
+# For each arm $k$ is the coarsest rounding that loses at most 0.01 accuracy against *plain* without rounding, on
+# validation digits, in the mean over seeds 0 to 31. Strengths, width and share of weights kept are those with the fewest bits then, from five or
 # six candidates each.
 
 # %% tags=["parameters"]
@@ -112,7 +112,7 @@ start_shape = 2.0
 compression = experiments.Compression(strength, start_shape)
 results = notebook.run(compression, seeds)
 display(notebook.arms(compression))
-question = "Rounded none needs 3.7 bits a weight. How many does BackSlash need for about the same accuracy?"
+question = "Rounded, plain needs 3.7 bits a weight. How many does BackSlash need for about the same accuracy?"
 bet(question, results, "Bits", end("bits", "BackSlash"), low=1, high=4)
 
 # %% [markdown]
@@ -126,14 +126,14 @@ bet(question, results, "Bits", end("bits", "BackSlash"), low=1, high=4)
 # %%
 display(notebook.summary(results))
 panels = (
-    Histogram("How are the weights spread?", "weights", "weight", ("none", "BackSlash", "GG start"), 25, (-3, 3)),
+    Histogram("How are the weights spread?", "weights", "weight", ("plain", "BackSlash", "GG start"), 25, (-3, 3)),
     Curves("Which shape do weights have?", ["nu"], experiments.SHAPED),
 )
 page.draw(results, View("Weights", panels), compression.arms)
 
 # %% [markdown]
-# Here the data alone hardly move the shape: *none* stays near 2. The penalty does, to about 0.5, and fine-tuning brings
-# part of it back. A start of shape 1 stays near 1 and ends about as accurate as the usual one.
+# Here the data alone hardly move the shape: *plain* stays near 2. The penalty does, to below 0.5, and fine-tuning
+# brings part of it back. A start of shape 1 stays near 1 and ends about as accurate as the usual one.
 #
 # **What would make this page wrong?** "Bits fall because weights shrink." At a fixed step, 2⁻⁸, weights × 0.6 save more
 # than a bit without any learning. Our step follows the scale, and there they save nothing.
@@ -148,7 +148,7 @@ notebook.draw(formats, "Reshaping")
 # %% [markdown]
 # All formats of eight bits do as well as float32, RF8 no better than INT8. One power of two alone loses accuracy.
 #
-# On *none*, DeepShape saves 1.2 bits at the fixed step 2⁻¹⁰. But 1.0 of them is scale: *same deviation* multiplies all
+# On *plain*, DeepShape saves 1.2 bits at the fixed step 2⁻¹⁰. But 1.0 of them is scale: *same deviation* multiplies all
 # weights by one number, so that their spread is that of DeepShape. On BackSlash's weights DeepShape does harm: with
 # so small a shape its law has a larger spread than the weights had, and more bits and errors.
 #

@@ -192,7 +192,7 @@ def test_deepshape_keeps_ranks_and_gives_the_shape_that_it_should(shape: float) 
 
 
 @pytest.mark.usefixtures("double_precision")
-@pytest.mark.parametrize("arm", ["none", "BackSlash", "no fine-tune", "L1", "L2", "pruned", "GG start"])
+@pytest.mark.parametrize("arm", ["plain", "BackSlash", "no fine-tune", "L1", "L2", "pruned", "GG start"])
 def test_batched_training_equals_a_plain_loop(arm: str) -> None:
     """Two epochs, the second one of fine-tuning; accuracies on test digits and the shape."""
     seed, settings = 3, experiments.Compression.arms[arm].settings
@@ -258,7 +258,7 @@ def test_a_small_network_is_counted_without_the_units_that_it_lacks() -> None:
 
 def test_a_common_scale_changes_neither_classes_nor_bits_but_at_a_fixed_step() -> None:
     results = experiments.Compression(epochs=2).run(2)
-    here, there = (results.sel(arm=arm, drop=True) for arm in ("none", "scale"))
+    here, there = (results.sel(arm=arm, drop=True) for arm in ("plain", "scale"))
     assert (abs(here.curve_bits - there.curve_bits) < 0.01).all() and (here.bits_fixed > there.bits_fixed + 1).all()
     assert (abs(here.test_accuracy - there.test_accuracy) < 0.005).all()
 

@@ -36,15 +36,15 @@ CLAIMS = (
     paper("training moves the shape", Compression, "BackSlash ends with a smaller shape: ν̂ at the end minus at first",
           "Shapes of trained weights are below 2", end("nu", "BackSlash") - end("nu", "BackSlash", epoch=0),
           below=-0.5, source="pilot", essential=True, robust=True),
-    paper("fewer bits at equal accuracy", Compression, "BackSlash saves half a bit a weight against none and loses "
-          "less than 0.02 accuracy, both rounded: smaller margin", "LLMs: 60 to 90 % fewer bits, no loss", lambda r:
-          np.minimum(ahead(-r.bits, "none") - 0.5, ahead(r.accuracy_change, "none") + 0.02), above=0, source="pilot",
+    paper("fewer bits at equal accuracy", Compression, "BackSlash saves half a bit a weight against plain rounding and "
+          "loses less than 0.02 accuracy: smaller margin", "LLMs: 60 to 90 % fewer bits, no loss", lambda r:
+          np.minimum(ahead(-r.bits, "plain") - 0.5, ahead(r.accuracy_change, "plain") + 0.02), above=0, source="pilot",
           essential=True, robust=True),
     paper("little cost", Compression, "Without rounding BackSlash loses less than 0.01 accuracy: difference",
-          "No loss of accuracy", lambda r: ahead(r.test_accuracy, "none"), above=-0.01, seeds=16, source="pilot",
+          "No loss of accuracy", lambda r: ahead(r.test_accuracy, "plain"), above=-0.01, seeds=16, source="pilot",
           why="The strength was chosen for few bits; a smaller one loses less."),
     paper("start", Compression, "A start of shape 1 ends more accurate than one of shape 2: difference of accuracy",
-          "Faster and better training", advantage("test_accuracy", "GG start", over="none"), above=0, seeds=16,
+          "Faster and better training", advantage("test_accuracy", "GG start", over="plain"), above=0, seeds=16,
           source="zero", why="Both starts have the same variance, and a small network learns well from both."),
     paper("RF8", Formats, "RF8 loses less than 0.01 accuracy, without and with BackSlash: smaller change",
           "Inference matches full precision", lambda r: r.change.sel(arm="RF8").min("network"), above=-0.01,
@@ -56,7 +56,7 @@ CLAIMS = (
           group="identity", source="theory", essential=True),
     Claim("scale is not compression", Compression, "Weights × 0.6: less than 0.01 bits change at a step that follows "
           "the scale, and they fall at a fixed one: smaller margin", "Not reported", lambda r: np.minimum(
-              0.01 - abs(advantage("bits", "scale", "none")(r)), -advantage("bits_fixed", "scale", "none")(r)),
+              0.01 - abs(advantage("bits", "scale", "plain")(r)), -advantage("bits_fixed", "scale", "plain")(r)),
           above=0, group="identity", source="theory", essential=True),
     control("rounded rivals", Compression, "L1 and a small network need more bits, as rounded here: smaller difference",
             "Not compared", lambda r: ahead(-r.bits, "L1", "small dense"), above=0, seeds=16, source="zero",

@@ -48,8 +48,8 @@ RESHAPED: dict[str, Callable[[Tensor], Tensor]] = {
 """How other arms change all parameters [M, n] together, before they are rounded to the grid."""
 # fmt: on
 
-NETWORKS = {"none": Arm("baseline"), "BackSlash": Arm("method", gg="strength")}
-RATED, SHAPED = ("none", "BackSlash", "L1", "pruned", "small dense"), ("none", "BackSlash", "no fine-tune", "GG start")
+NETWORKS = {"plain": Arm("baseline"), "BackSlash": Arm("method", gg="strength")}
+RATED, SHAPED = (*NETWORKS, "L1", "pruned", "small dense"), (*NETWORKS, "no fine-tune", "GG start")
 STRENGTHS = (0, 0.1, 0.3, 0.6, 1, 2, 3)
 
 
@@ -111,7 +111,7 @@ class Compression(Experiment):
     """Learn digits with and without a penalty on the rate of the weights, round them, and count bits and errors.
 
     Network 64-64-64-10. A network is rounded at the setting k of its arm: the coarsest at which its accuracy on the
-    validation digits, mean over building seeds, is at most 0.01 below that of `none` without rounding.
+    validation digits, mean over building seeds, is at most 0.01 below that of `plain` without rounding.
     """
 
     strength: float = knob(1.0, stops=STRENGTHS, symbol="λ", help="weight of BackSlash's penalty")
@@ -122,7 +122,7 @@ class Compression(Experiment):
 
     # fmt: off
     arms = {
-        "none": Arm("baseline", k=1),
+        "plain": Arm("baseline", k=1),
         "BackSlash": Arm("method", gg="strength", shape="start_shape", k=0.5),
         "no fine-tune": Arm("ablation", gg="strength", shape="start_shape", always=1, k=1),
         "GG start": Arm("ablation", shape=1, k=1),
@@ -164,7 +164,7 @@ class Compression(Experiment):
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """Train all arms and seeds as one; a frame for each epoch, and one with all roundings."""
-        lanes, split = Lanes({"none": Arm("baseline"), **self.arms}, seeds, self.settings()), digits(seeds, TRAIN)
+        lanes, split = Lanes({"plain": Arm("baseline"), **self.arms}, seeds, self.settings()), digits(seeds, TRAIN)
         width, factor = (lanes.each(name, 0) for name in ("width", "scale"))
         width, factor = torch.where(width > 0, width, 64), torch.where(factor > 0, factor, 1)[:, None, None]
         own = width * (64 + width + 10)
@@ -180,7 +180,7 @@ class Compression(Experiment):
             return (method.lengths(q).sum(1) - DENSE + own) / DENSE  # without the zeros of units that do not exist
 
         def frame(found: dict[str, Tensor], **at: int) -> Frame:
-            # `none` is trained also where other arms alone are asked for
+            # `plain` is trained also where other arms alone are asked for
             return Frame(at, {name: lanes.split(one)[-len(self.arms) :] for name, one in found.items()})
 
         def measure(epoch: int, trained: Dense) -> Frame:
