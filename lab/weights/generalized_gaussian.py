@@ -100,8 +100,8 @@ notebook.source(method.estimate, method.penalized, method.start, method.residual
 # **L2** and **pruned** networks, too. The nulls are *plain* with all weights × 0.6, and a network that learned nothing.
 #
 # For each arm $k$ is the coarsest rounding that loses at most 0.01 accuracy against *plain* without rounding, on
-# validation digits, in the mean over seeds 0 to 31. Strengths, width and share of weights kept are those with the fewest bits then, from five or
-# six candidates each.
+# validation digits, in the mean over seeds 0 to 31. Strengths, width and share of weights kept are those with the
+# fewest bits then, from five or six candidates each.
 
 # %% tags=["parameters"]
 seeds = 8
