@@ -22,11 +22,20 @@
       : power < -4 || power > 2 ? digits + exponent : String(+value.toPrecision(3));
     return text.replaceAll("-", "−");
   };
-  function interval(values, quantiles) { // Student's 95 % interval of the mean; none where a run is missing
+  const even = (mean, low, high) => { // as `reglab.pictures.words.even` writes them
+    const values = [mean, low, high], half = (high - low) / 2;
+    if (low === null || !(half > 0)) return values.map(written);
+    const place = Math.floor(Math.log10(half));
+    const decimals = Math.max(0, -place + (half < 3 * 10 ** place ? 1 : 0));
+    if (decimals > 6 || Math.max(...values.map(Math.abs)) >= 1e5) return values.map(written);
+    return values.map((value) => value.toFixed(decimals).replace(/^-(?=[0.]*$)/, "").replace("-", "−"));
+  };
+  function interval(values, quantiles, [least, most]) { // Student's 95 % interval of the mean, cut at what is possible
     const middle = values.includes(null) ? null : mean(values), n = values.length;
     if (middle === null || n < 2) return { mean: middle, low: null, high: null };
     const half = quantiles[n] * Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (n - 1) / n);
-    return { mean: middle, low: middle - half, high: middle + half };
+    const [low, high] = [Math.max(least ?? -Infinity, middle - half), Math.min(most ?? Infinity, middle + half)];
+    return { mean: middle, low, high };
   }
 
   function decode(variable) { // whole steps, as differences along the last axis
@@ -71,23 +80,24 @@
     const lastPlace = (source, where, ...kept) => latest(grid, source, where, kept);
     const last = (source, where, ...kept) =>
       slice(grid, source.variable, lastPlace(source, where, ...kept), ...kept);
-    const reduce = (seeds) =>
-      (alone === null ? interval(seeds, grid.quantiles) : { mean: seeds[alone], low: null, high: null });
+    const ends = (source) => grid.variables[source.variable].ends;
+    const reduce = (seeds, limits = []) =>
+      (alone === null ? interval(seeds, grid.quantiles, limits) : { mean: seeds[alone], low: null, high: null });
     const chosen = (seeds) => (alone === null ? seeds : [seeds[alone]]);
     const lines = panel.lines.filter((line) => !hidden(line.at));
     const words = window.reglabKinds[panel.kind](panel, {
       grid, point, pinned, lines, alone, all: state.seeds === "all", add, table, hidden, read, last, lastPlace,
-      reduce, chosen, mean, finite, written });
+      reduce, ends, chosen, mean, finite, written });
     for (const rule of panel.rules) {
       const place = rule.variable ? mean(read(rule, point, "seed")) : rule.at;
       if (place !== null) add(rule.axis === "x" ? "upright" : "across", { [rule.axis]: place, label: rule.label });
     }
-    return { found, table, words: words ?? ends(table) };
+    return { found, table, words: words ?? atTheEnd(table) };
   }
-  function ends(table) { // the last row of each line, in words
+  function atTheEnd(table) { // the last row of each line, in words
     const last = [...new Map(table.map((row) => [row.line, row])).values()];
-    const around = ({ low, high }) => (low === null ? "" : ` (${written(low)} to ${written(high)})`);
-    return `At the end, ${last.map((row) => `${row.line}: ${written(row.mean)}${around(row)}`).join("; ")}`;
+    const said = ([mean, low, high]) => (low === "none" ? mean : `${mean} (${low} to ${high})`);
+    return `At the end, ${last.map((row) => `${row.line}: ${said(even(row.mean, row.low, row.high))}`).join("; ")}`;
   }
 
   class Replay {
@@ -151,7 +161,11 @@
       const { grid, state } = this, view = grid.views[state.picture];
       const point = (at) => at && Object.fromEntries(grid.knobs.map((knob, i) => [knob.name, at[i]]));
       const place = (at) => grid.knobs.reduce((sum, knob, i) => sum * knob.values.length + at[i], 0);
-      const words = (at) => grid.sentences[place(at)][state.seeds >= 0 ? state.seeds + 1 : 0];
+      const words = (at) => { // the headline, or else what the first panel of the picture shows
+        if (view.headline) return grid.sentences[place(at)][state.seeds >= 0 ? state.seeds + 1 : 0];
+        const [panel] = view.panels;
+        return `${panel.question} ${rows(grid, panel, state, point(at), null).words}`;
+      };
       const named = (at) => grid.knobs.map((knob, i) => `${knob.label} ${knob.values[at[i]]}`).join(", ");
       this.sliders.forEach((slider, i) => {
         slider.nextElementSibling.value = grid.knobs[i].values[state.at[i]];
@@ -161,10 +175,10 @@
       this.boxes.forEach((box, arm) => (box.parentElement.hidden = !shows(arm)));
       this.box.querySelector("[data-does=pin]").textContent = state.pin ? "Unpin" : "Pin";
       this.present();
+      this.part("summary").textContent = words(state.at);
       const frame = [state.picture, theme(), Boolean(this.presented)].join();
       if (this.frame !== frame) return this.layOut(view, frame);
       this.result = view.panels.map((panel) => rows(grid, panel, state, point(state.at), point(state.pin)));
-      this.part("summary").textContent = words(state.at);
       this.part("then").textContent = state.pin ? `Dotted, pinned at ${named(state.pin)}: ${words(state.pin)}` : "";
       this.charts.forEach(({ chart, node, names, panel }, i) => {
         names.forEach((name) => chart.data(name, this.result[i].found[name] ?? []));
@@ -177,34 +191,43 @@
       this.frame = frame;
       this.charts.splice(0).forEach(({ chart }) => chart.finalize());
       this.part("panels").innerHTML = view.html;
-      const night = theme() === "dark", large = Boolean(this.presented), size = large ? 18 : 12;
+      const night = theme() === "dark", large = Boolean(this.presented), size = large ? 24 : 12;
       const ink = night ? "#e8e8e8" : "#303030", quiet = "#8a8a8a";
       const config = {
         font: "system-ui, sans-serif",
         style: { cell: { stroke: "transparent" } },
         aria: false,
         text: { fontSize: size - 1 },
-        axis: { labelFontSize: size, labelColor: ink, gridColor: night ? "#4a4f57" : "#e2e2e2",
+        axis: { labelFontSize: size, labelLimit: large ? 300 : 180, labelColor: ink,
+          gridColor: night ? "#4a4f57" : "#e2e2e2",
           domainColor: quiet, tickColor: quiet },
         legend: { labelFontSize: size - 1, labelColor: ink },
       };
       const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, config,
         ast: true }; // expressions are interpreted, not compiled, which a server may forbid
+      const space = large && this.space(view); // before there are charts
       const charts = await Promise.all([...this.box.querySelectorAll(".reglab-chart")].map(async (node, i) => {
         const panel = view.panels[i], text = JSON.stringify(panel.spec);
         const dark = (color) => this.grid.night[color] ?? color;
         const spec = JSON.parse(night ? text.replace(/#[0-9A-F]{6}/g, dark) : text);
-        const square = Math.min(node.clientWidth, large ? 600 : 380);
+        const square = Math.min(node.clientWidth, large ? Math.max(space, 240) : 380);
         const names = spec.data.filter((data) => !data.source && !data.values).map((data) => data.name);
         const { view: chart } = await vegaEmbed(node, spec, options);
         if (panel.aspect) chart.width(square).height(square / panel.aspect);
-        else chart.height(spec.height * (large ? 1.5 : 1));
+        else chart.height(large ? Math.max(space, 180) : spec.height);
         node.querySelector("svg").ariaHidden = "true"; // its place has the description
         return { chart, node, names, panel };
       }));
       if (this.frame !== frame) return charts.forEach(({ chart }) => chart.finalize()); // overtaken by a later one
       this.charts = charts;
       return this.draw();
+    }
+    space(view) { // what the presented page has left for each row of charts, less a margin
+      const { paddingTop, paddingBottom } = getComputedStyle(this.dialog);
+      const free = this.dialog.clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom);
+      const columns = getComputedStyle(this.part("grid")).gridTemplateColumns.split(" ").length;
+      const used = [...this.dialog.children].reduce((sum, one) => sum + one.offsetHeight, 0);
+      return (free - used - 12) / Math.ceil(view.panels.length / columns);
     }
     tabulate() {
       const details = this.part("table"), panels = this.grid.views[this.state.picture].panels;
@@ -215,7 +238,7 @@
         if (!table.length) return "";
         const head = cells("th", ["line", ...(along ? [along] : []), "mean", "low", "high"]);
         const body = table.map((row) =>
-          cells("td", [row.line, ...(along ? [row.x] : []), ...[row.mean, row.low, row.high].map(written)]));
+          cells("td", [row.line, ...(along ? [row.x] : []), ...even(row.mean, row.low, row.high)]));
         return `<table><caption>${shown(question)}</caption>${head}${body.join("")}</table>`;
       }).join("");
     }
@@ -249,7 +272,11 @@
         this.dialog = document.createElement("dialog");
         Object.assign(this.dialog, { className: "reglab-present", ariaLabel: this.grid.name });
         this.dialog.addEventListener("close", () => this.presented && this.set({ present: null }));
+        this.dialog.addEventListener("keydown", (event) => this.pressed(event));
         this.figure.append(this.dialog);
+        const title = document.querySelector("h1")?.firstChild?.textContent ?? this.grid.name;
+        this.dialog.innerHTML = `<p class="reglab-title">${shown(title)}<span>Page Down: next picture · F: full screen`
+          + " · Escape: leave</span></p>";
         this.dialog.append(this.box);
         this.dialog.showModal();
       } else {
@@ -257,6 +284,13 @@
         this.dialog.remove();
         this.dialog = null;
       }
+    }
+    pressed(event) {
+      const count = this.grid.views.length, next = { PageDown: 1, PageUp: count - 1 }[event.key];
+      if (next) this.set({ picture: (this.state.picture + next) % count });
+      else if (event.key.toLowerCase() !== "f" || event.ctrlKey || event.metaKey || event.altKey) return;
+      else document.fullscreenElement ? document.exitFullscreen() : this.dialog.requestFullscreen();
+      event.preventDefault();
     }
     written() {
       const { grid, state } = this, value = (knob, at) => knob.values[at];
