@@ -50,7 +50,7 @@ for name, label in {"density": "density", "rounded": "number Q(w)", "x": "weight
     data[name].attrs |= {"long_name": label, "units": "1"}
 panels = (
     Curves("How peaked are laws of variance 1?", ["density"], log=True),
-    Curves("What does RF8 make of a weight?", ["rounded"], ["RF8"]),
+    Curves("What does RF8 keep?", ["rounded"], ["RF8"]),
 )
 page.draw(data, View("Laws", panels), laws)
 
