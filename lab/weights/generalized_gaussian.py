@@ -35,8 +35,8 @@ notebook.card("generalized_gaussian")
 # %% [markdown]
 # ## The idea
 #
-# Look at the weights of a trained network: many are nearly zero, a few are large. Their law has a sharper peak and
-# heavier tails than a Gaussian. If we know that, we can use it: draw the first weights from such a law, punish weights
+# In trained language models, the papers say, many weights are nearly zero and a few are large: their law has a sharper
+# peak and heavier tails than a Gaussian. If we know that, we can use it: draw the first weights from such a law, punish weights
 # by the bits that they would cost under it, and choose a format of eight bits that suits it.
 
 # %%
@@ -121,7 +121,7 @@ bet(question, results, "Bits", end("bits", "BackSlash"), low=1, high=4)
 # on the right mean little. With an ideal code, whose length is the entropy of the whole numbers, the small network
 # needs least: 1.7 bits against 1.9 (see *Cost*).
 #
-# Why L1? Weights are far smaller than $\epsilon=1$, so the last factor of (2) is nearly 1 for all of them.
+# Why L1? Most weights are far smaller than $\epsilon=1$, so the last factor of (2) is nearly 1.
 
 # %%
 display(notebook.summary(results))
@@ -148,7 +148,7 @@ notebook.draw(formats, "Reshaping")
 # %% [markdown]
 # All formats of eight bits do as well as float32, RF8 no better than INT8. One power of two alone loses accuracy.
 #
-# On *plain*, DeepShape saves 1.2 bits at the fixed step 2⁻¹⁰. But 1.0 of them is scale: *same deviation* multiplies all
+# On *plain*, DeepShape saves 1.2 bits at the fixed step 2⁻¹⁰, but 1.0 of them is scale: *same deviation* multiplies all
 # weights by one number, so that their spread is that of DeepShape. On BackSlash's weights DeepShape does harm: with
 # so small a shape its law has a larger spread than the weights had, and more bits and errors.
 #
