@@ -36,8 +36,8 @@ notebook.card("generalized_gaussian")
 # ## The idea
 #
 # In trained language models, the papers say, many weights are nearly zero and a few are large: their law has a sharper
-# peak and heavier tails than a Gaussian. If we know that, we can use it: draw the first weights from such a law, punish weights
-# by the bits that they would cost under it, and choose a format of eight bits that suits it.
+# peak and heavier tails than a Gaussian. If we know that, we can use it: draw the first weights from such a law, punish
+# weights by the bits that they would cost under it, and choose a format of eight bits that suits it.
 
 # %%
 x, w = np.linspace(-3, 3, 121), torch.linspace(0.5, 2, 181)
