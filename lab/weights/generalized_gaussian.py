@@ -102,7 +102,7 @@ notebook.source(method.estimate, method.penalized, method.start, method.residual
 # For each arm $k$ is the coarsest rounding that loses at most 0.01 accuracy against *plain* without rounding, on
 # validation digits, in the mean over seeds 0 to 31. Strengths, width and share of weights kept are those with the
 # fewest bits then, from five or six candidates each: $\lambda=1$ (BackSlash, L2) and 0.45 (L1), 40 % kept; $k=1$
-# (*plain*), 2.5 (*small dense*), 0.5 (others).
+# (*plain*, ablations), 2.5 (*small dense*), 0.5 (others).
 
 # %% tags=["parameters"]
 seeds = 8
