@@ -91,6 +91,7 @@ SLUGS = (
     "noise/multi_sample_dropout",
     "noise/repeated_data",
     "geometry/neural_collapse",
+    "weights/generalized_gaussian",
     "weights/mask_sparsity",
     "weights/weight_compander",
     "finetuning/mask_tuning",

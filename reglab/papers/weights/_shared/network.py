@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -187,8 +188,19 @@ def largest(weights: Sequence[Tensor], share: Tensor) -> list[Tensor]:
 
     `share` [M] of all weights is kept, rounded to whole weights; of ties some are kept, some not.
     """
-    flat = torch.cat([weight.detach().abs().flatten(1) for weight in weights], 1)
-    rank = flat.argsort(dim=1, descending=True, stable=True).argsort(1)
-    kept = rank < (share * flat.shape[1]).round().unsqueeze(1)
-    parts = kept.split([weight[0].numel() for weight in weights], 1)
-    return [part.reshape(weight.shape) for part, weight in zip(parts, weights, strict=True)]
+    magnitudes = flat([weight.detach().abs() for weight in weights])
+    rank = magnitudes.argsort(dim=1, descending=True, stable=True).argsort(1)
+    kept = rank < (share * magnitudes.shape[1]).round().unsqueeze(1)
+    return unflat(kept, weights)
+
+
+def flat(layers: Iterable[Tensor]) -> Tensor:
+    """Return what belongs to the layers as one row for each model: [M, ...] each -> [M, n]."""
+    return torch.cat([one.flatten(1) for one in layers], 1)
+
+
+def unflat(rows: Tensor, layers: Iterable[Tensor]) -> list[Tensor]:
+    """Return rows as `flat` makes them in the shapes of the layers: [M, n] -> [M, ...] each."""
+    shapes = [one.shape for one in layers]
+    parts = rows.split([math.prod(shape[1:]) for shape in shapes], 1)
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
