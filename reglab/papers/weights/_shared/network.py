@@ -188,10 +188,11 @@ def largest(weights: Sequence[Tensor], share: Tensor) -> list[Tensor]:
 
     `share` [M] of all weights is kept, rounded to whole weights; of ties some are kept, some not.
     """
-    magnitudes = flat([weight.detach().abs() for weight in weights])
-    rank = magnitudes.argsort(dim=1, descending=True, stable=True).argsort(1)
-    kept = rank < (share * magnitudes.shape[1]).round().unsqueeze(1)
-    return unflat(kept, weights)
+    flat = torch.cat([weight.detach().abs().flatten(1) for weight in weights], 1)
+    rank = flat.argsort(dim=1, descending=True, stable=True).argsort(1)
+    kept = rank < (share * flat.shape[1]).round().unsqueeze(1)
+    parts = kept.split([weight[0].numel() for weight in weights], 1)
+    return [part.reshape(weight.shape) for part, weight in zip(parts, weights, strict=True)]
 
 
 def flat(layers: Iterable[Tensor]) -> Tensor:
