@@ -5,7 +5,6 @@ A layer with m outputs and n inputs has the weight W = U·Vᵀ, with columns of 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 
 
 def start(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return factors U = P·Σ^{1/2} and V = Q·Σ^{1/2} of a weight W = P·Σ·Qᵀ: [..., m, n] -> [..., m, r], [..., n, r]."""
+    """Return U = P·Σ^{1/2} and V = Q·Σ^{1/2} of the SVD W = P·Σ·Qᵀ: [..., m, n] -> [..., m, r], [..., n, r]."""
     left, values, right = torch.linalg.svd(weight, full_matrices=False)
     root = values.sqrt().unsqueeze(-2)
     return left * root, right.mT * root
@@ -45,10 +44,19 @@ def best_prefix(target: Tensor, covariance: Tensor, rank: int) -> Tensor:
     """Return (C·L)_b·L^{-1} with Σ_x = L·Lᵀ, the map of rank b with the least error: [..., m, n].
 
     Any root L of Σ_x gives the same. All minimizers of F have it as their product of b columns, for every b, where the
-    singular values of C·L are distinct. With the covariance of a layer's inputs it is the data-aware ("whitened") SVD.
+    singular values of C·L are distinct.
     """
     root = torch.linalg.cholesky(covariance)
     return torch.linalg.solve_triangular(root, best_rank(target @ root, rank), upper=False, left=False)
+
+
+def whitened(weight: Tensor, inputs: Tensor, rank: int) -> Tensor:
+    """Return the layer of that rank with the nearest outputs: [..., in, out], inputs [..., N, in] -> [..., in, out].
+
+    The data-aware ("whitened") SVD of a trained weight: `best_prefix` for S = the mean of h·hᵀ over inputs h, + 1e-6·I.
+    """
+    covariance = inputs.double().mT @ inputs.double() / inputs.shape[-2] + 1e-6 * torch.eye(inputs.shape[-1]).double()
+    return best_prefix(weight.mT.double(), covariance, rank).mT.to(weight)
 
 
 def visits(source: torch.Generator, pairs: int, steps: int) -> Tensor:
@@ -56,16 +64,12 @@ def visits(source: torch.Generator, pairs: int, steps: int) -> Tensor:
 
     The list of all pairs is shuffled again for every pass, as in the official sampler.
     """
-    passes = math.ceil(steps / pairs)
-    return torch.cat([torch.randperm(pairs, generator=source) for _ in range(passes)])[:steps]
+    return torch.cat([torch.randperm(pairs, generator=source) for _ in range(0, steps, pairs)])[:steps]
 
 
 def truncations(ranks: Sequence[int]) -> Tensor:
     """Return how many columns each layer keeps when one is cut, for all (layer, b): [Σ r_i, layers]."""
-    kept = []
-    for layer, rank in enumerate(ranks):
-        kept += [[*ranks[:layer], b, *ranks[layer + 1 :]] for b in range(1, rank + 1)]
-    return torch.tensor(kept)
+    return torch.tensor([[*ranks[:i], b, *ranks[i + 1 :]] for i, rank in enumerate(ranks) for b in range(1, rank + 1)])
 
 
 def suffix_norms(factor: Tensor) -> Tensor:
@@ -84,13 +88,3 @@ def group_lasso(u: Tensor, v: Tensor) -> Tensor:
 def importance(u: Tensor, v: Tensor) -> Tensor:
     """Return ‖u_b‖·‖v_b‖ of each column: [..., r]."""
     return u.norm(dim=-2) * v.norm(dim=-2)
-
-
-def kept_ranks(u: Tensor, v: Tensor, threshold: float) -> Tensor:
-    """Return how many ranks have a hierarchical importance ‖U_{:,b:}‖_F·‖V_{:,b:}‖_F above a threshold: [...]."""
-    return (suffix_norms(u) * suffix_norms(v) > threshold).sum(-1)
-
-
-def rank_at(share: float, rank: int) -> int:
-    """Return how many of `rank` columns a share of them is: the nearest whole number, at least 1."""
-    return max(1, round(share * rank))
