@@ -1,8 +1,12 @@
-"""Ordered low rank. WRITE: one line: what the method does, and the idea behind it.
+"""Maestro: random cuts of the rank in training put the columns of a factorized layer in order.
 
-WRITE: authors, where and when it appeared, number at arXiv.
+Samuel Horváth, Stefanos Laskaridis, Shashank Rajput, Hongyi Wang, ICML 2024, arXiv 2308.14929.
 
-Departures from the paper: WRITE: what is done otherwise here than in the paper, and why.
+Departures from the paper: a linear map, a linear autoencoder and a network of three layers on digits instead of ResNets
+and transformers. Linear models are trained on the exact expected loss. On digits, ranks are counted, not cut, in
+training, and the loss of the whole network (the optional full pass) is not added. Every layer is cut to one share of
+its ranks; the paper prunes them one by one. The formal theorem could not be read: statement and proof here are ours.
+The whitened SVD, the networks trained for one cost and the null are ours. Strengths are chosen on validation digits.
 """
 
 from reglab.catalogue import Paper
@@ -10,15 +14,17 @@ from reglab.catalogue import Paper
 PAPER = Paper(
     part="weights",
     slug="ordered_low_rank",
-    title="WRITE: the title, as the paper has it",
-    short="WRITE: a short name",
-    authors=("WRITE: each author with first name and surname",),
-    venue="WRITE: where it appeared, such as NeurIPS",
-    year=0,  # WRITE: the year in which it appeared there
-    arxiv="",  # WRITE: the number at arXiv, such as 2007.00151; where there is none, leave ""
-    code="",  # WRITE: the address of the authors' code; where there is none, leave ""
-    sources="WRITE: what you have read for this page: the full text, an appendix, the code, or the abstract alone",
-    idea="WRITE: one sentence of 10 to 40 words for the map of the lab: what the method does, and why that helps.",
-    minutes=30,  # WRITE: how long a student needs for the page
-    prerequisites=("softmax and cross-entropy", "WRITE: up to five things to know first, each in a few words"),
+    title="Maestro: Uncovering Low-Rank Structures via Trainable Decomposition",
+    short="Maestro",
+    authors=("Samuel Horváth", "Stefanos Laskaridis", "Shashank Rajput", "Hongyi Wang"),
+    venue="ICML",
+    year=2024,
+    arxiv="2308.14929",
+    code="https://github.com/SamuelHorvath/Maestro-LoD",
+    sources="abstracts, start of the introduction, a summary, a review, the official code for linear layers; not all",
+    idea="Write a layer as a product of two factors and cut it at a random rank in training, so that the first columns "
+    "must be useful alone and any rank can be chosen afterwards.",
+    minutes=35,
+    prerequisites=("the singular value decomposition", "principal components", "gradient descent"),
+    no_rival=dict.fromkeys(("Linear", "Components"), "It measures the distance from the exact answer, the SVD or PCA."),
 )
