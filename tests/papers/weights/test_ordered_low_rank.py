@@ -319,8 +319,8 @@ def test_without_lasso_it_is_lod_and_with_all_ranks_alone_is_factors() -> None:
         ("random columns", "LoD", (1,)),
         ("LoD, SVD", "LoD", (1,)),
     ):
-        pair = (results.accuracy.sel(arm=arm, share=list(shares)).values for arm in (one, other))
-        np.testing.assert_allclose(*pair, atol=1e-8, err_msg=one)
+        found, expected = (results.accuracy.sel(arm=arm, share=list(shares)).values for arm in (one, other))
+        np.testing.assert_allclose(found, expected, atol=1e-8, err_msg=one)
     assert (results.accuracy_change.sel(arm="dense", share=1) == 0).all()
 
 

@@ -33,7 +33,7 @@ CLAIMS = (
           "largest gap", "Proved for linear maps", lambda r: float(r.gap.max()), below=1e-10, rule="exact",
           group="identity", source="theory", essential=True),
     Claim("one SVD", Digits, "Accuracy at half rank: LoD keeps more than an SVD of factors with more decay",
-          "Better than an SVD of a factorized model", advantage("half_accuracy", "LoD", over="factors, decay, SVD"), above=0,
+          "Better than an SVD of such a model", advantage("half_accuracy", "LoD", over="factors, decay, SVD"), above=0,
           seeds=16, group="control", source="zero", why="Decay lowers the rank of a product, and one SVD orders it."),
     Claim("data-aware SVD", Digits, "Accuracy at half rank: LoD keeps more than a whitened SVD of a dense network",
           "Not compared in what we read", advantage("half_accuracy", "LoD", over="whitened SVD"), above=0, seeds=16,

@@ -26,7 +26,7 @@ def check_mixed(answer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor] | None]
     return "The full loss cannot tell these factors apart; a loss with cuts can."
 
 
-def check_prefix(answer: Callable[[Tensor, Tensor, int], Tensor]) -> str:
+def check_prefix(answer: Callable[[Tensor, Tensor, int], Tensor | None]) -> str:
     """Check a student's best product of b columns for a map C and the covariance of x."""
     target, mixed = (torch.randn(5, 5, generator=generator(k, "exercise")).double() for k in (0, 1))
     covariance = mixed @ mixed.mT + torch.eye(5)

@@ -232,8 +232,8 @@ class Digits(Experiment):
     }
     views = (
         View("Cut", (
-            Curves("What is left of accuracy?", ["accuracy"], ("dense", "factors", "LoD", "LoD + lasso", "that rank alone")),
-            Curves("And other ways?", ["accuracy"], ("LoD", "LoD, SVD", "factors, decay, SVD", "whitened SVD", "small dense")))),
+            Curves("What is left then?", ["accuracy"], ("dense", "factors", "LoD", "LoD + lasso", "that rank alone")),
+            Curves("And with one SVD?", ["accuracy"], ("LoD", "LoD, SVD", "factors, decay, SVD", "whitened SVD")))),
         View("Cost", (Scatter("What is an accuracy worth in multiply-adds?", "macs_share", "accuracy_change", "share",
                               ("LoD", "whitened SVD", "that rank alone", "small dense")),), 1, 3.2),
         View("Half rank", (Dots("Who is best with half of the ranks?", "half_accuracy"),), 1, 3.4),
@@ -287,7 +287,7 @@ class Digits(Experiment):
         optimizer = network.sgd(nets, lanes.each("decay"), rate=0.05, steps=steps)
         yield from fit(optimizer, losses, minibatches(lanes, self.images, 100), measure, epochs=self.epochs)
 
-    def scores(self, lanes: Lanes, nets: Network, kinds: list[object], digits: network.Digits) -> dict[str, Tensor]:
+    def scores(self, lanes: Lanes, nets: Network, kinds: Sequence[object], digits: network.Digits) -> dict[str, Tensor]:
         """Cut the networks of all kinds and measure what is left, for each arm, seed and share of the ranks."""
         nets.keep = torch.tensor([RANKS])
         hidden = [lanes.split(one) for one in nets.activations(lanes.repeat(digits.train))]
@@ -321,4 +321,4 @@ class Digits(Experiment):
         }  # fmt: skip
 
 
-EXPERIMENTS = (Linear, Components, Digits)
+EXPERIMENTS = (Digits, Linear, Components)
