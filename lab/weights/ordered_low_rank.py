@@ -116,7 +116,6 @@ bet("Who is most accurate with half of the ranks?", results, "Cut", end("half_ac
 
 # %%
 display(notebook.summary(results))
-display(notebook.draw(results, "Half rank"))
 notebook.draw(results, "Cost")
 
 # %% [markdown]
