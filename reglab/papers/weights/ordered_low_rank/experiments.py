@@ -161,15 +161,15 @@ class Components(Experiment):
         lanes, images = self.lanes(seeds), data.digits(seeds, train=1200).train_inputs.double()
         images = images - images.mean(1, keepdim=True)
         known = images.mT @ images / images.shape[1]
-        values, vectors = (one.flip(-1) for one in torch.linalg.eigh(known))
+        values = torch.linalg.eigvalsh(known).flip(-1)
         best = torch.stack([values[:, k:].sum(-1) for k in COUNTS], -1)
         covariance, identity = lanes.repeat(known).to(torch.get_default_dtype()), torch.eye(64)
 
         def measure(epoch: int, u: Tensor, v: Tensor) -> Frame:
             left = [method.error(u[..., :k] @ v[..., :k].mT, identity, covariance) for k in COUNTS]
             excess = (lanes.split(torch.stack(left, -1)) - best) / values.sum(-1, keepdim=True)
-            own = lanes.split(u[..., :8]).double()
-            units = nn.functional.normalize(own * (own * vectors[..., :8]).sum(-2, keepdim=True).sign(), dim=-2)
+            own = lanes.split(u[..., :8])  # the sign of a column means nothing
+            units = nn.functional.normalize(own * own.pow(3).sum(-2, keepdim=True).sign(), dim=-2)
             return Frame({}, {"excess": excess, "columns": units.mT.unflatten(-1, (8, 8))})
 
         first = [data.normal(seeds, name, 64, 12) / 8 for name in "UV"]
