@@ -233,7 +233,7 @@ class Digits(Experiment):
     views = (
         View("Cut", (
             Curves("What is left then?", ["accuracy"], ("dense", "factors", "LoD", "LoD + lasso", "that rank alone")),
-            Dots("Who is best with half?", "half_accuracy")), height=3.4),
+            Dots("And at half rank?", "half_accuracy")), height=3.4),
         View("Cost", (Scatter("What does an accuracy cost?", "macs_share", "accuracy_change", "share",
                               ("LoD", "LoD, SVD", "whitened SVD", "that rank alone", "small dense"), log=True),), 1, 3),
     )
