@@ -91,8 +91,7 @@ display(notebook.draw(linear, "Training"), notebook.draw(components, "PCA"))
 notebook.draw(components, "Columns")
 
 # %% [markdown]
-# LoD finds PCA in its order. A plain autoencoder explains as much with all twelve factors, and far less with its first
-# four.
+# LoD finds PCA in its order. A plain autoencoder explains as much with twelve factors, but far less with its first four.
 #
 # **A deep network** has no such theory. A network 64-48-48-10 learns 800 digits, then each layer keeps a share of its
 # ranks. *Factors* are trained without cuts; to keep their first columns is a straw man, for nothing puts them in order.
@@ -196,7 +195,8 @@ notebook.check(my_prefix, exercises.check_prefix)
 
 # %% [markdown]
 # **3. What is saved?** In the widget, read off the accuracy at half rank of factors, dense and LoD. Then compute the
-# multiply-adds of the three layers there: $k$ columns cost $k(\text{in}+\text{out})$, if that is less than the product.
+# multiply-adds of the three layers there; $k$ columns cost $k(\text{in}+\text{out})$, or $\text{in}\cdot\text{out}$ if
+# less.
 
 # %%
 my_numbers = (None, None, None, None, None, None)  # three accuracies, then three layers
