@@ -35,7 +35,7 @@ notebook.card("ordered_low_rank")
 # useless.
 #
 # Maestro cuts the factors **at random in training**. At each step one layer keeps only its first $b$ columns, with a
-# random $b$. The first column is used at every cut, the last one hardly ever. So the first must be useful alone, and
+# random $b$. The first column survives every cut, the last one almost none. So the first must be useful alone, and
 # each later one refines it. This is called *LoD*, low-rank ordered decomposition.
 #
 # ## The method
@@ -47,8 +47,8 @@ notebook.card("ordered_low_rank")
 # 1\le b\le r_i ,$$
 #
 # where only layer $i$ is cut. A list of all pairs $(i,b)$ is shuffled, used up, and shuffled again. A *group lasso* may
-# be added, $\lambda\sum_i\sum_b(\|U^i_{:,b:}\|_F+\|V^i_{:,b:}\|_F)$ with all columns from $b$ on: the last ones
-# shrink most. We call $\|u_b\|\|v_b\|$ the *importance* of column $b$.
+# be added, $\lambda\sum_i\sum_b(\|U^i_{:,b:}\|_F+\|V^i_{:,b:}\|_F)$ with the Frobenius norm of all columns
+# from $b$ on: the last ones shrink most. We call $\|u_b\|\|v_b\|$ the *importance* of column $b$.
 #
 # **One linear layer can be solved.** Let it learn a map $C$ with squared loss, and $\Sigma=\mathbb E[xx^\top]$. The
 # loss is
@@ -91,7 +91,7 @@ display(notebook.draw(linear, "Training"), notebook.draw(components, "PCA"))
 notebook.draw(components, "Columns")
 
 # %% [markdown]
-# LoD finds PCA in its order. A plain autoencoder explains as much with twelve factors, but far less with its first four.
+# LoD finds PCA in its order. A plain autoencoder explains as much with twelve factors, far less with its first four.
 #
 # **A deep network** has no such theory. A network 64-48-48-10 learns 800 digits, then each layer keeps a share of its
 # ranks. *Factors* are trained without cuts; to keep their first columns is a straw man, for nothing puts them in order.
