@@ -272,10 +272,10 @@ class Explorer:
         self.figure.value = _image(chart.png(FINAL_DPI if final else LIVE_DPI), alt, chart)
         if final:
             self._chart(data, LIVE_DPI).png(LIVE_DPI)  # so that the first picture of the next run comes at once
-            self._summarize(data)
+            self._summarize(data, FINAL_DPI)
 
-    def _summarize(self, data: xr.Dataset) -> None:
-        text = words.sentence(data, self.kind.headline, self.kind.arms)
+    def _summarize(self, data: xr.Dataset, dpi: float = LIVE_DPI) -> None:
+        text = self._chart(data, dpi).summary(data, self.kind.headline, self.kind.arms)
         if self.pinned is not None:
             text += " Dotted: the pinned run (" + _difference(self.pinned, data) + ")."
         elif self._recorded is not None:
