@@ -18,7 +18,7 @@ from typing import Any
 from reglab import catalogue, claims, files, measurements
 from reglab.notebook import MARKS, history, marks, of_nulls
 from reglab.pictures import words
-from reglab.site import compared, execute, modules, replay
+from reglab.site import compared, costs, execute, modules, replay
 from reglab.site.markdown import line, plain
 
 BOOK = catalogue.ROOT / "book"
@@ -43,7 +43,7 @@ def generate() -> None:
             gallery.append(f"### {part.title}\n\n{grid}")
         else:
             grid = "The papers of this part are still being added.\n"
-        files.write(GENERATED / f"part-{key}.md", f"{grid}\n{compared.tables(key)}")
+        files.write(GENERATED / f"part-{key}.md", f"{grid}\n{costs.written(key)}\n{compared.tables(key)}")
     files.write(GENERATED / "gallery.md", "\n".join(gallery))
     files.write(GENERATED / "parts.md", _parts(papers))
     measured = {name: content for name in catalogue.SLUGS if (content := measurements.read(name)) is not None}
