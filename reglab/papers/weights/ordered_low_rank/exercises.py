@@ -42,6 +42,6 @@ def check_half(answer: Sequence[float | None]) -> str:
     assert recorded is not None, "the default setting is recorded"
     for found, arm in zip(answer[:3], ("factors", "dense", "LoD"), strict=True):
         read_off(found, end("half_accuracy", arm)(recorded).values, f"{arm} has another accuracy there.", reading=0.02)
-    for found, *layer in zip(answer[3:], experiments.WIDTHS, experiments.WIDTHS[1:], (24, 24, 5), strict=True):
+    for found, *layer in zip(answer[3:], experiments.WIDTHS[:3], experiments.WIDTHS[1:], (24, 24, 5), strict=True):
         compare(found, cost.factored(*layer), [], "k(in + out), but not more than in · out.", tolerance=1e-3)
     return "The square layer saves nothing at half of its ranks."

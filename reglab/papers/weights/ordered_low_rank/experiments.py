@@ -236,6 +236,7 @@ class Digits(Experiment):
             Dots("And at half rank?", "half_accuracy")), height=3.4),
         View("Cost", (Scatter("What does an accuracy cost?", "macs_share", "accuracy_change", "share",
                               ("LoD", "LoD, SVD", "whitened SVD", "that rank alone", "small dense"), log=True),), 1, 3),
+        View("Lasso", (Curves("What does the lasso change?", ["accuracy_change"], ("LoD", "LoD + lasso")),), 1),
     )
     # fmt: on
     scaled = "deep networks became three layers on digits; ranks are counted, not cut, in training"
