@@ -82,8 +82,7 @@ bet(question, linear, "Order", end("prefix_error", "full", b=1), low=0, high=1)
 
 # %% [markdown]
 # LoD finds the SVD, and the importance of a column is its singular value. Full training finds the same product, but
-# no order. LoD takes long where singular values are close. Next, a linear autoencoder with twelve factors learns
-# digits.
+# no order. LoD takes long where singular values are close. Next, a linear autoencoder learns digits.
 
 # %%
 components = notebook.run(experiments.Components(), seeds)
@@ -109,8 +108,7 @@ bet("Who is most accurate with half of the ranks?", results, "Cut", end("half_ac
 
 # %% [markdown]
 # With all ranks everybody is alike. At half rank LoD keeps far more than factors that were never cut, and than random
-# columns of its own: cuts in training do make an order. But one SVD makes an order, too, with more decay, with the
-# inputs, and even of LoD's own product.
+# columns of its own: cuts in training do make an order. But one SVD makes an order, too, even of LoD's own product.
 #
 # **What would make this page wrong?** "For one cost, train one network for that cost." So here is what each cut costs:
 
@@ -120,14 +118,15 @@ notebook.draw(results, "Cost")
 
 # %% [markdown]
 # The objection is right. Half of the ranks saves only a tenth of the multiply-adds: a square layer of half rank has as
-# many weights as before. A small dense network of this cost loses nothing. At a quarter of the ranks the last
-# layer has two ranks for ten classes, and all cut networks fail; the small one still knows 95 %. What LoD has is
-# **one** network for every rank, and an exact theory for linear layers.
+# many weights as before. A small dense network of this cost loses nothing. At a quarter of the ranks the last layer
+# has two ranks for ten classes, and all cut networks fail; the small one still knows 95 %. With 400 digits or fewer,
+# which also means fewer steps, whitened SVD is clearly better than LoD. What LoD has is **one** network for every rank,
+# and an exact theory for linear layers.
 #
 # ## Explore
 #
-# (1) Learn from 100 digits. Who suffers most from the cut? (2) Move λ to 0.02. What is gained at half rank, and what is
-# lost with all ranks? (3) Does any setting bring LoD up to *small dense*?
+# (1) Learn from 100 digits. Does LoD still keep more than *dense*? (2) Move λ to 0.02. What is lost with all ranks?
+# (3) Does any setting bring LoD up to *small dense*?
 
 # %%
 explore(digits, results)
