@@ -235,6 +235,7 @@ def test_plain_training_and_lod_of_a_map_equal_a_plain_loop() -> None:
             loss = (torch.eye(9) @ v[:, :b] @ u[:, :b].T - C.T).square().mean()
             for one, slope in zip((u, v), torch.autograd.grad(loss, (u, v)), strict=True):
                 one.data -= 0.5 * slope
+        u, v = u.detach(), v.detach()
         error = [float((u[:, :b] @ v[:, :b].T - method.best_rank(C, b)).norm() / C.norm()) for b in range(1, 7)]
         assert results.prefix_error.sel(arm=arm).values.tolist() == pytest.approx(error, abs=1e-4)
         expected = (u.norm(dim=0) * v.norm(dim=0)).tolist()
