@@ -92,6 +92,7 @@ SLUGS = (
     "noise/repeated_data",
     "geometry/neural_collapse",
     "weights/generalized_gaussian",
+    "weights/ordered_low_rank",
     "weights/mask_sparsity",
     "weights/weight_compander",
     "finetuning/mask_tuning",

@@ -11,7 +11,7 @@ kinds.scatter = (panel, tools) => {
     return chosen([...Array(grid.seeds.length).keys()]).flatMap((seed) => {
       const items = Math.max(across[0].length, upward[0].length);
       return Array.from({ length: items }, (_, i) => ({ x: cell(across, seed, i), y: cell(upward, seed, i), seed }));
-    }).filter(({ x, y }) => x !== null && y !== null);
+    }).filter(({ x, y }) => x !== null && y !== null && (x > 0 || !panel.log));
   };
   for (const line of lines) {
     const found = pairs(line, point);

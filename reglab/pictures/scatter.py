@@ -38,7 +38,8 @@ class Scatter(Panel):
 
     Arms differ in colour and marker. `line` is drawn through them: "y = x", a "fit" by least squares to all marks, or
     the slope and the intercept of a theory. Where `y` has a remaining axis, its last position that has results is
-    shown; `at` picks one position along further axes by its name. The marks of a pinned run are grey and hollow.
+    shown; `at` picks one position along further axes by its name. The marks of a pinned run are grey and hollow. `log`
+    is a logarithmic x axis, without a line: marks at 0 or below have no place on it.
     """
 
     question: str
@@ -48,11 +49,13 @@ class Scatter(Panel):
     arms: Sequence[str] = ()
     line: Literal["", "y = x", "fit"] | tuple[float, float] = ""
     at: Mapping[str, Any] = field(default_factory=dict)
+    log: bool = False
 
     def reads(self) -> Iterator[Read]:
         """Yield what the panel reads: the ends of two variables."""
         for name in (self.x, self.y):
-            yield Read(name, self.arms, whole=False, items=[self.items] if self.items else ())
+            items = [self.items] if self.items else ()
+            yield Read(name, self.arms, whole=False, items=items, log=self.log and name == self.x)
 
     def sources(self, data: xr.Dataset, variable: str, arms: Mapping[str, str]) -> list[Source]:
         """Return where the marks of each arm come from."""
@@ -71,6 +74,7 @@ class Scatter(Panel):
             x = data[across.variable].sel(across.at, drop=True)
             x = x.sel({str(dim): y[dim] for dim in x.dims if dim in y.coords and dim not in y.dims})
             x = latest(x, *kept)[0]
+            x = x.where(x > 0) if self.log else x
             pairs = np.broadcast_arrays(*(_seeds_by_items(one, kept) for one in (x, y)))
             there = np.isfinite(pairs).all(0)
             found.append(Marks(upward.label, upward.style, *(np.where(there, one, np.nan).ravel() for one in pairs)))
@@ -114,7 +118,7 @@ class ScatterArtist(PanelArtist):
     """Marks of several arms and a straight line."""
 
     def __init__(self, axes: Axes, panel: Scatter, data: xr.Dataset, arms: Mapping[str, str]) -> None:
-        from matplotlib.ticker import MaxNLocator
+        from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
         super().__init__(axes)
         self.panel, self._arms = panel, arms
@@ -124,7 +128,13 @@ class ScatterArtist(PanelArtist):
         label = self._names[0] + (f"\ndashed: {panel.named_line()}" if panel.line else "")
         axes.set_xlabel(typeset(label))
         axes.set_ylabel(typeset(self._names[1]))
-        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+        if panel.log:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter("{x:g}")
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
         self._clouds, self._old, self._more = [], [], []
         size = 4 if panel.items else 6
         for one in self.marks:
@@ -154,12 +164,12 @@ class ScatterArtist(PanelArtist):
         for i, name in enumerate((self.panel.x, self.panel.y)):
             values = np.concatenate([one.x if i == 0 else one.y for one in (*self.marks, *before, *more)])
             self._limits = self._ends[i] if self._ends else None
-            changed |= self._widen(values, [data[name].attrs], final)
+            changed |= self._widen(values, [data[name].attrs], final, self.panel.log and i == 0)
             assert self._limits is not None
             ends.append(self._limits)
         self._ends = (ends[0], ends[1])
         if changed:
-            self.axes.set(xlim=ends[0], ylim=ends[1])
+            self.axes.set(xlim=[10**end for end in ends[0]] if self.panel.log else ends[0], ylim=ends[1])
         line = self.panel.straight(self.marks)
         self._line.set_data(ends[0] if line else [], [line[0] * x + line[1] for x in ends[0]] if line else [])
         return changed
@@ -192,9 +202,11 @@ def _chart(panel: Scatter, scene: Scene) -> dict[str, Any]:
     lines = scene.lines(found[panel.y])
     scales = []
     for name in (panel.x, panel.y):
+        log = panel.log and name == panel.x
         values = np.concatenate([scene.grid[name].sel(one.at).values.ravel() for one in found[name]])
-        ends = domain(scene.grid, found[name], given=[float(np.nanmin(values)), float(np.nanmax(values))])
-        scales.append(alt.Scale(domain=ends, nice=False, zero=False))
+        values = values[values > 0] if log else values
+        ends = domain(scene.grid, found[name], log, given=[float(np.nanmin(values)), float(np.nanmax(values))])
+        scales.append(alt.Scale(type="log" if log else "linear", domain=ends, nice=False, zero=False))
     x = alt.X("x:Q", title=None, scale=scales[0], axis=number_axis(scales[0], 4))
     y = alt.Y("y:Q", title=None, scale=scales[1], axis=number_axis(scales[1]))
     color, _, shape = looks(lines)
@@ -214,6 +226,7 @@ def _chart(panel: Scatter, scene: Scene) -> dict[str, Any]:
         "kind": "scatter",
         "lines": [{**line, "across": source} for line, source in zip(lines, across, strict=True)],
         "items": panel.items,
+        "log": panel.log,
         "straight": straight,
         "ends": scales[0].domain,
         "swatch": "mark",

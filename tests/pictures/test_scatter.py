@@ -80,6 +80,23 @@ def test_the_artist_shows_marks_line_pinned_run_and_growing_seeds() -> None:
     assert sum(len(np.asarray(line.get_xdata())) for line in axes.lines) == 4 * 5 + 2
 
 
+def test_a_logarithmic_x_axis_has_plain_numbers_and_leaves_out_what_is_not_above_zero() -> None:
+    data, panel = Made().run(4), Scatter("?", "size", "score", log=True)
+    data["size"].values[:] = 10.0 ** np.linspace(-3, -1, data["size"].size).reshape(data["size"].shape)
+    data["size"].loc[{"arm": "new", "seed": 0}] = 0
+    chart = Chart(data, View("Marks", (panel,)), Made.arms)
+    chart.png(dpi=40)
+    axes = chart.figure.axes[0]
+    assert axes.get_xscale() == "log" and axes.get_yscale() == "linear"
+    low, high = axes.get_xlim()
+    texts = {text.get_text() for text in axes.get_xticklabels() if low <= text.get_position()[0] <= high}
+    assert {"0.002", "0.01", "0.05"} <= texts
+    marks = {one.label: one for one in panel.marks(data, Made.arms)}
+    assert np.isnan(marks["new"].x[0]) and np.isfinite(marks["new"].x[1:]).all()
+    assert low < np.nanmin([one.x for one in marks.values()]) and high > np.nanmax([one.x for one in marks.values()])
+    assert "new 3 marks" in chart.describe()
+
+
 def test_items_are_not_thinned_and_without_items_the_end_is_enough() -> None:
     found = uses(Made)
     assert found["start"].items == {"item"} and found["start"].cloud and found["start"].arms == {"plain", "new"}
