@@ -91,6 +91,7 @@ SLUGS = (
     "noise/multi_sample_dropout",
     "noise/repeated_data",
     "geometry/neural_collapse",
+    "weights/polarization",
     "finetuning/mask_tuning",
     "generation/mode_collapse",
     "dynamics/solver_regularization",
