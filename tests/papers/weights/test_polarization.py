@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
 from reglab import data
 from reglab.exercise import WrongAnswerError
 from reglab.knobs import Arm
 from reglab.papers.weights.polarization import exercises, experiments, method
-from reglab.papers.weights.polarization.experiments import BLOCKS, UNITS, Conversion, Gates, Models
+from reglab.papers.weights.polarization.experiments import BLOCKS, Conversion, Gates, Models
 from reglab.recordings import store
 from reglab.training import Lanes
 
@@ -27,6 +27,10 @@ def binary(seed: int, *shape: int) -> Tensor:
     draws = torch.Generator().manual_seed(seed)
     shares = torch.rand(shape[-1], generator=draws, dtype=torch.float64)
     return (torch.rand(shape, generator=draws, dtype=torch.float64) < shares).double()
+
+
+def models(arms: dict[str, Arm], seeds: int, *, gated: bool, attached: bool = False) -> Models:
+    return Models(Lanes(arms, tuple(range(seeds)), {}), gated, 24, "sigmoid", attached)
 
 
 def column(*gates: float) -> Tensor:
@@ -67,8 +71,6 @@ def test_both_gradients_are_those_of_their_formulas(seed: int) -> None:
     torch.testing.assert_close(slope, ((1 - 2 * gates.mean(0)) / 60).expand(12, -1).detach())
     (slope,) = torch.autograd.grad(method.penalty(gates, one, zero, 0.3), gates)
     torch.testing.assert_close(slope, (2 * (gates.mean() - 0.3) / 60).expand(12, 5).detach().double())
-    (slope,) = torch.autograd.grad(method.penalty(gates, one, zero, 0.3, "linear"), gates)
-    torch.testing.assert_close(slope, torch.full((12, 5), 1 / 60).double())
 
 
 @given(SEED)
@@ -124,15 +126,14 @@ def test_consensus_ambiguous_and_the_choice_of_units_by_hand() -> None:
 
 @pytest.mark.usefixtures("double_precision")
 def test_deleting_units_is_closing_their_gates() -> None:
-    lanes = Lanes({"a": Arm("method"), "b": Arm("null")}, (0, 1), {})
-    network, x = Models(lanes, gated=True), torch.randn(4, 50, 2, generator=torch.Generator().manual_seed(0))
-    gates = binary(3, 4, BLOCKS * UNITS)
+    network = models({"a": Arm("method"), "b": Arm("null")}, 2, gated=True)
+    x, gates = torch.randn(4, 50, 2, generator=torch.Generator().manual_seed(0)), binary(3, 4, BLOCKS * 24)
     with torch.no_grad():
         static = network(x, gates.unsqueeze(1))[0]
-        torch.testing.assert_close(experiments.plain(network, x, gates), static, atol=1e-12, rtol=1e-12)
+        torch.testing.assert_close(network.without_gates(x, gates), static, atol=1e-12, rtol=1e-12)
         # scores that no input changes: the network with its own gates is the static one
         network.score.zero_()
-        network.score_bias.copy_(gates.unflatten(1, (BLOCKS, 1, UNITS)) - 0.5)
+        network.score_bias.copy_(gates.unflatten(1, (BLOCKS, 1, 24)) - 0.5)
         own, found = network(x)
         assert torch.equal(found, gates.unsqueeze(1).expand(-1, 50, -1)) and torch.equal(own, static)
         assert torch.equal(method.consensus(found.mean(1)), gates)
@@ -140,7 +141,7 @@ def test_deleting_units_is_closing_their_gates() -> None:
 
 @pytest.mark.usefixtures("double_precision")
 def test_a_network_without_units_is_linear() -> None:
-    network = Models(Lanes({"linear": Conversion.arms["linear"]}, (0, 1), {}), gated=False)
+    network = models({"linear": Conversion.arms["linear"]}, 2, gated=False)
     x, y = torch.randn(2, 2, 30, 2, generator=torch.Generator().manual_seed(0))
     middle = (network(x)[0] + network(y)[0]) / 2
     torch.testing.assert_close(network((x + y) / 2)[0], middle, atol=1e-12, rtol=1e-12)
@@ -148,16 +149,16 @@ def test_a_network_without_units_is_linear() -> None:
 
 
 def test_first_weights_have_their_spread() -> None:
-    network = Models(Lanes({"dense": Arm("baseline")}, tuple(range(40)), {}), gated=True)
+    network = models({"dense": Arm("baseline")}, 40, gated=True)
     expected = {"trunk": 1.0, "up": 2 / 16, "down": 0.25 * 2 / 24, "hidden": 2 / 16, "score": 0.25 * 2 / 16}
     for name, variance in (expected | {"classifier": 0.49 * 2 / 16}).items():
-        assert float(getattr(network, name).square().mean()) == pytest.approx(variance, rel=0.12), name
+        assert float(getattr(network, name).detach().square().mean()) == pytest.approx(variance, rel=0.12), name
         assert (getattr(network, f"{name}_bias") == (name == "score")).all()
 
 
 def test_only_what_is_attached_sends_gradients_into_the_trunk() -> None:
     for attached in (False, True):
-        network = Models(Lanes({"polar": Arm("method")}, (0,), {}), gated=True, attached=attached)
+        network = models({"polar": Arm("method")}, 1, gated=True, attached=attached)
         gates = network(torch.randn(1, 50, 2, generator=torch.Generator().manual_seed(0)))[1]
         found = torch.autograd.grad(method.polarization(gates).sum(), [network.score, network.trunk], allow_unused=True)
         assert found[0].any()
@@ -179,27 +180,13 @@ def test_the_spiral_has_the_arms_that_it_says() -> None:
     assert labels[0].bincount().tolist() == [400] * 5
 
 
-def test_adam_has_a_rate_for_each_model() -> None:
-    draws, rates = torch.Generator().manual_seed(0), (0.002, 0.02)
-    start, gradients = torch.randn(2, 5, generator=draws), torch.randn(4, 2, 5, generator=draws)
-    network = nn.Module()
-    network.register_parameter("p", nn.Parameter(start.clone()))
-    optimizer = experiments.adam(network, torch.tensor(rates))
-    alone = [nn.Parameter(row.clone()) for row in start]
-    others = [torch.optim.Adam([p], lr=rate) for p, rate in zip(alone, rates, strict=True)]
-    for gradient in gradients:
-        network.p.grad = gradient.clone()  # type: ignore[union-attr]
-        optimizer.step()
-        for p, row, other in zip(alone, gradient, others, strict=True):
-            p.grad = row.clone()
-            other.step()
-    torch.testing.assert_close(network.p.detach(), torch.stack([p.detach() for p in alone]), atol=2e-6, rtol=1e-5)
-
-
 def reference(seed: int, arm: str, epochs: int, count: int) -> tuple[Tensor, Tensor]:
     """Train one network of one arm in a plain loop; return the accuracy with its own gates and its mean gates."""
     known = Conversion().settings() | {"epochs": epochs}
-    get = {key: Conversion.arms[arm].value(key, known) for key in ("rate", "activ", "polar", "target", "l1", "scored")}
+    get = {
+        key: Conversion.arms[arm].value(key, known)
+        for key in ("rate", "tuning", "activ", "polar", "target", "l1", "scored")
+    }
     gated, cut = "gated" in Conversion.arms[arm].settings, round(Conversion.arms[arm].value("cut", known) * epochs)
     points = experiments.draw((seed,))
     (x, y), (test, answers) = ((one[0] for one in points[part]) for part in ("train", "test"))
@@ -247,14 +234,15 @@ def reference(seed: int, arm: str, epochs: int, count: int) -> tuple[Tensor, Ten
             loss.backward()
             optimizer.step()
         if epoch == cut:
-            late, optimizer = True, torch.optim.Adam(weights, lr=get["rate"])
-            mask = torch.zeros(72)
-            mask[unit.detach().abs().argsort(descending=True)[:count]] = 1
+            late, optimizer = True, torch.optim.Adam(weights, lr=get["tuning"] or get["rate"])
+            importance = run(x)[1].detach().mean(0) if gated else unit.detach().abs()
+            mask, gated = torch.zeros(72), False
+            mask[importance.argsort(descending=True, stable=True)[:count]] = 1
     with torch.no_grad():
         return (run(test)[0].argmax(-1) == answers).double().mean(), run(x)[1].mean(0)
 
 
-@pytest.mark.parametrize("arm", ["dense", "polar", "activ", "static gates", "L1 + fine-tune"])
+@pytest.mark.parametrize("arm", ["dense", "polar", "activ", "static gates", "L1 + fine-tune", "activ + fine-tune"])
 @pytest.mark.usefixtures("double_precision")
 def test_batched_training_equals_a_plain_loop(arm: str) -> None:
     seed, epochs = 5, 4
@@ -263,9 +251,11 @@ def test_batched_training_equals_a_plain_loop(arm: str) -> None:
     accuracy, means = reference(seed, arm, epochs, kept)
     found = results.sel(arm=arm)
     assert float(found.dynamic.isel(epoch=-1)) == pytest.approx(float(accuracy), abs=1e-6)
-    assert float(found.open) == pytest.approx(float(means.mean()), abs=1e-6)
     assert float(found.kept) == pytest.approx(float((means > 0.5).double().mean()), abs=1e-6)
-    assert float(found.r_polar.isel(epoch=-1)) == pytest.approx(float((means * (1 - means)).mean()), abs=1e-6)
+    between = (means > 0.02) & (means < 0.98)
+    assert float(found.ambiguous.isel(epoch=-1)) == pytest.approx(float(between.double().mean()), abs=1e-6)
+    shares = np.histogram(means, bins=10, range=(0, 1))[0] / 72
+    np.testing.assert_allclose(found.spectrum, shares, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +264,7 @@ def short() -> Any:
 
 
 def test_without_polarization_it_is_activ(short: Any) -> None:
-    results = Conversion(epochs=3, polar=0, rate=0.01).only(["polar", "activ"]).run(2)
+    results = Conversion(epochs=3, polar=0).only(["polar", "activ"]).run(2)
     for name in ("ambiguous", "dynamic", "static", "kept"):
         np.testing.assert_allclose(results[name].sel(arm="polar"), results[name].sel(arm="activ"), err_msg=name)
         np.testing.assert_allclose(results[name].sel(arm="activ"), short[name].sel(arm="activ"), atol=1e-6)
@@ -289,34 +279,51 @@ def test_rivals_have_as_many_units_and_cost_what_is_counted(short: Any) -> None:
     # 2·16 and 16·5 weights outside the blocks, 16 to and 16 from each unit
     np.testing.assert_allclose(short.macs_share, (112 + 32 * units) / 2416, atol=1e-6)
     assert short.bits_share.equals(short.macs_share) and short.weights_share.equals(short.macs_share)
-    gates = (short.dynamic_macs - (112 + 32 * 72 * short.open) / 2416) * 2416
-    np.testing.assert_allclose(gates.sel(arm=["polar", "activ"]), 3 * (16 * 16 + 16 * 24), atol=1e-2)
-    np.testing.assert_allclose(gates.sel(arm=["dense", "random"]), 0, atol=1e-2)
     change = short.static.isel(epoch=-1) - short.static.isel(epoch=-1).sel(arm="dense")
     np.testing.assert_allclose(short.accuracy_change, change, atol=1e-6)
 
 
 def test_constant_gates_are_converted_for_free(short: Any) -> None:
     constant = [name for name, arm in Conversion.arms.items() if "gated" not in arm.settings]
-    assert not short.ambiguous.sel(arm=constant).any() and not short.r_polar.sel(arm=constant).any()
+    assert not short.ambiguous.sel(arm=constant).any()
     assert short.static.sel(arm=constant).equals(short.dynamic.sel(arm=constant))
     np.testing.assert_allclose(short.spectrum.sum("bin"), 1, atol=1e-6)
 
 
-def test_the_retrained_network_has_the_units_of_polar(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, Tensor] = {}
-    trained = experiments.Trained({}, torch.rand(3, 72, generator=torch.Generator().manual_seed(0)))
-    seen["retrained"] = experiments.importance("retrained", {"polar": trained}, (0, 1, 2))
-    count = (trained.means > 0.5).sum(-1)
-    assert torch.equal(method.largest(seen["retrained"], count), (trained.means > 0.5).float())
-    drawn = experiments.importance("random", {}, (0, 1, 2))
-    assert torch.equal(drawn[1:2], experiments.importance("random", {}, (1,)))
+def test_which_units_the_sized_arms_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Largest mean gates, largest factors, in each block the largest outgoing weights, those of `polar`, or random."""
+    seen: dict[str, list[Tensor]] = {}
+    before: dict[str, dict[str, Tensor]] = {}
+
+    def watch(self: Conversion, lanes: Lanes, network: Models, points: Any) -> dict[str, Tensor]:
+        x = lanes.repeat(points["train"][0])
+        values = {"means": network(x)[1].mean(1), "unit": network.unit[:, 0].abs(), "down": network.down.norm(dim=-1)}
+        for k, name in enumerate(lanes.arms):
+            seen.setdefault(name, []).append(network.mask[2 * k : 2 * k + 2, 0].clone())
+            if network.mask.all():
+                before[name] = {key: value[2 * k : 2 * k + 2] for key, value in values.items()}
+        return {"static": torch.zeros(len(lanes))}
+
+    monkeypatch.setattr(Conversion, "measured", watch)
+    Conversion(epochs=8).run(2)
+    polar = (before["polar"]["means"] > 0.5).float()
+    assert torch.equal(seen["retrained"][-1], polar) and not torch.equal(seen["random"][-1], polar)
+    for name, masks in seen.items():
+        if "size" in Conversion.arms[name].settings:
+            assert torch.equal(masks[-1].sum(-1), polar.sum(-1)), name
+    for name, key in (("activ + fine-tune", "means"), ("L1 + fine-tune", "unit")):
+        kept = seen[name][-1] > 0
+        for row, values in zip(kept, before[name][key], strict=True):
+            assert values[row].min() >= values[~row].max(), name
+    blocks = seen["magnitude"][-1].unflatten(1, (3, 24))
+    assert (blocks.sum(-1).amax(-1) - blocks.sum(-1).amin(-1) <= 1).all()
+    for row, norms in zip(blocks.flatten(0, 1) > 0, before["magnitude"]["down"].flatten(0, 1), strict=True):
+        assert norms[row].min() >= norms[~row].max()
 
 
 def test_identities_hold_at_every_moment() -> None:
     results = Gates(epochs=3).run(2)
-    assert float(results.variance_gap.max()) < 1e-6 and not results.single.any()
-    assert float(results.cut_gap.max()) < 1e-5 and float(results.open_gap.max()) < 1e-5
+    assert float(results.variance_gap.max()) < 1e-6 and float(results.deletion_gap.max()) < 1e-5
     shares = results.gates.mean("point")
     assert (shares.diff("unit") <= 0).all(), "units come sorted"
 
@@ -330,7 +337,7 @@ def test_what_settings_are_chosen_by_depends_on_no_test_data(monkeypatch: pytest
     here = Conversion(epochs=2).run(2)
     monkeypatch.setattr(experiments, "draw", other_test_points)
     there = Conversion(epochs=2).run(2)
-    for name in ("held_out", "held_out_dynamic", "kept"):
+    for name in ("held_out", "kept"):
         assert here[name].equals(there[name])
     assert not here.static.equals(there.static)
 
@@ -346,7 +353,7 @@ def test_right_answers_are_accepted() -> None:
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
-        (lambda g: ((1 - 2 * g.mean(0)) / len(g)).expand_as(g), "number of gates"),
+        (lambda g: ((1 - 2 * g.mean(0)) / len(g)).expand_as(g), "divide by N"),
         (lambda g: ((2 * g.mean(0) - 1) / g.numel()).expand_as(g), "sign"),
         (lambda g: (1 - 2 * g) / g.numel(), "mean over the batch"),
         (lambda g: 1 - 2 * g.mean(0), "shape"),

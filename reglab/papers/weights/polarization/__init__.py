@@ -4,10 +4,10 @@ Xiaoying Zhi, Varun Babbar, Rundong Liu, Pheobe Sun, Fran Silavong, Ruibo Shi, S
 
 Departures from the paper: a residual network with gated units on a spiral in the plane instead of ResNets with gated
 layers and channels on images. The method section was not at hand: the two penalties are as we know the paper, not as
-read. The share of open gates gets a squared distance to a target, where a linear penalty leaves no useful middle. The
-derivative of the step is replaced by that of the sigmoid, and gates send no gradient into the trunk. Sizes and
-constants are ours; strengths are balanced so that the wanted share is kept, learning rates chosen on validation points.
-Energy is not measured.
+read. The share of open gates gets a squared distance to a target instead of a linear penalty; the derivative of the
+step is replaced by that of the sigmoid, and gates send no gradient into the trunk. Sizes and constants are ours;
+strengths are balanced so that the wanted share is kept, learning rates chosen on validation points. Energy is not
+measured.
 """
 
 from reglab.catalogue import Paper
@@ -22,8 +22,7 @@ PAPER = Paper(
     year=2023,
     arxiv="2302.10798",
     code="",
-    sources="the abstracts under its three titles and a published summary of the revised version; not the section on "
-    "the method",
+    sources="the abstracts under its three titles and a published summary; not the section on the method",
     idea="Let small networks switch units on and off for each input, and push all inputs to agree, so that what is off "
     "can be deleted after one training.",
     minutes=35,

@@ -11,30 +11,26 @@ from reglab.effects import end
 from reglab.exercise import WrongAnswerError, compare, read_off
 from reglab.papers.weights.polarization import experiments, method
 from reglab.recordings import store
-from reglab.seeds import generator
 
 
 def check_batch(answer: Sequence[float | None]) -> str:
     """Check R_polar of one unit whose gates are (1, 1, 1, 0), and the mean of g(1 - g) over the single gates."""
     gates = torch.tensor([[1.0], [1.0], [1.0], [0.0]])
     polar, single = float(method.polarization(gates)), float((gates * (1 - gates)).mean())
-    compare(answer[0], polar, [(single, "take the mean over the batch before the parabola.")], "put ḡ = ¾ into ḡ(1 − ḡ).")
-    compare(answer[1], single, [(polar, "here the parabola is of each single gate.")], "0 · 1 and 1 · 0 are the same.")
+    early, late = "take the mean over the batch before the parabola.", "here the parabola is of each single gate."
+    compare(answer[0], polar, [(single, early)], "put ḡ = ¾ into ḡ(1 − ḡ).")
+    compare(answer[1], single, [(polar, late)], "0·1 and 1·0 are the same.")
     return "A single binary gate is always at an end of the parabola; only the mean tells that inputs disagree."
 
 
 def check_pull(answer: Callable[[Tensor], Tensor]) -> str:
     """Check a student's gradient of R_polar in each gate, [B, N] -> [B, N], against automatic differentiation."""
-    gates = (torch.rand(6, 3, generator=generator(0, "exercise")) > 0.4).double().requires_grad_()
+    gates = torch.ones(6, 3, dtype=torch.float64).tril().requires_grad_()
     (right,) = torch.autograd.grad(method.polarization(gates), gates)
-    found = answer(gates.detach())
-    each = (1 - 2 * gates.detach()) / gates.numel()
-    hints = [
-        (3 * right, "R_polar is a mean over units, too: divide by the number of gates N."),
-        (-right, "mind the sign: the parabola rises below ½."),
-        (each, "ḡ is the mean over the batch, not the single gate."),
-    ]
-    compare(found, right, hints, "apply the chain rule: ḡ moves by 1/B with each gate.", each="one for each gate")
+    each, alone = (1 - 2 * gates.detach()) / gates.numel(), "ḡ is the mean over the batch, not the single gate."
+    hints = [(3 * right, "R_polar is a mean over units, too: divide by N."), (-right, "mind the sign."), (each, alone)]
+    otherwise = "apply the chain rule: ḡ moves by 1/B with each gate."
+    compare(answer(gates.detach()), right, hints, otherwise, each="one number for each gate")
     return "The same for all inputs of a batch: the majority pulls the rest."
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
@@ -21,9 +19,7 @@ def gates(scores: Tensor, surrogate: str = "sigmoid") -> Tensor:
     return Step.apply(scores, sigmoid * (1 - sigmoid) if surrogate == "sigmoid" else torch.ones_like(sigmoid))
 
 
-def block(
-    h: Tensor, gates: Tensor, a: Tensor, a0: Tensor, b: Tensor, b0: Tensor, layer: float | Tensor = 1
-) -> Tensor:
+def block(h: Tensor, gates: Tensor, a: Tensor, a0: Tensor, b: Tensor, b0: Tensor, layer: float | Tensor = 1) -> Tensor:
     """Return h + layer·(B(g ⊙ ReLU(Ah + a)) + b), a residual branch with a gate on each unit, and one on the whole."""
     return h + layer * ((gates * (h @ a + a0).relu()) @ b + b0)
 
@@ -42,11 +38,9 @@ def activation(gates: Tensor) -> Tensor:
     return gates.mean((-2, -1))
 
 
-def penalty(gates: Tensor, activ: Tensor, polar: Tensor, target: Tensor | float, form: str = "target") -> Tensor:
-    """Return λ_activ·(R_activ - τ)² + λ_polar·R_polar: [..., B, N] -> [...]; with "linear", λ_activ·R_activ (Eq. 2)."""
-    share = activation(gates)
-    wanted = (share - target).square() if form == "target" else share
-    return activ * wanted + polar * polarization(gates)
+def penalty(gates: Tensor, activ: Tensor, polar: Tensor, target: Tensor | float) -> Tensor:
+    """Return λ_activ·(R_activ - τ)² + λ_polar·R_polar, with a wanted share τ: [..., B, N] -> [...]."""
+    return activ * (activation(gates) - target).square() + polar * polarization(gates)
 
 
 def consensus(means: Tensor) -> Tensor:
@@ -60,7 +54,7 @@ def ambiguous(means: Tensor) -> Tensor:
 
 
 def largest(importance: Tensor, count: Tensor) -> Tensor:
-    """Return the mask of the `count` units of largest importance, of equal ones the first: [..., N], [...] -> [..., N]."""
+    """Return the mask of the `count` most important units, of equal ones the first: [..., N], [...] -> [..., N]."""
     rank = importance.argsort(dim=-1, descending=True, stable=True).argsort(-1)
     return (rank < count.unsqueeze(-1)).to(importance.dtype)
 
@@ -75,7 +69,6 @@ def in_turn(importance: Tensor) -> Tensor:
     return -order.flatten(-2).to(importance.dtype)
 
 
-def delete(gates: Tensor, a: Tensor, a0: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return A, a and B of one block without the units whose gate is 0: [K], [D, K], [1, K], [K, D]."""
-    kept = gates > 0
-    return a[:, kept], a0[:, kept], b[kept]
+def without(h: Tensor, kept: Tensor, a: Tensor, a0: Tensor, b: Tensor, b0: Tensor) -> Tensor:
+    """Return h + B·ReLU(Ah + a) + b, a block without the units that are not kept [K]: [B, D] -> [B, D]."""
+    return h + (h @ a[:, kept] + a0[:, kept]).relu() @ b[kept] + b0
