@@ -132,8 +132,8 @@ def test_deleting_units_is_closing_their_gates() -> None:
         static = network(x, gates.unsqueeze(1))[0]
         torch.testing.assert_close(network.without_gates(x, gates), static, atol=1e-12, rtol=1e-12)
         # scores that no input changes: the network with its own gates is the static one
-        network.score.zero_()
-        network.score_bias.copy_(gates.unflatten(1, (BLOCKS, 1, 24)) - 0.5)
+        network.weights["score"].zero_()
+        network.weights["score_bias"].copy_(gates.unflatten(1, (BLOCKS, 1, 24)) - 0.5)
         own, found = network(x)
         assert torch.equal(found, gates.unsqueeze(1).expand(-1, 50, -1)) and torch.equal(own, static)
         assert torch.equal(method.consensus(found.mean(1)), gates)
@@ -152,15 +152,17 @@ def test_first_weights_have_their_spread() -> None:
     network = models({"dense": Arm("baseline")}, 40, gated=True)
     expected = {"trunk": 1.0, "up": 2 / 16, "down": 0.25 * 2 / 24, "hidden": 2 / 16, "score": 0.25 * 2 / 16}
     for name, variance in (expected | {"classifier": 0.49 * 2 / 16}).items():
-        assert float(getattr(network, name).detach().square().mean()) == pytest.approx(variance, rel=0.12), name
-        assert (getattr(network, f"{name}_bias") == (name == "score")).all()
+        assert float(network.weights[name].detach().square().mean()) == pytest.approx(variance, rel=0.12), name
+        assert (network.weights[f"{name}_bias"] == (name == "score")).all()
 
 
 def test_only_what_is_attached_sends_gradients_into_the_trunk() -> None:
     for attached in (False, True):
         network = models({"polar": Arm("method")}, 1, gated=True, attached=attached)
         gates = network(torch.randn(1, 50, 2, generator=torch.Generator().manual_seed(0)))[1]
-        found = torch.autograd.grad(method.polarization(gates).sum(), [network.score, network.trunk], allow_unused=True)
+        found = torch.autograd.grad(
+            method.polarization(gates).sum(), [network.weights["score"], network.weights["trunk"]], allow_unused=True
+        )
         assert found[0].any()
         # a gate of a later block depends on the trunk through gates of earlier blocks only when it is attached
         assert (found[1] is not None and bool(found[1].any())) == attached
@@ -297,7 +299,11 @@ def test_which_units_the_sized_arms_keep(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def watch(self: Conversion, lanes: Lanes, network: Models, points: Any) -> dict[str, Tensor]:
         x = lanes.repeat(points["train"][0])
-        values = {"means": network(x)[1].mean(1), "unit": network.unit[:, 0].abs(), "down": network.down.norm(dim=-1)}
+        values = {
+            "means": network(x)[1].mean(1),
+            "unit": network.unit[:, 0].abs(),
+            "down": network.weights["down"].norm(dim=-1),
+        }
         for k, name in enumerate(lanes.arms):
             seen.setdefault(name, []).append(network.mask[2 * k : 2 * k + 2, 0].clone())
             if network.mask.all():
@@ -332,7 +338,7 @@ def test_what_settings_are_chosen_by_depends_on_no_test_data(monkeypatch: pytest
     drawn = experiments.draw
 
     def other_test_points(seeds: Any) -> Any:
-        return {**drawn(seeds), "test": drawn([seed + 50 for seed in seeds])["test"]}
+        return {**drawn(seeds), "test": drawn(tuple(seed + 50 for seed in seeds))["test"]}
 
     here = Conversion(epochs=2).run(2)
     monkeypatch.setattr(experiments, "draw", other_test_points)

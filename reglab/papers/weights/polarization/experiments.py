@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ points, test (and validation) points, points of a batch."""
 ENDS, UNIT = cost.count((2, WIDTH)) + cost.count((WIDTH, CLASSES)), 2 * WIDTH
 """Weights outside the blocks, and those of one unit: as many multiply-adds each."""
 
-EPOCHS, MOMENTS, BINS, SHOWN = (0, 1, 2, 3, 5, 10, 15, 20, 30, 40, 50, 60), (0, 5, 60), 10, 100
+EPOCHS, MOMENTS, BINS, SHOWN = (0, 1, 2, 5, 10, 20, 40, 60), (0, 5, 60), 10, 100
 """Measured epochs of 60, those of a picture (as many parts of another training), bins of mean gates, points shown."""
 
 NET, BRANCH = ("hidden", "hidden_bias", "score", "score_bias"), ("up", "up_bias", "down", "down_bias")
@@ -64,6 +65,7 @@ class Models(nn.Module):
     def __init__(self, lanes: Lanes, gated: bool, units: int, surrogate: str, attached: bool) -> None:
         super().__init__()
         self.gated, self.units, self.surrogate, self.attached = gated, units, surrogate, attached
+        self.weights = nn.ParameterDict()
         self.scored, self.factors = lanes.each("scored") > 0, lanes.each("l1") > 0
         self.mask = (1 - lanes.each("linear")).expand(-1, 1, BLOCKS * units)
         for name, factor, shape in (
@@ -72,9 +74,8 @@ class Models(nn.Module):
             ("classifier", 0.7, (WIDTH, CLASSES)),
         ):  # fmt: skip
             drawn = data.normal(lanes.seeds, f"weights of {name}", *shape).to(self.mask)
-            setattr(self, name, nn.Parameter(lanes.repeat(drawn * factor * (2 / shape[-2]) ** 0.5)))
-            bias = torch.full((len(lanes), *shape[:-2], 1, shape[-1]), float(name == "score"))
-            setattr(self, f"{name}_bias", nn.Parameter(bias))
+            self.weights[name] = lanes.repeat(drawn * factor * (2 / shape[-2]) ** 0.5)
+            self.weights[f"{name}_bias"] = torch.full((len(lanes), *shape[:-2], 1, shape[-1]), float(name == "score"))
         drawn = data.normal(lanes.seeds, "scores", 1, BLOCKS * units).to(self.mask)
         self.unit = nn.Parameter(1 + 0.5 * lanes.repeat(drawn) * self.scored)
 
@@ -83,11 +84,11 @@ class Models(nn.Module):
         if gates is None and not self.gated:
             gates = self.mask * torch.where(self.scored, method.gates(self.unit), 1)
         factors, found = torch.where(self.factors, self.unit, 1).split(self.units, -1), list[Tensor]()
-        h = x @ self.trunk + self.trunk_bias
+        h = self.linear(x, "trunk")
         for i in range(BLOCKS):
             found.append(self.own(h, i) if gates is None else gates.split(self.units, -1)[i])
             h = method.block(h, found[i] * factors[i], *self.part(BRANCH, i))
-        return h @ self.classifier + self.classifier_bias, torch.cat(found, -1)
+        return self.linear(h, "classifier"), torch.cat(found, -1)
 
     def own(self, h: Tensor, i: int) -> Tensor:
         """Return the gates that the gate network of a block gives: [M, B, 16] -> [M, B, K]."""
@@ -95,21 +96,24 @@ class Models(nn.Module):
 
     def part(self, names: tuple[str, ...], i: int) -> list[Tensor]:
         """Return some parameters of a block, [M, ...] each."""
-        return [getattr(self, name)[:, i] for name in names]
+        return [self.weights[name][:, i] for name in names]
+
+    def linear(self, h: Tensor, name: str) -> Tensor:
+        """Return what the trunk or the classifier gives."""
+        return h @ self.weights[name] + self.weights[f"{name}_bias"]
 
     def without_gates(self, x: Tensor, gates: Tensor) -> Tensor:
         """Return the logits of networks without gates, made of the units whose gate [M, 3K] is open: [M, B, C]."""
-        logits = []
-        for m, row in enumerate(gates > 0):
-            h = x[m] @ self.trunk[m] + self.trunk_bias[m]
-            for i, kept in enumerate(row.split(self.units)):
-                h = method.without(h, kept, *(one[m] for one in self.part(BRANCH, i)))
-            logits.append(h @ self.classifier[m] + self.classifier_bias[m])
-        return torch.stack(logits)
+        h = self.linear(x, "trunk")
+        for i, kept in enumerate((gates > 0).split(self.units, -1)):
+            h = torch.stack([method.without(*one) for one in zip(h, kept, *self.part(BRANCH, i), strict=True)])
+        return self.linear(h, "classifier")
 
 
 CURVE, JUDGE = "arm seed epoch", "held_out"
-BEST = tuned(0.01, (0.005, 0.01, 0.02), JUDGE)
+STRENGTHS, TARGETS = (0, 3, 10, 20, 30, 40, 60), (0.05, 0.1, 0.15, 0.3, 0.5)
+BEST, SLOW = tuned(0.01, (0.005, 0.01, 0.02), JUDGE), tuned(0.002, (0.001, 0.002, 0.005), JUDGE)
+FAST, FACTORS = tuned(0.02, (0.01, 0.02, 0.04), JUDGE), tuned(0.03, (0.01, 0.03, 0.1), JUDGE)
 GATED: dict[str, float | str] = {"gated": 1, "activ": "activ", "target": "target"}
 SIZE: dict[str, float | str] = {"size": "polar", "target": "target"}
 """Settings of arms with gate networks, and of those that have as many units as `polar` keeps at the same knobs."""
@@ -123,16 +127,16 @@ class Conversion(Experiment):
     """Learn a spiral with gates that open for some inputs; then fix each gate at its majority, and look what is left.
 
     Adam, batches of 100. All arms of a seed share points, first weights and batches. Learning rates and strengths are
-    chosen on validation points, gates as they are; λ_polar = λ_activ = 30 is where the wanted share of units is kept.
-    The rivals keep as many units as `polar`, seed by seed; `static gates` come near by their own penalty.
+    chosen on validation points, with gates as they are; λ_polar = λ_activ = 30 is where the wanted share is kept.
+    The rivals keep as many units as `polar`, seed by seed; `static gates`, one score for each unit, come near to it.
     """
 
     # fmt: off
-    polar: float = knob(30.0, low=0, high=60, step=5, symbol="λ_polar", help="weight of the polarization penalty")
-    target: float = knob(0.15, low=0.05, high=0.5, step=0.05, symbol="τ", help="share of the gates that shall be open")
+    polar: float = knob(30.0, stops=STRENGTHS, symbol="λ_polar", help="weight of the polarization penalty")
+    target: float = knob(0.15, stops=TARGETS, symbol="τ", help="share of the gates that shall be open")
     activ: float = knob(30.0, low=5, high=60, step=5, symbol="λ_activ", help="weight of the penalty on open gates")
     rate: float = knob(BEST, stops=(0.002, 0.005, 0.01, 0.02), symbol="η", help="rate of polar")
-    dense_rate: float = knob(0.002, stops=(0.001, 0.002, 0.005, 0.01, 0.02), help="rate of the dense network")
+    dense_rate: float = knob(SLOW, stops=(0.001, 0.002, 0.005, 0.01, 0.02), help="learning rate of dense")
     units: int = knob(24, low=1, high=24, step=1, symbol="K", help="units of each block")
     surrogate: str = knob("sigmoid", choices=("sigmoid", "identity"), help="what stands for the derivative of the step")
     attached: bool = knob(False, help="whether gates send gradients into the trunk")
@@ -142,11 +146,10 @@ class Conversion(Experiment):
         "dense": Arm("baseline", rate="dense_rate"),
         "polar": Arm("method", rate="rate", polar="polar", **GATED),
         "activ": Arm("ablation", rate=BEST, **GATED),
-        "L1 + fine-tune": Arm("rival", rate=tuned(0.02, (0.01, 0.02, 0.04), JUDGE),
-                              l1=tuned(0.03, (0.01, 0.03, 0.1), JUDGE), cut=51 / 60, **SIZE),
-        "activ + fine-tune": Arm("rival", rate=0.01, tuning=BEST, cut=51 / 60, size="polar", **GATED),
+        "L1 + fine-tune": Arm("rival", rate=FAST, l1=FACTORS, cut=0.85, **SIZE),
+        "activ + fine-tune": Arm("rival", rate=0.01, tuning=FAST, cut=0.85, size="polar", **GATED),
         "magnitude": Arm("further", rate=BEST, cut=34 / 60, **SIZE),
-        "static gates": Arm("further", rate=BEST, activ=tuned(10, (3, 10, 30), JUDGE), target="target", scored=1),
+        "static gates": Arm("further", rate=0.01, activ="activ", target="target", scored=1),
         "retrained": Arm("further", rate=BEST, **SIZE),
         "random": Arm("null", rate=BEST, **SIZE),
         "linear": Arm("null", rate=0.01, linear=1),
@@ -160,7 +163,7 @@ class Conversion(Experiment):
         "spectrum": share("arm seed bin", "share of gates", "share of the gates whose mean lies in a bin of width 0.1"),
         **cost.outputs(),
     }
-    views = (
+    views: ClassVar[tuple[View, ...]] = (
         View("Conversion", (
             Curves("Do inputs disagree about gates?", ["ambiguous"], ("polar", "activ", "random")),
             Curves("Where are the mean gates?", ["spectrum"], ("polar", "activ")),
@@ -173,7 +176,7 @@ class Conversion(Experiment):
     # fmt: on
     scaled = "ResNets on images became a residual network on a spiral, channels units; gates and penalties are kept"
     headline = "static"
-    grid = {"polar": (0, 3, 10, 20, 30, 40, 60), "target": (0.05, 0.1, 0.15, 0.3, 0.5)}
+    grid = {"polar": STRENGTHS, "target": TARGETS}
     smoke = {"epochs": 2}
 
     def moments(self, some: tuple[int, ...]) -> list[int]:
@@ -249,7 +252,9 @@ class Conversion(Experiment):
                        rates=torch.where(tuning * first > 0, tuning, rate))  # fmt: skip
         with torch.no_grad():
             means = network(lanes.repeat(points[0]))[1].mean(1)
-            other = torch.where(l1[:, None] > 0, network.unit[:, 0].abs(), method.in_turn(network.down.norm(dim=-1)))
+            other = torch.where(
+                l1[:, None] > 0, network.unit[:, 0].abs(), method.in_turn(network.weights["down"].norm(dim=-1))
+            )
         state = network.state_dict() | {"means": means, "importance": means if gated else other}
         trained |= {arm: {key: lanes.split(p)[k] for key, p in state.items()} for k, arm in enumerate(lanes.arms)}
 
