@@ -110,8 +110,7 @@ class Models(nn.Module):
         return self.linear(h, "classifier")
 
 
-CURVE, JUDGE = "arm seed epoch", "held_out"
-STRENGTHS, TARGETS = (0, 3, 10, 20, 30, 40, 60), (0.05, 0.1, 0.15, 0.3, 0.5)
+CURVE, JUDGE, STRENGTHS, TARGETS = "arm seed epoch", "held_out", (0, 10, 20, 30, 60), (0.05, 0.1, 0.15, 0.3, 0.5)
 BEST, SLOW = tuned(0.01, (0.005, 0.01, 0.02), JUDGE), tuned(0.002, (0.001, 0.002, 0.005), JUDGE)
 FAST, FACTORS = tuned(0.02, (0.01, 0.02, 0.04), JUDGE), tuned(0.03, (0.01, 0.03, 0.1), JUDGE)
 GATED: dict[str, float | str] = {"gated": 1, "activ": "activ", "target": "target"}
