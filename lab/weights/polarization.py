@@ -17,6 +17,8 @@
 # *Can gates that depend on the input learn to agree, so that they can be thrown away?*
 
 # %%
+from IPython.display import display
+
 from reglab import notebook
 from reglab.bet import bet
 from reglab.effects import end
@@ -79,6 +81,7 @@ epochs = 60
 # %% tags=["thumbnail"]
 conversion = experiments.Conversion(polar=polar, target=target, activ=activ, epochs=epochs)
 results = notebook.run(conversion, seeds)
+display(notebook.arms(conversion))
 question = "With their own gates, networks of activ get about 95 % right. Which share, when each gate is fixed?"
 bet(question, results, "Conversion", end("static", "activ"), low=0, high=1)
 
@@ -99,17 +102,13 @@ bet("All have as many units. Who is most accurate?", results, "Same size", end("
 # Training the units of `polar` again from scratch is no better than random ones, either: here it hardly matters *which*
 # units are kept, only how many. Converting `activ` and fine-tuning it is far worse.
 
-# %%
-notebook.draw(results, "Cost")
-
-# %% [markdown]
-# Each mark is a seed: multiply–adds against accuracy lost to the dense network, after conversion. Running the gates of
-# `activ` instead would cost $3\,(16\cdot16+16\cdot24)=1920$ multiply–adds for each input, on top of the units; the
-# whole dense network takes 2416.
 #
-# How strong must the penalty be? These are the recorded strengths at $\tau=0.15$.
+# What does it cost? Each mark is a seed: multiply–adds and accuracy after conversion, against the dense network. To
+# run the gates of `activ` instead takes $3\,(16\cdot16+16\cdot24)=1920$ multiply–adds for each input, on top of the
+# units; the dense network takes 2416. The second picture has the recorded strengths at $\tau=0.15$.
 
 # %%
+display(notebook.summary(results), notebook.draw(results, "Cost"))
 grid = store.read(experiments.Conversion).sel(target=0.15).isel(epoch=-1)
 grid["polar"].attrs |= {"long_name": "λ_polar"}
 cost = Curves("What does conversion cost?", ["dynamic", "static"], ["polar"], "accuracy")
@@ -119,7 +118,7 @@ page.draw(grid, View("Dose", (cost, Curves("How many units are kept?", ["kept"],
 # The gap closes as $\lambda_{polar}$ grows. But the size is set by the balance of both penalties more than by $\tau$:
 # most gates start open, and a strong penalty keeps them there. So look at the size beside every accuracy.
 #
-# Here are the gates of the first seed, open ones white. Columns are test points, class by class; rows are units.
+# Here are the gates of the first seed, open ones black. Columns are test points, class by class; rows are units.
 
 # %%
 notebook.draw(notebook.run(experiments.Gates(), 1), "Gates")

@@ -32,14 +32,14 @@ CLAIMS = (
           group="paper", source="pilot", essential=True),
     Claim("dose", Conversion, "Without the penalty conversion costs more accuracy: converted minus own gates, polar "
           "minus activ", "Ablation not read", gap("polar") - gap("activ"), above=0, seeds=32, group="paper",
-          source="zero", why=CONSTANT, robust=True),
+          source="zero", why=CONSTANT),
     Claim("wanted size", Conversion, "At τ = 0.15 the share of units kept is near τ: mean distance",
           "The user chooses the sparsity", lambda r: abs(end("kept", "polar")(r) - 0.15), below=0.05, seeds=32,
           group="paper", source="pilot", why=CONSTANT + " The balance of both penalties sets the size more than τ."),
     Claim("half for a point", Conversion, "With about half of the units (τ = 0.5, λ_polar = 20) it loses less than a "
           "point: converted accuracy minus dense", "About 50 % of the connections for less than 1 point, CIFAR",
           advantage("static", "polar", over="dense"), {"half": {"target": 0.5, "polar": 20}}, above=-0.01, seeds=16,
-          group="paper", source="paper", why="The loss here is about one point, so few seeds leave it open."),
+          group="paper", source="paper", why="The loss here is about one point."),
     Claim("variance", Gates, "R_polar is the variance of the gates over a batch, so 0 for a batch of one: largest "
           "distance, all moments", "R_polar as we know it", lambda r: float(r.variance_gap.max()), below=1e-6,
           rule="exact", seeds=4, group="identity", source="theory", essential=True, robust=True),

@@ -29,9 +29,7 @@ def check_pull(answer: Callable[[Tensor], Tensor]) -> str:
     (right,) = torch.autograd.grad(method.polarization(gates), gates)
     each, alone = (1 - 2 * gates.detach()) / gates.numel(), "ḡ is the mean over the batch, not the single gate."
     hints = [(3 * right, "R_polar is a mean over units, too: divide by N."), (-right, "mind the sign."), (each, alone)]
-    compare(
-        answer(gates.detach()), right, hints, "apply the chain rule: ḡ moves by 1/B with a gate.", each="one a gate"
-    )
+    compare(answer(gates.detach()), right, hints, "apply the chain rule to ḡ.", each="one number for each gate")
     return "The same for all inputs of a batch: the majority pulls the rest."
 
 

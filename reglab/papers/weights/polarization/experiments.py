@@ -279,14 +279,14 @@ class Gates(Conversion):
     """Look at the single gates while they learn, and at what holds exactly at every moment."""
 
     # fmt: off
-    arms = {"activ": Arm("baseline", rate=0.01, **GATED), "polar": Conversion.arms["polar"]}
+    arms = {"activ": Arm("baseline", rate=0.01, **GATED), "polar": Arm("method", rate=0.01, polar="polar", **GATED)}
     outputs = {
-        "gates": share("arm seed moment unit point", "open", "gates of all units, sorted, for 100 test points"),
+        "closed": share("arm seed moment unit point", "closed", "closed gates of all units, sorted, and 100 points"),
         "variance_gap": Var("arm seed moment", "distance", "R_polar minus the variance of gates, batches of 100 and 1"),
         "deletion_gap": Var("arm seed moment", "distance", "logits with gates minus those with closed units deleted"),
     }
-    views = (View("Gates", (Images("Without the penalty, which gates are open?", "gates", "moment", "activ"),
-                            Images("And with it?", "gates", "moment", "polar")), 1),)
+    views = (View("Gates", (Images("Without the penalty, which gates are open (black)?", "closed", "moment", "activ"),
+                            Images("And with it?", "closed", "moment", "polar")), 1, 1.6),)
     # fmt: on
     headline = "variance_gap"
     grid = {}
@@ -301,8 +301,8 @@ class Gates(Conversion):
         test, labels = (one[:, :SHOWN] for one in points["test"])
         order = (10 * labels + test.norm(dim=-1)).argsort(-1).unsqueeze(-1).expand(-1, -1, 2)
         x, gates = lanes.repeat(test.gather(1, order)), network(lanes.repeat(points["train"][0]))[1]
-        picture, fixed, gaps = network(x)[1].mT, method.consensus(gates.mean(1)), list[Tensor]()
-        rows = picture.mean(-1).argsort(-1, descending=True).unsqueeze(-1).expand(-1, -1, SHOWN)
+        picture, fixed, gaps = 1 - network(x)[1].mT, method.consensus(gates.mean(1)), list[Tensor]()
+        rows = picture.mean(-1).argsort(-1).unsqueeze(-1).expand(-1, -1, SHOWN)
         for size, kept in ((BATCH, fixed), (1, torch.ones_like(fixed))):
             batches = gates.unflatten(1, (-1, size))
             variance = (method.polarization(batches) - batches.var(2, correction=0).mean(-1)).abs()
@@ -310,7 +310,7 @@ class Gates(Conversion):
             deletion = (masked - plain).abs().amax((1, 2)) / plain.abs().amax((1, 2))
             gaps.append(torch.stack([variance.amax(1), deletion]))
         variance, deletion = torch.stack(gaps).amax(0)
-        return {"gates": picture.gather(1, rows), "variance_gap": variance, "deletion_gap": deletion}
+        return {"closed": picture.gather(1, rows), "variance_gap": variance, "deletion_gap": deletion}
 
 
 EXPERIMENTS = (Conversion, Gates)
