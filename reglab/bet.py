@@ -270,7 +270,7 @@ def _low(values: np.ndarray) -> float:
 def _around(values: np.ndarray, then: str = "") -> str:
     """Write a mean and its interval in brackets, where there is one: `0.15 lower [0.13, 0.17]`."""
     mean, low, high = (float(end) for end in mean_interval(values))
-    return f"{words.number(mean)}{then}{words.ends(low, high)}"
+    return words.measured(mean, low, high, then)
 
 
 def _note(seeds: int) -> str:

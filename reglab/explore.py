@@ -69,13 +69,18 @@ class Explorer:
         self._view = self.kind.views[0]
         self._lock = threading.Lock()
         self._wanted: _Wanted | None = None
-        self._stopped = False
+        self._stopped = self._training = False
         self._worker: threading.Thread | None = None
         self._charts: dict[float, Chart] = {}
         self._quiet = False
 
         self.controls = {
             name: _control(name, knob, getattr(experiment, name)) for name, knob in self.kind.knobs().items()
+        }
+        self.fields = {
+            name: _Field(name, knob, self.controls[name])
+            for name, knob in self.kind.knobs().items()
+            if isinstance(self.controls[name], widgets.IntSlider | widgets.FloatSlider)
         }
         self.seeds = widgets.SelectionSlider(
             options=SEEDS,
@@ -103,7 +108,7 @@ class Explorer:
         self.progress = widgets.FloatProgress(
             min=0, max=1, value=1, layout={"width": "160px"}, tooltip="share of the run that is done"
         )
-        self.status = widgets.HTML()
+        self.status = widgets.HTML(layout={"height": "32px", "min_width": "24em"})  # what follows keeps its place
         self.figure = widgets.HTML()
         self.sentence = widgets.HTML()
         self.error = widgets.HTML()
@@ -116,9 +121,10 @@ class Explorer:
         self.stop_button.on_click(lambda _: self.stop())
         self.reset_button.on_click(lambda _: self.reset())
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
+        knobs = [self.fields[name].box if name in self.fields else one for name, one in self.controls.items()]
         self.widget = widgets.VBox(
             [
-                widgets.HBox([*self.controls.values(), self.seeds, self.picture], layout=wrap),
+                widgets.HBox([*knobs, self.seeds, self.picture], layout=wrap),
                 widgets.HBox(
                     [self.run_button, self.stop_button, self.reset_button, self.pin_button, self.progress, self.status],
                     layout=wrap,
@@ -149,6 +155,7 @@ class Explorer:
         with self._lock:
             self._wanted = None
             self._stopped = True
+            self._training = False
 
     def reset(self) -> None:
         """Put all knobs back to where they started, and show what happens there."""
@@ -176,16 +183,17 @@ class Explorer:
 
     def _chose_picture(self, change: dict[str, Any]) -> None:
         self._view = next(view for view in self.kind.views if view.title == change["new"])
-        self._want(_Wanted(self.settings(), self.seeds.value, "train" if self._worker else "draw"))
+        self._want(_Wanted(self.settings(), self.seeds.value, "train" if self._training else "draw"))
 
     def _pin(self, change: dict[str, Any]) -> None:
         self.pinned = self.results if change["new"] else None
-        self._want(_Wanted(self.settings(), self.seeds.value, "train" if self._worker else "draw"))
+        self._want(_Wanted(self.settings(), self.seeds.value, "train" if self._training else "draw"))
 
     def _want(self, wanted: _Wanted) -> None:
         with self._lock:
             self._wanted = wanted
             self._stopped = False
+            self._training = wanted.do != "draw"
             if self._worker is None:
                 self._worker = threading.Thread(target=self._work, daemon=True, name="reglab explorer")
                 self._worker.start()
@@ -215,18 +223,21 @@ class Explorer:
                     if wanted.do == "train" or self._recorded is None:
                         self._train(experiment, wanted.seeds)
                     else:
-                        self._show_recorded(self._recorded)
+                        self._show_recorded(self._recorded, wanted.seeds)
             except Exception as error:  # noqa: BLE001 - whatever fails in the worker must be seen, not swallowed
                 self.error.value = _alert(error)
                 self._say("stopped by an error")
             finally:
                 self.stop_button.disabled = True
+                with self._lock:
+                    self._training = self._wanted is not None and self._wanted.do != "draw"
 
     def _overtaken(self) -> bool:
         return self._stopped or self._wanted is not None
 
-    def _show_recorded(self, results: xr.Dataset) -> None:
-        """Show the recorded results of a setting at once; a run can be started on top of them."""
+    def _show_recorded(self, recorded: xr.Dataset, seeds: int) -> None:
+        """Show the recorded results of the first seeds at once; a run can be started on top of them."""
+        results = recorded.isel(seed=slice(seeds))
         self.results, self._recorded = results, None
         self._draw(results, final=True)
         self._say(f"recorded: {words.seeds(results.sizes['seed'])}; Run trains here and now")
@@ -272,10 +283,10 @@ class Explorer:
         self.figure.value = _image(chart.png(FINAL_DPI if final else LIVE_DPI), alt, chart)
         if final:
             self._chart(data, LIVE_DPI).png(LIVE_DPI)  # so that the first picture of the next run comes at once
-            self._summarize(data)
+            self._summarize(data, FINAL_DPI)
 
-    def _summarize(self, data: xr.Dataset) -> None:
-        text = words.sentence(data, self.kind.headline, self.kind.arms)
+    def _summarize(self, data: xr.Dataset, dpi: float = LIVE_DPI) -> None:
+        text = self._chart(data, dpi).summary(data, self.kind.headline, self.kind.arms)
         if self.pinned is not None:
             text += " Dotted: the pinned run (" + _difference(self.pinned, data) + ")."
         elif self._recorded is not None:
@@ -341,7 +352,36 @@ def _control(name: str, knob: Knob, value: Any) -> Any:
     if knob.stops:
         return widgets.SelectionSlider(options=sorted({*knob.stops, value}), value=value, **common)
     slider = widgets.IntSlider if isinstance(knob.default, int) else widgets.FloatSlider
-    return slider(value=value, min=knob.low, max=knob.high, step=knob.step or 1, **common)
+    return slider(value=value, min=knob.low, max=knob.high, step=knob.step or 1, readout=False, **common)
+
+
+class _Field:
+    """The value of a slider as text beside it: what is typed moves the slider, or a message says what it takes."""
+
+    def __init__(self, name: str, knob: Knob, slider: Any) -> None:
+        import ipywidgets as widgets
+
+        self.name, self.knob, self.slider, self.shown = name, knob, slider, ""
+        layout = {"width": "5em"}
+        self.text = widgets.Text(continuous_update=False, layout=layout, tooltip=f"value of {knob.label(name)}")
+        self.message = widgets.HTML()
+        self.box = widgets.HBox([slider, self.text, self.message])
+        self._show({"new": slider.value})
+        slider.observe(self._show, "value")
+        self.text.observe(self._typed, "value")
+
+    def _show(self, change: dict[str, Any]) -> None:
+        self.shown = self.text.value = f"{change['new']:g}"
+        self.message.value = ""
+
+    def _typed(self, change: dict[str, Any]) -> None:
+        if change["new"] == self.shown:
+            return
+        try:
+            self.slider.value = self.knob.parse(self.name, change["new"].strip())
+            self._show({"new": self.slider.value})
+        except ValueError as error:
+            self.message.value = f'<span role="alert" style="color:#a34700">{html.escape(str(error))}</span>'
 
 
 def _image(png: bytes, alt: str, chart: Chart) -> str:

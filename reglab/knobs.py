@@ -94,14 +94,14 @@ class Knob:
         return type(self.default)(value)
 
     def parse(self, name: str, text: str) -> Any:
-        """Return the value that a text from the command line stands for; raises `ValueError` as `check` does."""
+        """Return the value that a text stands for, where 0,6 is 0.6; raises `ValueError` as `check` does."""
         if isinstance(self.default, bool):
             value: Any = {"true": True, "false": False}.get(text.lower(), text)
         elif self.choices:
             value = text
         else:
             try:
-                value = float(text)
+                value = float(text.replace(",", "."))
             except ValueError:
                 value = text
         return self.check(name, value)

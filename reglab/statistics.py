@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,12 +30,14 @@ def quantile(count: int) -> float:
     return float(stdtrit(count - 1, 0.975))
 
 
-def mean_interval(values: np.ndarray | Sequence[float], axis: int = -1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def mean_interval(
+    values: np.ndarray | Sequence[float], axis: int = -1, ends: tuple[float, float] = (-math.inf, math.inf)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean, lower and upper end of the 95 % interval of the mean over seeds (Student's t).
 
     Student's t interval is exact for few seeds when the effect is normally distributed over seeds, which a bootstrap
     of eight values is not: it comes out too narrow. For paired arms the values are the differences seed by seed.
-    Ends are NaN for fewer than two values.
+    The interval is cut at the `ends` of what is possible: no share is above 1. NaN for fewer than two values.
     """
     array = np.asarray(values, dtype=float)
     count = array.shape[axis]
@@ -43,7 +45,12 @@ def mean_interval(values: np.ndarray | Sequence[float], axis: int = -1) -> tuple
     if count < 2:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
     half = quantile(count) * array.std(axis, ddof=1) / math.sqrt(count)
-    return mean, mean - half, mean + half
+    return mean, np.clip(mean - half, *ends), np.clip(mean + half, *ends)
+
+
+def possible(attributes: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the ends of what a variable can be, as its attributes say them; infinite where there is none."""
+    return attributes.get("low", -math.inf), attributes.get("high", math.inf)
 
 
 def over_seeds(values: xr.DataArray) -> xr.DataArray:

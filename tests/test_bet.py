@@ -59,7 +59,7 @@ def test_an_arm_that_another_beats_in_every_seed_is_wrong_however_far_the_seeds_
     two = choice({arm: RIGHT[arm] for arm in ("plain", "new")})
     half = 3.1824463 * np.std(RIGHT["new"], ddof=1) / 2  # Student's t, 3 degrees of freedom, 4 seeds
     assert 0.9 - half < 0.65, "both intervals hold both means"
-    highest = f"Highest is new: 0.90 [{0.9 - half:.2f}, {0.9 + half:.2f}]"
+    highest = f"Highest is new: 0.9 [{0.9 - half:.1f}, {0.9 + half:.1f}]"
     note = "In brackets: 95 % intervals, 4 seeds."
     assert two.measured == f"{highest}; next is plain, 0.25 lower [0.25, 0.25]. {note}"
     assert two.judge("new") == bets.Answer(True, f"✓ You said new: right. {two.measured}")
@@ -69,10 +69,10 @@ def test_an_arm_that_another_beats_in_every_seed_is_wrong_however_far_the_seeds_
 
 def test_arms_that_cannot_be_told_apart_are_all_right() -> None:
     three = choice(RIGHT)
-    assert three.measured.startswith("Highest are new and odd, which cannot be told apart: 0.90 [")
+    assert three.measured.startswith("Highest are new and odd, which cannot be told apart: 0.9 [")
     assert [three.judge(arm).right for arm in RIGHT] == [False, True, True]
     same = choice({"a": [1.0, 2], "b": [1.0, 2], "c": [1.0, 2 + 1e-9]})
-    assert same.measured.startswith("Highest are c, a and b, which cannot be told apart: 1.50 [")
+    assert same.measured.startswith("Highest are c, a and b, which cannot be told apart: 2 [")
     assert all(same.judge(arm).right for arm in "abc"), "what is rounding is no difference"
 
 
@@ -85,7 +85,7 @@ def test_an_arm_is_wrong_where_the_second_beats_it_and_the_first_only_seems_to()
 
 def test_the_lowest_can_win() -> None:
     lowest = choice(RIGHT, "lowest")
-    assert lowest.measured.startswith("Lowest is plain: 0.65 [")
+    assert lowest.measured.startswith("Lowest is plain: 0.7 [")
     assert "; next is odd, 0.24 higher [" in lowest.measured
     assert [lowest.judge(arm).right for arm in RIGHT] == [True, False, False]
     assert "You said new, which is 0.25 higher [0.25, 0.25] than plain. Lowest is plain" in lowest.judge("new").text
@@ -112,7 +112,7 @@ def test_a_number_is_right_within_the_interval_and_a_twentieth_of_the_range_besi
     for guess, right in ((5, True), (5 + half + 0.49, True), (5 - half - 0.49, True)):
         assert number.judge(guess).right is right
     note = "In brackets: 95 % intervals, 3 seeds."
-    measured = f"measured: 5.00 [{5 - half:.2f}, {5 + half:.2f}]"
+    measured = f"measured: 5.0 [{5 - half:.1f}, {5 + half:.1f}]"
     assert number.judge(5 + half + 0.51).text == (
         f"✗ You said {5 + half + 0.51:.1f}; {measured}. Your guess is {half + 0.51:.1f} too high. {note}"
     )

@@ -81,6 +81,39 @@ def test_every_kind_of_knob_becomes_the_control_that_suits_it() -> None:
     assert widget.settings() == Steps(length=3).settings()
 
 
+def test_a_typed_value_moves_its_slider_or_a_message_beside_it_says_what_would_be_right() -> None:
+    widget = explore(Steps(length=3), seeds=1)
+    scale, slider = widget.fields["scale"], widget.controls["scale"]
+    assert scale.text.value == "1" and widget.fields["length"].text.value == "3"
+    scale.text.value = " 0,6 "
+    widget.wait()
+    assert (slider.value, scale.text.value, scale.message.value) == (0.6, "0.6", "")
+    assert settings_of(widget.results)["scale"] == 0.6
+    for wrong in ("7", "six", "", "nan"):
+        begun.clear()
+        scale.text.value = wrong
+        widget.wait()
+        assert slider.value == 0.6 and scale.text.value == wrong and not begun
+        assert "takes a number from 0 to 2" in scale.message.value and 'role="alert"' in scale.message.value
+    length = widget.fields["length"]
+    length.text.value = "2.5"
+    assert length.slider.value == 3 and "a whole number from 1 to 500" in length.message.value
+    slider.value = 1.23456789
+    assert (slider.value, scale.text.value, scale.message.value) == (1.23456789, "1.23457", "")
+    widget.wait()
+
+
+def test_a_pin_right_after_stop_starts_no_training(halted: Explorer) -> None:
+    halted.run()
+    processes.wait_for(lambda: bool(begun))
+    count = len(begun)
+    halted.stop()
+    halted.pin_button.value = True
+    halted.wait()
+    assert len(begun) == count and halted.stop_button.disabled
+    assert "Dotted: the pinned run" in halted.sentence.value
+
+
 def test_a_moved_slider_trains_at_the_new_setting_and_equals_a_plain_run() -> None:
     widget = explore(Steps(length=5), seeds=8)
     widget.controls["scale"].value = 2.0
@@ -286,6 +319,11 @@ def test_a_recorded_setting_appears_at_once_and_a_run_starts_on_top_of_it() -> N
     expected = store.at(Memorization(strength=7.0))
     assert expected is not None and widget.results.identical(expected)
     assert widget.status.value.startswith("recorded: 8 seeds")
+    widget.seeds.value = 2
+    widget.wait()
+    assert widget.results.identical(expected.isel(seed=slice(2))) and "recorded: 2 seeds" in widget.status.value
+    widget.seeds.value = 8
+    widget.wait()
     widget.run()
     processes.wait_for(lambda: not widget.results.identical(expected))
     widget.stop()
@@ -353,3 +391,13 @@ def test_in_jupyterlab_every_control_is_reached_by_keyboard_and_an_error_is_seen
         page.get_by_label("fails").press("Space")
         page.get_by_text("done: 8 seeds").wait_for()
         assert page.locator(".jp-OutputArea [role=alert]").count() == 0
+        typed, handle = page.get_by_title("value of scale s (m)"), lab_browser.slider(page, "scale")
+        typed.fill("9")
+        typed.press("Enter")
+        page.locator(".jp-OutputArea [role=alert]", has_text="takes a number from 0 to 2").wait_for()
+        assert handle.get_attribute("aria-valuenow") == "1.0"
+        typed.fill("0,5")
+        typed.press("Enter")
+        page.locator(".jp-OutputArea [role=alert]").wait_for(state="detached")
+        page.locator(".jp-OutputArea [role=slider][aria-valuenow='0.5']").wait_for()
+        assert handle.get_attribute("aria-valuenow") == "0.5" and typed.input_value() == "0.5"

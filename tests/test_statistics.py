@@ -41,3 +41,13 @@ def test_the_interval_of_eight_normal_values_covers_the_mean_in_95_of_100_cases(
     _, low, high = statistics.mean_interval(np.random.default_rng(1).normal(2, 3, size=(trials, 8)))
     covered = ((low < 2) & (high > 2)).mean()
     assert covered == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / trials))
+
+
+def test_an_interval_is_cut_at_the_ends_of_what_is_possible() -> None:
+    shares = np.array([[0.9, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.1], [0.4, 0.5, 0.5, 0.6]])
+    mean, low, high = statistics.mean_interval(shares, ends=statistics.possible({"low": 0, "high": 1}))
+    free = statistics.mean_interval(shares, ends=statistics.possible({}))
+    np.testing.assert_allclose(mean, free[0])
+    assert free[2][0] > 1 and high[0] == 1 and low[0] == free[1][0]
+    assert free[1][1] < 0 and low[1] == 0 and high[1] == free[2][1]
+    assert (low[2], high[2]) == (free[1][2], free[2][2])

@@ -22,11 +22,20 @@
       : power < -4 || power > 2 ? digits + exponent : String(+value.toPrecision(3));
     return text.replaceAll("-", "−");
   };
-  function interval(values, quantiles) { // Student's 95 % interval of the mean; none where a run is missing
+  const even = (mean, low, high) => { // as `reglab.pictures.words.even` writes them
+    const values = [mean, low, high], half = (high - low) / 2;
+    if (low === null || !(half > 0)) return values.map(written);
+    const place = Math.floor(Math.log10(half));
+    const decimals = Math.max(0, -place + (half < 3 * 10 ** place ? 1 : 0));
+    if (decimals > 6 || Math.max(...values.map(Math.abs)) >= 1e5) return values.map(written);
+    return values.map((value) => value.toFixed(decimals).replace(/^-(?=[0.]*$)/, "").replace("-", "−"));
+  };
+  function interval(values, quantiles, [least, most]) { // Student's 95 % interval of the mean, cut at what is possible
     const middle = values.includes(null) ? null : mean(values), n = values.length;
     if (middle === null || n < 2) return { mean: middle, low: null, high: null };
     const half = quantiles[n] * Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (n - 1) / n);
-    return { mean: middle, low: middle - half, high: middle + half };
+    const [low, high] = [Math.max(least ?? -Infinity, middle - half), Math.min(most ?? Infinity, middle + half)];
+    return { mean: middle, low, high };
   }
 
   function decode(variable) { // whole steps, as differences along the last axis
@@ -71,23 +80,24 @@
     const lastPlace = (source, where, ...kept) => latest(grid, source, where, kept);
     const last = (source, where, ...kept) =>
       slice(grid, source.variable, lastPlace(source, where, ...kept), ...kept);
-    const reduce = (seeds) =>
-      (alone === null ? interval(seeds, grid.quantiles) : { mean: seeds[alone], low: null, high: null });
+    const ends = (source) => grid.variables[source.variable].ends;
+    const reduce = (seeds, limits = []) =>
+      (alone === null ? interval(seeds, grid.quantiles, limits) : { mean: seeds[alone], low: null, high: null });
     const chosen = (seeds) => (alone === null ? seeds : [seeds[alone]]);
     const lines = panel.lines.filter((line) => !hidden(line.at));
     const words = window.reglabKinds[panel.kind](panel, {
       grid, point, pinned, lines, alone, all: state.seeds === "all", add, table, hidden, read, last, lastPlace,
-      reduce, chosen, mean, finite, written });
+      reduce, ends, chosen, mean, finite, written });
     for (const rule of panel.rules) {
       const place = rule.variable ? mean(read(rule, point, "seed")) : rule.at;
       if (place !== null) add(rule.axis === "x" ? "upright" : "across", { [rule.axis]: place, label: rule.label });
     }
-    return { found, table, words: words ?? ends(table) };
+    return { found, table, words: words ?? atTheEnd(table) };
   }
-  function ends(table) { // the last row of each line, in words
+  function atTheEnd(table) { // the last row of each line, in words
     const last = [...new Map(table.map((row) => [row.line, row])).values()];
-    const around = ({ low, high }) => (low === null ? "" : ` (${written(low)} to ${written(high)})`);
-    return `At the end, ${last.map((row) => `${row.line}: ${written(row.mean)}${around(row)}`).join("; ")}`;
+    const said = ([mean, low, high]) => (low === "none" ? mean : `${mean} (${low} to ${high})`);
+    return `At the end, ${last.map((row) => `${row.line}: ${said(even(row.mean, row.low, row.high))}`).join("; ")}`;
   }
 
   class Replay {
@@ -151,7 +161,11 @@
       const { grid, state } = this, view = grid.views[state.picture];
       const point = (at) => at && Object.fromEntries(grid.knobs.map((knob, i) => [knob.name, at[i]]));
       const place = (at) => grid.knobs.reduce((sum, knob, i) => sum * knob.values.length + at[i], 0);
-      const words = (at) => grid.sentences[place(at)][state.seeds >= 0 ? state.seeds + 1 : 0];
+      const words = (at) => { // the headline, or else what the first panel of the picture shows
+        if (view.headline) return grid.sentences[place(at)][state.seeds >= 0 ? state.seeds + 1 : 0];
+        const [panel] = view.panels;
+        return `${panel.question} ${rows(grid, panel, state, point(at), null).words}`;
+      };
       const named = (at) => grid.knobs.map((knob, i) => `${knob.label} ${knob.values[at[i]]}`).join(", ");
       this.sliders.forEach((slider, i) => {
         slider.nextElementSibling.value = grid.knobs[i].values[state.at[i]];
@@ -215,7 +229,7 @@
         if (!table.length) return "";
         const head = cells("th", ["line", ...(along ? [along] : []), "mean", "low", "high"]);
         const body = table.map((row) =>
-          cells("td", [row.line, ...(along ? [row.x] : []), ...[row.mean, row.low, row.high].map(written)]));
+          cells("td", [row.line, ...(along ? [row.x] : []), ...even(row.mean, row.low, row.high)]));
         return `<table><caption>${shown(question)}</caption>${head}${body.join("")}</table>`;
       }).join("");
     }

@@ -152,7 +152,8 @@ def _last_values(data: xr.Dataset, headline: str) -> Table:
         for dim in rest:
             positions = reached(one, dim)
             one = one.isel({dim: positions[-1] if len(positions) else -1})
-        mean, low, high = (float(end) for end in statistics.mean_interval(one.values))
-        interval = "one seed gives none" if data.sizes["seed"] == 1 else f"{words.number(low)} to {words.number(high)}"
-        table.add_row(arm or "all", words.number(mean), interval, str(data.sizes["seed"]))
+        found = statistics.mean_interval(one.values, ends=statistics.possible(values.attrs))
+        mean, low, high = words.even(*(float(end) for end in found))
+        interval = "one seed gives none" if data.sizes["seed"] == 1 else f"{low} to {high}"
+        table.add_row(arm or "all", mean, interval, str(data.sizes["seed"]))
     return table

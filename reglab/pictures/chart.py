@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reglab.pictures.style import NARROW, WIDE, applied
 from reglab.pictures.view import View
-from reglab.pictures.words import typeset
+from reglab.pictures.words import sentence, typeset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -88,6 +88,10 @@ class Chart:
                 panel.draw()
         size = self.canvas.get_width_height()
         return Image.frombuffer("RGBA", size, self.canvas.buffer_rgba()).convert("RGB")
+
+    def summary(self, data: xr.Dataset, headline: str, arms: Mapping[str, str]) -> str:
+        """Say the most important of what the figure shows: the headline, or else what its first panel shows."""
+        return sentence(data, headline, arms) if self.view.shows(headline) else self._panels[0].describe()
 
     def describe(self) -> str:
         """Say in words what the figure shows, with the numbers that matter: its alternative text."""

@@ -1,11 +1,11 @@
 // Curves: means along an axis with intervals, seeds, a pinned run and a theory.
 kinds.curves = (panel, tools) => {
-  const { grid, point, pinned, lines, all, alone, add, table, read, reduce, hidden, mean } = tools;
+  const { grid, point, pinned, lines, all, alone, add, table, read, reduce, ends, hidden, mean } = tools;
   const x = grid.axes[panel.axis].values, column = (seeds, k) => seeds.map((values) => values[k]);
   for (const line of lines) {
     const seeds = read(line, point, "seed", panel.axis), old = pinned && read(line, pinned, "seed", panel.axis);
     x.forEach((place, k) => {
-      const base = { line: line.label, x: place }, now = reduce(column(seeds, k));
+      const base = { line: line.label, x: place }, now = reduce(column(seeds, k), ends(line));
       const then = old && reduce(column(old, k)).mean;
       table.push({ ...base, ...now, seeds: column(seeds, k) });
       if (then !== null) add("pinned", { ...base, y: then });

@@ -1,7 +1,7 @@
 // Dots: for each arm its seeds, and their mean with its interval, at the last position that has results.
-kinds.dots = (panel, { point, pinned, lines, alone, add, table, last, reduce, written }) => {
+kinds.dots = (panel, { point, pinned, lines, alone, add, table, last, reduce, ends, written }) => {
   for (const line of lines) {
-    const seeds = last(line, point, "seed"), now = reduce(seeds);
+    const seeds = last(line, point, "seed"), now = reduce(seeds, ends(line));
     const then = pinned && reduce(last(line, pinned, "seed")).mean;
     table.push({ line: line.label, ...now, seeds });
     if (now.mean !== null) add("lines", { line: line.label, x: now.mean, text: written(now.mean) });

@@ -13,8 +13,8 @@ from reglab.pictures.panel import Line, Panel, Read
 from reglab.pictures.reached import latest
 from reglab.pictures.series import Source, sources
 from reglab.pictures.style import Style
-from reglab.pictures.words import averaged, interval, named, number, typeset
-from reglab.statistics import mean_interval
+from reglab.pictures.words import averaged, estimate, named, number, typeset
+from reglab.statistics import mean_interval, possible
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,7 +52,8 @@ class Dots(Panel):
         found = []
         for one in self.sources(data, arms):
             seeds = latest(data[one.variable].sel(one.at), "seed")[0].values
-            mean, low, high = (float(end) for end in mean_interval(seeds))
+            ends = possible(data[one.variable].attrs)
+            mean, low, high = (float(end) for end in mean_interval(seeds, ends=ends))
             found.append(Row(one.label, one.style, mean, low, high, seeds))
         return found
 
@@ -162,7 +163,7 @@ class DotsArtist(PanelArtist):
 def _said(row: Row) -> str:
     if not np.isfinite(row.mean):
         return f"{row.label}: no data"
-    return f"{row.label} {number(row.mean)}{interval(row.low, row.high)}"
+    return f"{row.label} {estimate(row.mean, row.low, row.high)}"
 
 
 def _spread(count: int) -> np.ndarray:

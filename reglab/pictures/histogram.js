@@ -12,7 +12,8 @@ kinds.histogram = (panel, tools) => {
     const now = last(line, point, "seed", panel.items).map(shares);
     const then = pinned && last(line, pinned, "seed", panel.items).map(shares);
     const rows = Array.from({ length: count }, (_, k) => {
-      const seeds = now.map((values) => values[k]), row = { line: line.label, x: edges[k], ...reduce(seeds), seeds };
+      const seeds = now.map((values) => values[k]);
+      const row = { line: line.label, x: edges[k], ...reduce(seeds, [0, 1]), seeds };
       const before = then && reduce(then.map((values) => values[k])).mean;
       for (const x of [edges[k], edges[k + 1]]) { // a step has two ends
         const base = { line: line.label, x };

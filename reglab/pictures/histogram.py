@@ -62,7 +62,7 @@ class Histogram(Panel):
         found = []
         for one in self.sources(data, arms):
             seeds = np.repeat(shares(self.values(data, one), edges), 3, axis=-1)
-            found.append(Series(one.label, one.style, stepped(edges), *mean_interval(seeds, axis=0), seeds))
+            found.append(Series(one.label, one.style, stepped(edges), *mean_interval(seeds, 0, (0, 1)), seeds))
         return found
 
     def artist(self, axes: Axes, data: xr.Dataset, arms: Mapping[str, str]) -> HistogramArtist:

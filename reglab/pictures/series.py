@@ -14,8 +14,8 @@ import numpy as np
 
 from reglab.pictures.artist import PanelArtist
 from reglab.pictures.style import FURTHER, METHOD, Style, styles
-from reglab.pictures.words import averaged, interval, number, typeset
-from reglab.statistics import mean_interval
+from reglab.pictures.words import averaged, estimate, number, typeset
+from reglab.statistics import mean_interval, possible
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,8 +80,8 @@ def reduce(data: xr.Dataset, lines: Sequence[Source], axis: str) -> list[Series]
     """Reduce results to series: mean over seeds, 95 % interval of the mean, single seeds."""
     x, series = data[axis].values, []
     for one in lines:
-        seeds = data[one.variable].sel(one.at).transpose("seed", axis).values
-        series.append(Series(one.label, one.style, x, *mean_interval(seeds, axis=0), seeds))
+        seeds, ends = data[one.variable].sel(one.at).transpose("seed", axis).values, possible(data[one.variable].attrs)
+        series.append(Series(one.label, one.style, x, *mean_interval(seeds, 0, ends), seeds))
     return series
 
 
@@ -181,7 +181,7 @@ class SeriesArtist(PanelArtist):
             text = f"{one.label} starts at {number(one.mean[first])}"
             if best not in (first, final):
                 text += f", peaks at {number(one.mean[best])} ({x} {one.x[best]:g})"
-            parts.append(text + f", ends at {number(one.mean[final])}{interval(one.low[final], one.high[final])}")
+            parts.append(f"{text}, ends at {estimate(one.mean[final], one.low[final], one.high[final])}")
         return f"{what} against {x}, {averaged(len(self.series[0].seeds))}: {'; '.join(parts)}"
 
 

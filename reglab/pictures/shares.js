@@ -1,11 +1,11 @@
 // Shares: means stacked on each other along an axis; a pinned run as dotted lines.
-kinds.shares = (panel, { grid, point, pinned, lines, add, table, read, reduce }) => {
+kinds.shares = (panel, { grid, point, pinned, lines, add, table, read, reduce, ends }) => {
   const x = grid.axes[panel.axis].values, below = x.map(() => 0), before = x.map(() => 0);
   const column = (seeds, k) => seeds.map((values) => values[k]);
   for (const line of lines) {
     const seeds = read(line, point, "seed", panel.axis), old = pinned && read(line, pinned, "seed", panel.axis);
     x.forEach((place, k) => {
-      const base = { line: line.label, x: place }, now = reduce(column(seeds, k));
+      const base = { line: line.label, x: place }, now = reduce(column(seeds, k), ends(line));
       const then = old && reduce(column(old, k)).mean;
       table.push({ ...base, ...now, seeds: column(seeds, k) });
       if (then !== null) add("pinned", { ...base, y: (before[k] += then) });

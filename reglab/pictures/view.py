@@ -16,3 +16,7 @@ class View:
     panels: Sequence[Panel]
     columns: int = 2
     height: float = 2.7
+
+    def shows(self, variable: str) -> bool:
+        """Tell whether a panel shows a variable."""
+        return any(read.variable == variable for panel in self.panels for read in panel.reads())

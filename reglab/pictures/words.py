@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from reglab.pictures.reached import reached
-from reglab.statistics import mean_interval
+from reglab.statistics import mean_interval, possible
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,16 +58,14 @@ def tally(verdicts: Sequence[str], of: str = "") -> str:
     return f"Of {claims}{of}, {said[0]}, {said[1]} and {said[2]}."
 
 
-def measured(effect: float | None, low: float | None, high: float | None) -> str:
-    """Write an effect with its interval, if it has one: `0.105 [0.074, 0.136]`."""
+def measured(effect: float | None, low: float | None, high: float | None, then: str = "") -> str:
+    """Write an effect with its interval, if it has one, and a word between them: `0.105 lower [0.074, 0.136]`."""
     if effect is None:
         return "not defined"
-    return number(effect) + ("" if low is None or high is None else ends(low, high))
-
-
-def ends(low: float, high: float) -> str:
-    """Write the ends of an interval in square brackets, with a space before; "" where there are none."""
-    return f" [{number(low)}, {number(high)}]" if np.isfinite(low) else ""
+    if low is None or high is None or not np.isfinite(low):
+        return number(effect) + then
+    middle, below, above = even(effect, low, high)
+    return f"{middle}{then} [{below}, {above}]"
 
 
 def averaged(count: int) -> str:
@@ -85,9 +83,27 @@ def number(value: float) -> str:
     return text.replace("-", "−")
 
 
-def interval(low: float, high: float) -> str:
-    """Write a 95 % interval in brackets, with a space before; "" where there is none."""
-    return f" (95 % interval {number(low)} to {number(high)})" if np.isfinite(low) else ""
+def even(mean: float, low: float, high: float, *others: float) -> list[str]:
+    """Write a mean, the ends of its interval, and numbers that belong to it, all with the same decimals.
+
+    There are as many as half the interval needs for one digit, or for two where its first digit is 1 or 2. Without an
+    interval, and where numbers are too large or too small to be read this way, each is written alone.
+    """
+    values, half = (mean, low, high, *others), (high - low) / 2
+    if not (half > 0 and np.isfinite(values).all()):
+        return [number(value) for value in values]
+    place = int(np.floor(np.log10(half)))
+    decimals = max(0, -place + (half < 3 * 10.0**place))
+    if decimals > 6 or max(map(abs, values)) >= 1e5:
+        return [number(value) for value in values]
+    # adding 0 makes zero of minus zero
+    return [f"{round(value, decimals) + 0:.{decimals}f}".replace("-", "−") for value in values]
+
+
+def estimate(mean: float, low: float, high: float) -> str:
+    """Write a mean and its interval, where there is one, in words: `0.84 (95 % interval 0.79 to 0.89)`."""
+    middle, below, above = even(mean, low, high)
+    return f"{middle} (95 % interval {below} to {above})" if np.isfinite(low) else middle
 
 
 class Ended(NamedTuple):
@@ -134,24 +150,21 @@ def sentence(data: xr.Dataset, headline: str, arms: Mapping[str, str]) -> str:
         return "Nothing to report yet."
     values, name, place, start = found
     if not roles:
-        mean, low, high = (float(end) for end in mean_interval(values.values.ravel()))
-        how_sure = (
-            f"95 % interval {number(low)} to {number(high)}, {count} seeds" if count > 1 else "one seed: no interval"
-        )
-        return f"{place}: {name} {number(mean)} ({how_sure}){start}."
+        limits = possible(values.attrs)
+        middle, below, above = even(*(float(end) for end in mean_interval(values.values.ravel(), ends=limits)))
+        how_sure = f"95 % interval {below} to {above}, {count} seeds" if count > 1 else "one seed: no interval"
+        return f"{place}: {name} {middle} ({how_sure}){start}."
     method, baseline = (values.sel(arm=roles[role]).values for role in ("method", "baseline"))
     mean, low, high = (float(end) for end in mean_interval(method - baseline))
-    how_sure = f"95 % interval of the difference {number(low)} to {number(high)}, {count} seeds"
-    ends = (
-        f"{number(float(values.sel(arm=roles[role]).mean()))} with {roles[role]}" for role in ("method", "baseline")
-    )
-    both = ", ".join(ends)
+    difference, below, above, *ends = even(mean, low, high, float(method.mean()), float(baseline.mean()))
+    how_sure = f"95 % interval of the difference {below} to {above}, {count} seeds"
+    both = f"{ends[0]} with {roles['method']}, {ends[1]} with {roles['baseline']}"
     if count < 2:
         return f"{place}: {name} {both}; one seed gives no interval, so this may be random variation."
     if low <= 0 <= high:
-        return f"{place}: no clear difference in {name}: {both}; {number(mean)} may be random variation ({how_sure})."
+        return f"{place}: no clear difference in {name}: {both}; {difference} may be random variation ({how_sure})."
     direction = "higher" if mean > 0 else "lower"
     return (
-        f"{place}: {name} is {number(abs(mean))} {direction} with {roles['method']} than with {roles['baseline']} "
-        f"({both}); random variation alone hardly explains it ({how_sure})."
+        f"{place}: {name} is {difference.removeprefix('−')} {direction} with {roles['method']} than with "
+        f"{roles['baseline']} ({both}); random variation alone hardly explains it ({how_sure})."
     )

@@ -93,17 +93,20 @@ def _beyond_luck(plan: sweep.Sweep, place: tuple[int, ...], text: str) -> dict[a
     if run is None:
         raise DiffersError(f"{label}: positions of the recording are none of the run. {_advice(kind, text)}")
     # both as the pictures of today need them: those of the day of the recording may have shown more
-    old, new = (alarms.scaled(thin(data, kind), grid, kind) for data in (recorded, run))
+    kept = [thin(data, kind) for data in (recorded, run)]
+    old, new = (alarms.scaled(data, grid, kind) for data in kept)
     if kind.arms:
         old = old.sel(arm=new.arm)
     for variable, values in old.items():
-        other, span = new[variable], spans[str(variable)]
+        other = new[variable]
         of_luck = variable in kind.may_be_nan  # whether a seed has a number
         known, again = (over_seeds(one).notnull() if of_luck else one.notnull() for one in (values, other))
         if values.shape != other.shape or (known != again).any():
             raise DiffersError(f"{label}: {variable} has results elsewhere than the recording. {_advice(kind, text)}")
         if "seed" not in values.dims:
-            attributes, distance = grid[variable].attrs, float(abs(other - values).max())
+            values, other, everywhere = (_as_stored(data[variable], grid[variable]) for data in (*kept, grid))
+            span, distance = float(everywhere.max() - everywhere.min()), float(abs(other - values).max())
+            attributes = grid[variable].attrs
             accuracy = attributes["accuracy_log10" if "accuracy_log10" in attributes else "accuracy"]
             if distance > accuracy + alarms.ROUNDING * span:
                 raise DiffersError(
@@ -115,6 +118,16 @@ def _beyond_luck(plan: sweep.Sweep, place: tuple[int, ...], text: str) -> dict[a
         row: float(alarms.excess(now[row] - before[row], alarms.POINT / len(before))) / (spans[row.variable] or 1)
         for row in before
     }
+
+
+def _as_stored(values: xr.DataArray, recorded: xr.DataArray) -> xr.DataArray:
+    """Return numbers in the form in which they were rounded: logarithms, as `alarms.scaled` takes them, or as they are.
+
+    A picture may have got a logarithmic axis after the recording, or lost it.
+    """
+    if "accuracy_log10" not in recorded.attrs:
+        return values
+    return values.copy(data=np.log10(values.values.clip(recorded.values[recorded.values > 0].min())))
 
 
 def _at_recorded_positions(run: xr.Dataset, recorded: xr.Dataset) -> xr.Dataset | None:

@@ -180,8 +180,8 @@ def _links(site: Path) -> None:
 
 
 def _pictures(site: Path) -> None:
-    """Move the pictures of notebooks into files beside their pages, so that a screen loads only the form it shows."""
-    for page in (site / "lab").rglob("*.html"):
+    """Move the pictures inside pages into files beside them, so that a screen loads only the form it shows."""
+    for page in (*(site / "lab").rglob("*.html"), *(site / "parts").glob("*.html")):
         text = _without_pictures(page)
         files.write(page, text)
         for former in page.parent.glob(f"{page.stem}-*.*"):

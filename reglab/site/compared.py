@@ -57,6 +57,7 @@ def _table(paper: catalogue.Paper, kind: type[Experiment]) -> str:
 
 
 def _row(arm: str, role: str, other: np.ndarray, mine: np.ndarray) -> str:
-    difference = words.measured(*(float(end) for end in mean_interval(mine - other)))
-    cells = (f"{plain(arm)} ({role})", words.number(other.mean()), words.number(mine.mean()), difference)
+    found = (float(end) for end in mean_interval(mine - other))
+    difference, low, high, its, own = words.even(*found, other.mean(), mine.mean())
+    cells = (f"{plain(arm)} ({role})", its, own, f"{difference} [{low}, {high}]")
     return "".join(f"{'* -' if i == 0 else '  -'} {cell}\n" for i, cell in enumerate(cells))

@@ -18,7 +18,7 @@ from typing import Any
 from reglab import catalogue, claims, files, measurements
 from reglab.notebook import MARKS, history, marks, of_nulls
 from reglab.pictures import words
-from reglab.site import compared, execute, modules, replay
+from reglab.site import compared, costs, execute, modules, replay
 from reglab.site.markdown import line, plain
 
 BOOK = catalogue.ROOT / "book"
@@ -43,7 +43,7 @@ def generate() -> None:
             gallery.append(f"### {part.title}\n\n{grid}")
         else:
             grid = "The papers of this part are still being added.\n"
-        files.write(GENERATED / f"part-{key}.md", f"{grid}\n{compared.tables(key)}")
+        files.write(GENERATED / f"part-{key}.md", f"{grid}\n{costs.written(key)}\n{compared.tables(key)}")
     files.write(GENERATED / "gallery.md", "\n".join(gallery))
     files.write(GENERATED / "parts.md", _parts(papers))
     measured = {name: content for name in catalogue.SLUGS if (content := measurements.read(name)) is not None}
@@ -117,9 +117,10 @@ def _overview(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 def _row(claim: Mapping[str, Any]) -> str:
     verdict, rule = claim["verdict"], claim["rule"]
     spread = {"every seed": "seeds from", "exact": ""}.get(rule, "95 % interval")
-    interval = ""
+    effect, interval = _number(claim["effect"]), ""
     if spread and claim["low"] is not None:
-        interval = f"<br>{spread} {_number(claim['low'])} to {_number(claim['high'])}"
+        effect, low, high = words.even(claim["effect"], claim["low"], claim["high"])
+        interval = f"<br>{spread} {low} to {high}"
     count = f"{claim['experiment']}, {words.seeds(claim['seeds'])}"
     how = [plain(count), *(_linked(claim, label, knobs) for label, knobs in claim["settings"].items())]
     cells = [
@@ -127,7 +128,7 @@ def _row(claim: Mapping[str, Any]) -> str:
         plain(claim["claim"])
         + f"<br>[{claims.GROUPS[claim['group']]}]{{.claim-group .{claim['group']}}}"
         + (" · [essential]{.essential}" if claim["essential"] else ""),
-        f"**{_number(claim['effect'])}**{interval}<br>must be {plain(claim['bound'].replace('-', '−'))}"
+        f"**{effect}**{interval}<br>must be {plain(claim['bound'].replace('-', '−'))}"
         f" ({claims.SOURCES[claim['source']]})",
         f"[{MARKS[verdict]}]{{.verdict .{verdict.replace(' ', '-')}}}"
         + "".join(f"<br>{plain(text)}" for text in (claim["why"], *of_nulls(claim)) if text),

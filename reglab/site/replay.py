@@ -124,7 +124,7 @@ def payload(kind: type[Experiment], grid: xr.Dataset, steps: xr.Dataset) -> dict
             str(name): {"label": str(axis.attrs.get("long_name", name)), "values": _plain(axis.values)}
             for name, axis in axes.items()
         },
-        "variables": {name: _encode(values) for name, values in shown.items()},
+        "variables": {name: _encode(values) | {"ends": _ends(kind, name)} for name, values in shown.items()},
         "sentences": _sentences(kind, grid),
         "night": NIGHT,
         "html": _controls(kind, grid),
@@ -161,6 +161,11 @@ def _encode(steps: xr.DataArray) -> dict[str, Any]:
         "step": scale.step,
         "data": [n if ok else None for n, ok in zip(numbers.ravel().tolist(), there.ravel().tolist(), strict=True)],
     }
+
+
+def _ends(kind: type[Experiment], name: str) -> list[float | None]:
+    """Return the ends of what a variable can be; null where there is none."""
+    return [kind.outputs[name].low, kind.outputs[name].high]
 
 
 def _sentences(kind: type[Experiment], grid: xr.Dataset) -> list[list[str]]:
@@ -262,4 +267,4 @@ def _view(view: View, kind: type[Experiment], scene: Scene) -> dict[str, Any]:
     panels = [{**EMPTY, "question": panel.question, **panel.chart(scene)} for panel in view.panels]
     frames = "".join(_frame(panel, kind) for panel in panels)
     box = f'<div class="reglab-grid" style="--columns:{columns}">{frames}</div>'
-    return {"title": view.title, "html": box, "panels": panels}
+    return {"title": view.title, "html": box, "panels": panels, "headline": view.shows(kind.headline)}

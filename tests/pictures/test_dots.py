@@ -9,7 +9,6 @@ from made_results import ARMS, DOTS, growing, results
 
 from reglab.pictures import Dots, Line, View
 from reglab.pictures.chart import Chart
-from reglab.pictures.words import number
 
 
 def test_dots_are_the_last_results_of_every_arm() -> None:
@@ -36,7 +35,7 @@ def test_dots_say_mean_and_interval_and_show_every_seed() -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == list(ARMS)
     for i, arm in enumerate(ARMS):
         values = data.score.sel(arm=arm).isel(time=-1)
-        assert f"{arm} {number(float(values.mean()))} (95 % interval" in said
+        assert f"{arm} {values.mean():.3f} (95 % interval" in said
         clouds = [np.asarray(line.get_xydata()) for line in axes.lines]
         (seeds,) = [cloud for cloud in clouds if len(cloud) == 6 and abs(cloud[:, 1].mean() - i) < 0.1]
         np.testing.assert_allclose(seeds[:, 0], values)

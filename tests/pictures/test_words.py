@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_results import ARMS, growing, results
 
-from reglab.pictures.words import blocks, measured, number, sentence, tally
+from reglab.pictures.words import blocks, estimate, even, measured, number, sentence, tally
 
 NUMBERS = {0: "0", 0.5: "0.50", -1.234: "−1.23", 0.0123456: "0.0123", -1e-5: "−1e−05", 1234.5: "1.23e+03"}
 
@@ -75,5 +75,32 @@ def test_verdicts_are_counted_in_a_sentence() -> None:
 
 
 def test_an_effect_is_written_with_its_interval_if_it_has_one() -> None:
-    assert measured(0.25, 0.125, 0.5) == f"{number(0.25)} [{number(0.125)}, {number(0.5)}]"
+    assert measured(0.25, 0.125, 0.5) == "0.25 [0.12, 0.50]"
+    assert measured(0.25, 0.125, 0.5, " lower") == "0.25 lower [0.12, 0.50]"
+    assert estimate(0.25, 0.125, 0.5) == "0.25 (95 % interval 0.12 to 0.50)"
+    assert estimate(0.25, np.nan, np.nan) == number(0.25)
     assert measured(0.25, None, None) == number(0.25) and measured(None, None, None) == "not defined"
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ((0.05, -0.0032, 0.1032), ["0.05", "0.00", "0.10"]),  # half the interval is 0.053
+        ((0.836, 0.8325, 0.8395), ["0.836", "0.833", "0.840"]),
+        ((-0.0016, -0.0032, 0.0001), ["−0.0016", "−0.0032", "0.0001"]),
+        ((1234.5, 1200, 1269), ["1234", "1200", "1269"]),
+        ((0.5, 0.5, 0.5), ["0.50", "0.50", "0.50"]),  # no interval: each alone
+        ((1e-9, 0, 2e-9), ["0", "0", "0"]),
+        ((3e6, 2e6, 4e6), ["3e+06", "2e+06", "4e+06"]),
+        ((0.5, np.nan, np.nan), ["0.50", "none", "none"]),
+        ((0.5, 0.3, 0.7, 0.123, 5), ["0.50", "0.30", "0.70", "0.12", "5.00"]),
+    ],
+)
+def test_numbers_that_belong_together_have_the_same_decimals(values: tuple[float, ...], texts: list[str]) -> None:
+    assert even(*values) == texts
+
+
+def test_an_interval_ends_where_no_value_can_be() -> None:
+    data = results().sel(arm="new").drop_vars("arm")
+    data["score"][:, -1] = [0.8, 1, 1, 1, 1, 1]
+    assert "0.97 (95 % interval 0.88 to 1.00, 6 seeds)" in sentence(data, "score", {})

@@ -9,7 +9,7 @@ import pytest
 import small_recording
 
 from reglab import catalogue
-from reglab.pictures import Dots, View
+from reglab.pictures import Curves, Dots, View
 from reglab.recordings import store, sweep, thin
 
 PAPER = small_recording.PAPER
@@ -82,6 +82,23 @@ def test_what_has_no_seeds_must_agree_at_once(
         store.write("neural_collapse", {kind: grid.assign(levels=grid.levels + change)})
         found, _, message = command("record", "neural_collapse", "--spot", "a")
         assert found == status and ("levels, which has no seeds" in message) == bool(status)
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["linear", "log"])
+def test_a_picture_may_get_or_lose_a_logarithmic_axis_after_the_recording(
+    first: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: Command
+) -> None:
+    """What has no seeds is compared in the form in which it was rounded: near zero, logarithms lie further apart."""
+    kind = catalogue.experiment("bayes_optimal_network", "Averaging")
+    grid = {"alpha": (0.2, 0.45), "sigma": (0, 0.05)}
+    small_recording.plan(monkeypatch.setattr, tmp_path, kind, grid, {"steps": 20})
+    linear, log = ((View("", (Curves("", ["error"], theory="expected", log=log),)),) for log in (False, True))
+    monkeypatch.setattr(kind, "views", log if first else linear)
+    sweep.record("bayes_optimal_network", jobs=1)
+    monkeypatch.setattr(kind, "views", linear if first else log)
+    for text in "abcd":
+        status, _, message = command("record", "bayes_optimal_network", "--spot", text)
+        assert status == 0, message
 
 
 def test_pictures_may_change_after_the_recording(

@@ -9,7 +9,6 @@ import pytest
 from scipy import stats
 
 from reglab import catalogue
-from reglab.pictures.words import number
 from reglab.recordings import store
 from reglab.site import compared
 
@@ -23,8 +22,8 @@ def test_the_numbers_are_those_of_the_recorded_default() -> None:
     last = recorded.test_accuracy.isel(epoch=-1)
     mine, other = (last.sel(arm=arm).values for arm in ("ELR", "early stopping"))
     low, high = stats.t.interval(0.95, len(mine) - 1, np.mean(mine - other), stats.sem(mine - other))
-    row = f"* - early stopping (rival)\n  - {number(other.mean())}\n  - {number(mine.mean())}\n"
-    difference = f"  - {number(np.mean(mine - other))} [{number(low)}, {number(high)}]\n"
+    row = f"* - early stopping (rival)\n  - {other.mean():.3f}\n  - {mine.mean():.3f}\n"
+    difference = f"  - {np.mean(mine - other):.3f} [{low:.3f}, {high:.3f}]\n"
     assert row + difference in compared.tables("labels")
 
 
