@@ -389,7 +389,7 @@ def test_the_accuracies_are_those_of_the_recording() -> None:
     assert grid is not None
     static = grid.static.sel(target=0.15).isel(epoch=-1).mean("seed")
     answers = [float(static.sel(arm=arm, polar=polar)) for arm, polar in (("polar", 0), ("polar", 30), ("random", 30))]
-    assert answers[0] < 0.4 < 0.8 < answers[1] < answers[2]
+    assert answers[0] < 0.4 < 0.8 < min(answers[1:])
     assert "free" in exercises.check_conversion(answers)
     with pytest.raises(WrongAnswerError, match="polar at λ_polar = 30"):
         exercises.check_conversion((answers[0], answers[0], answers[2]))

@@ -48,7 +48,7 @@ CLAIMS = (
           seeds=4, group="identity", source="theory", essential=True),
     Claim("better than random", Conversion, "Its sub-network is better than a random one of its size, trained from "
           "scratch: converted accuracy", UNKNOWN, advantage("static", "polar", over="random"), above=0, seeds=32,
-          group="control", source="zero", why="Which units are kept hardly matters here; training with gates costs."),
+          group="control", source="zero", why="Which units are kept matters little here; how many does."),
     Claim("better than fine-tuning", Conversion, "It is better than activ, converted to this size and fine-tuned: "
           "converted accuracy", UNKNOWN, advantage("static", "polar", over="activ + fine-tune"), above=0, seeds=32,
           group="control", source="zero", why=CONSTANT),

@@ -41,4 +41,4 @@ def check_conversion(answer: Sequence[float | None]) -> str:
             raise WrongAnswerError("this setting is not recorded here; take it from the website.")
         hint = f"{arm} at λ_polar = {strength} is another number; take the last value, after conversion, at τ = 0.15."
         read_off(found, end("static", arm)(recorded).values, hint, reading=0.02)
-    return "Polarization makes the conversion free; the sub-network is no better than one drawn at random."
+    return "Polarization makes the conversion free; the sub-network is about as good as one drawn at random."
