@@ -159,3 +159,10 @@ def test_costs_are_counted() -> None:
     assert [cost.width_for(weights) for weights in (840, 656, 657, 1767, 1440)] == [10, 8, 9, 19, 16]
     assert cost.width_for(864, 128) == 6
     assert cost.factored(64, 48, 24) == 2688 and cost.factored(48, 48, 24) == 2304 and cost.factored(48, 10, 48) == 480
+
+
+def test_every_page_has_the_same_outputs_and_a_change_of_accuracy_has_the_axis_that_its_values_need() -> None:
+    found = cost.outputs("arm seed step")
+    assert list(found) == ["accuracy_change", "weights_share", "macs_share", "bits_share"]
+    assert {var.axes for var in found.values()} == {"arm seed step"}
+    assert found["accuracy_change"].low is found["accuracy_change"].high is None

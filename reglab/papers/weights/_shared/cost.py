@@ -29,9 +29,8 @@ def width_for(weights: float, inputs: int = 64, hidden: int = 2, classes: int = 
 def outputs(axes: str = "arm seed") -> dict[str, Var]:
     """Return the outputs that place every page of the part on one map, along its own axes."""
     return {
-        "accuracy_change": Var(
-            axes, "change of accuracy", "test accuracy minus that of the dense network", low=-1, high=1
-        ),
+        # without ends, which the axes of pictures would keep to: changes are hundredths
+        "accuracy_change": Var(axes, "change of accuracy", "test accuracy minus that of the dense network"),
         "weights_share": Var(axes, "weights", "stored weights that are not zero, of those of the dense network", low=0),
         "macs_share": Var(axes, "multiply-adds", "multiply-adds of an example, of those of the dense network", low=0),
         "bits_share": Var(axes, "bits", "stored bits, of those of the dense network in 32 bits", low=0),
