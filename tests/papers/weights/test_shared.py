@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from reglab import metrics
 from reglab.knobs import Arm
 from reglab.papers.weights._shared import cost
-from reglab.papers.weights._shared.network import BatchNorm, Dense, Step, digits, largest, sgd
+from reglab.papers.weights._shared.network import BatchNorm, Dense, Step, digits, flat, largest, sgd, unflat
 from reglab.training import Lanes
 
 WIDTHS = (5, 6, 6, 3)
@@ -103,6 +103,13 @@ def test_a_narrow_network_starts_with_the_variance_of_its_own_width() -> None:
     torch.testing.assert_close(weight.var((1, 2)), torch.full((2,), 2 / 50), rtol=0.1, atol=0)
 
 
+def test_a_width_for_each_model_is_that_of_its_arm() -> None:
+    given = Dense(WIDTHS, lanes(0, 0), narrow=torch.tensor([0.0, 2.0, 4.0, 0.0]))
+    for model, width in enumerate((0, 2, 4, 0)):
+        expected = Dense(WIDTHS, lanes(width, width))
+        assert all(torch.equal(a[model], b[model]) for a, b in zip(given.weights, expected.weights, strict=True))
+
+
 @pytest.mark.parametrize("normalized", [False, True])
 def test_units_whose_weights_behind_are_zero_can_be_cut(normalized: bool) -> None:
     network = Dense(WIDTHS, lanes(0), normalized)
@@ -145,6 +152,15 @@ def test_the_largest_weights_of_all_layers_are_kept() -> None:
     masks = largest(weights, torch.tensor([0.5, 0.25]))
     assert masks[0][0].tolist() == [[True, False]] and masks[1][0].tolist() == [[True], [False]]
     assert masks[1][1].tolist() == [[False], [True]] and masks[0][1].sum() == 0
+
+
+def test_layers_become_rows_and_layers_again() -> None:
+    network = Dense(WIDTHS, lanes(0, 0))
+    rows = flat(network.parameters())
+    assert rows.shape == (4, sum(one[0].numel() for one in network.parameters()))
+    assert torch.equal(rows[2, :30], network.weights[0][2].flatten())
+    for back, one in zip(unflat(rows, network.parameters()), network.parameters(), strict=True):
+        assert torch.equal(back, one)
 
 
 def test_digits_for_training_validation_and_testing_are_different_ones() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -43,12 +44,15 @@ class Dense(nn.Module):
     Weights are normal with variance 2/(inputs of the layer), also in the last one (He et al. 2015), and drawn for each
     seed and layer, so that arms of one seed start equal; biases start at 0. An arm with the setting `width` = h > 0 is
     a network with h units in each hidden layer: the weights from and to its other units start at 0, get no gradient
-    and stay there. With `normalized`, hidden layers have batch normalization in the place of biases.
+    and stay there; `narrow` [M] gives h for each model where it differs between seeds. With `normalized`, hidden layers
+    have batch normalization in the place of biases.
     """
 
-    def __init__(self, widths: Sequence[int], lanes: Lanes, normalized: bool = False) -> None:
+    def __init__(
+        self, widths: Sequence[int], lanes: Lanes, normalized: bool = False, narrow: Tensor | None = None
+    ) -> None:
         super().__init__()
-        narrow, layers = lanes.each("width", 0), len(widths) - 1
+        narrow, layers = lanes.each("width", 0) if narrow is None else narrow, len(widths) - 1
         units = [torch.full_like(narrow, width) for width in widths]
         units[1:-1] = [torch.where(narrow > 0, narrow, full) for full in units[1:-1]]
         self.weights, self.biases, self.norms = nn.ParameterList(), nn.ParameterList(), nn.ModuleList()
@@ -184,8 +188,19 @@ def largest(weights: Sequence[Tensor], share: Tensor) -> list[Tensor]:
 
     `share` [M] of all weights is kept, rounded to whole weights; of ties some are kept, some not.
     """
-    flat = torch.cat([weight.detach().abs().flatten(1) for weight in weights], 1)
-    rank = flat.argsort(dim=1, descending=True, stable=True).argsort(1)
-    kept = rank < (share * flat.shape[1]).round().unsqueeze(1)
-    parts = kept.split([weight[0].numel() for weight in weights], 1)
-    return [part.reshape(weight.shape) for part, weight in zip(parts, weights, strict=True)]
+    magnitudes = flat([weight.detach().abs() for weight in weights])
+    rank = magnitudes.argsort(dim=1, descending=True, stable=True).argsort(1)
+    kept = rank < (share * magnitudes.shape[1]).round().unsqueeze(1)
+    return unflat(kept, weights)
+
+
+def flat(layers: Iterable[Tensor]) -> Tensor:
+    """Return what belongs to the layers as one row for each model: [M, ...] each -> [M, n]."""
+    return torch.cat([one.flatten(1) for one in layers], 1)
+
+
+def unflat(rows: Tensor, layers: Iterable[Tensor]) -> list[Tensor]:
+    """Return rows as `flat` makes them in the shapes of the layers: [M, n] -> [M, ...] each."""
+    shapes = [one.shape for one in layers]
+    parts = rows.split([math.prod(shape[1:]) for shape in shapes], 1)
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
