@@ -95,6 +95,7 @@ SLUGS = (
     "weights/ordered_low_rank",
     "weights/mask_sparsity",
     "weights/weight_compander",
+    "weights/polarization",
     "finetuning/mask_tuning",
     "generation/mode_collapse",
     "dynamics/solver_regularization",
