@@ -15,6 +15,7 @@ from torch import Tensor
 
 from reglab import data
 from reglab.knobs import Arm
+from reglab.models import replicas
 from reglab.results import Frame, Tick
 from reglab.seeds import Seeds, generator
 
@@ -78,11 +79,13 @@ def fit(
     measure: Callable[[int], Frame],
     *,
     epochs: int,
+    rates: Tensor | None = None,
 ) -> Iterator[Frame | Tick]:
     """Train M models by the sum of their losses; yield a frame before training and after each epoch, and ticks.
 
     `batches(epoch)` gives the batches of epochs 1 to `epochs`, `losses(batch)` the loss of each model [M], and
-    `measure(epoch)`, called without gradients, the frame of epochs 0 to `epochs`.
+    `measure(epoch)`, called without gradients, the frame of epochs 0 to `epochs`. `rates` [M] are learning rates of
+    the single models, for an optimizer with `lr=1`, see `replicas.step`.
     """
     with torch.no_grad():
         found = measure(0)
@@ -93,7 +96,10 @@ def fit(
         for step, batch in enumerate(several):
             optimizer.zero_grad()
             losses(batch).sum().backward()
-            optimizer.step()
+            if rates is None:
+                optimizer.step()
+            else:
+                replicas.step(optimizer, rates)
             if time.perf_counter() - before > PAUSE:
                 yield Tick((epoch - 1 + (step + 1) / len(several)) / epochs)
                 before = time.perf_counter()

@@ -62,6 +62,25 @@ def test_fitting_descends_on_each_model_s_loss_and_ends_at_one() -> None:
         assert values == pytest.approx(((1 - 0.25**epoch) * target).tolist())  # each of two steps halves the distance
 
 
+def test_each_model_has_a_learning_rate_of_its_own() -> None:
+    rates, target = (0.002, 0.02), torch.randn(2, 5, generator=torch.Generator().manual_seed(0))
+    w = torch.zeros(2, 5, requires_grad=True)
+    alone = [torch.zeros(5, requires_grad=True) for _ in rates]
+    together = torch.optim.Adam([w], lr=1.0)
+    events = fit(
+        together, lambda step: (step * (w - target) ** 2).sum(1), lambda epoch: [1, 3], lambda epoch: Frame({}, {}),
+        epochs=3, rates=torch.tensor(rates),
+    )  # fmt: skip
+    assert [type(event) for event in events].count(Frame) == 4
+    for k, (one, rate) in enumerate(zip(alone, rates, strict=True)):
+        optimizer = torch.optim.Adam([one], lr=rate)
+        for step in 3 * [1, 3]:
+            optimizer.zero_grad()
+            (step * (one - target[k]) ** 2).sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(w, torch.stack(alone), atol=2e-6, rtol=1e-5)
+
+
 def test_the_progress_of_a_part_is_that_of_its_share_of_the_run() -> None:
     frame = Frame({}, {})
 

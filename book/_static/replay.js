@@ -175,10 +175,10 @@
       this.boxes.forEach((box, arm) => (box.parentElement.hidden = !shows(arm)));
       this.box.querySelector("[data-does=pin]").textContent = state.pin ? "Unpin" : "Pin";
       this.present();
+      this.part("summary").textContent = words(state.at);
       const frame = [state.picture, theme(), Boolean(this.presented)].join();
       if (this.frame !== frame) return this.layOut(view, frame);
       this.result = view.panels.map((panel) => rows(grid, panel, state, point(state.at), point(state.pin)));
-      this.part("summary").textContent = words(state.at);
       this.part("then").textContent = state.pin ? `Dotted, pinned at ${named(state.pin)}: ${words(state.pin)}` : "";
       this.charts.forEach(({ chart, node, names, panel }, i) => {
         names.forEach((name) => chart.data(name, this.result[i].found[name] ?? []));
@@ -191,34 +191,43 @@
       this.frame = frame;
       this.charts.splice(0).forEach(({ chart }) => chart.finalize());
       this.part("panels").innerHTML = view.html;
-      const night = theme() === "dark", large = Boolean(this.presented), size = large ? 18 : 12;
+      const night = theme() === "dark", large = Boolean(this.presented), size = large ? 24 : 12;
       const ink = night ? "#e8e8e8" : "#303030", quiet = "#8a8a8a";
       const config = {
         font: "system-ui, sans-serif",
         style: { cell: { stroke: "transparent" } },
         aria: false,
         text: { fontSize: size - 1 },
-        axis: { labelFontSize: size, labelColor: ink, gridColor: night ? "#4a4f57" : "#e2e2e2",
+        axis: { labelFontSize: size, labelLimit: large ? 300 : 180, labelColor: ink,
+          gridColor: night ? "#4a4f57" : "#e2e2e2",
           domainColor: quiet, tickColor: quiet },
         legend: { labelFontSize: size - 1, labelColor: ink },
       };
       const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, config,
         ast: true }; // expressions are interpreted, not compiled, which a server may forbid
+      const space = large && this.space(view); // before there are charts
       const charts = await Promise.all([...this.box.querySelectorAll(".reglab-chart")].map(async (node, i) => {
         const panel = view.panels[i], text = JSON.stringify(panel.spec);
         const dark = (color) => this.grid.night[color] ?? color;
         const spec = JSON.parse(night ? text.replace(/#[0-9A-F]{6}/g, dark) : text);
-        const square = Math.min(node.clientWidth, large ? 600 : 380);
+        const square = Math.min(node.clientWidth, large ? Math.max(space, 240) : 380);
         const names = spec.data.filter((data) => !data.source && !data.values).map((data) => data.name);
         const { view: chart } = await vegaEmbed(node, spec, options);
         if (panel.aspect) chart.width(square).height(square / panel.aspect);
-        else chart.height(spec.height * (large ? 1.5 : 1));
+        else chart.height(large ? Math.max(space, 180) : spec.height);
         node.querySelector("svg").ariaHidden = "true"; // its place has the description
         return { chart, node, names, panel };
       }));
       if (this.frame !== frame) return charts.forEach(({ chart }) => chart.finalize()); // overtaken by a later one
       this.charts = charts;
       return this.draw();
+    }
+    space(view) { // what the presented page has left for each row of charts, less a margin
+      const { paddingTop, paddingBottom } = getComputedStyle(this.dialog);
+      const free = this.dialog.clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom);
+      const columns = getComputedStyle(this.part("grid")).gridTemplateColumns.split(" ").length;
+      const used = [...this.dialog.children].reduce((sum, one) => sum + one.offsetHeight, 0);
+      return (free - used - 12) / Math.ceil(view.panels.length / columns);
     }
     tabulate() {
       const details = this.part("table"), panels = this.grid.views[this.state.picture].panels;
@@ -263,7 +272,11 @@
         this.dialog = document.createElement("dialog");
         Object.assign(this.dialog, { className: "reglab-present", ariaLabel: this.grid.name });
         this.dialog.addEventListener("close", () => this.presented && this.set({ present: null }));
+        this.dialog.addEventListener("keydown", (event) => this.pressed(event));
         this.figure.append(this.dialog);
+        const title = document.querySelector("h1")?.firstChild?.textContent ?? this.grid.name;
+        this.dialog.innerHTML = `<p class="reglab-title">${shown(title)}<span>Page Down: next picture · F: full screen`
+          + " · Escape: leave</span></p>";
         this.dialog.append(this.box);
         this.dialog.showModal();
       } else {
@@ -271,6 +284,13 @@
         this.dialog.remove();
         this.dialog = null;
       }
+    }
+    pressed(event) {
+      const count = this.grid.views.length, next = { PageDown: 1, PageUp: count - 1 }[event.key];
+      if (next) this.set({ picture: (this.state.picture + next) % count });
+      else if (event.key.toLowerCase() !== "f" || event.ctrlKey || event.metaKey || event.altKey) return;
+      else document.fullscreenElement ? document.exitFullscreen() : this.dialog.requestFullscreen();
+      event.preventDefault();
     }
     written() {
       const { grid, state } = this, value = (knob, at) => knob.values[at];

@@ -117,6 +117,16 @@ class Strokes:
         self.old.set_data(pinned.x if pinned else [], pinned.mean if pinned else [])
 
 
+def _apart(axes: Axes, x: np.ndarray) -> list[str]:
+    """Return the names of positions along an axis; those too near to the one before have none."""
+    places = (axes.transScale + axes.transLimits).transform(np.column_stack([x, np.ones(len(x))]))[:, 0]
+    names, last = [], -1.0
+    for value, place in zip(x, places, strict=True):
+        names.append(f"{value:g}" if place - last > 0.06 else "")
+        last = place if names[-1] else last
+    return names
+
+
 class SeriesArtist(PanelArtist):
     """Series along one axis with their names at their ends; a kind adds what stands at the heights."""
 
@@ -127,10 +137,10 @@ class SeriesArtist(PanelArtist):
         if coordinate.attrs.get("log"):
             linear = float(x[x > 0].min())
             axes.set_xscale("symlog", linthresh=linear) if x.min() <= 0 else axes.set_xscale("log")
-        if len(x) <= 8:
-            axes.set_xticks(x, [f"{value:g}" for value in x])
-            axes.minorticks_off()
         axes.set_xlim(x.min(), x.max() if x.max() > x.min() else x.min() + 1)
+        if len(x) <= 8:
+            axes.set_xticks(x, _apart(axes, x))
+            axes.minorticks_off()
 
     def _label(self, inks: Sequence[str]) -> None:
         """Make the labels at the ends of the lines."""

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 CHANGE = "accuracy_change"
 """The output that stands upright: accuracy minus that of the page's own dense network."""
 
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+"""Shares of the dense network's cost that an axis names."""
+
 INTRODUCTION = (
     "## Accuracy against cost\n\n"
     "Each panel is one page. Upright: what an arm gains or loses in test accuracy beside the dense network of its "
@@ -119,16 +122,21 @@ def _place(paper: catalogue.Paper, kind: type[Experiment], panel: Scatter, grid:
 def _draw(figure: Figure, found: Sequence[Place]) -> str:
     """Draw the map; returns what it says."""
     columns = 1 if figure.get_figwidth() <= NARROW else min(3, len(found))
-    grid = figure.subplots(-(-len(found) // columns), columns, squeeze=False).flat
+    grid = figure.subplots(-(-len(found) // columns), columns, squeeze=False).ravel()
     for axes, place in zip(grid, found, strict=False):
         _panel(axes, place)
-    for axes in list(grid)[len(found) :]:
+    for axes in grid[len(found) :]:
         axes.set_axis_off()
     return "Change of accuracy against cost. " + " ".join(map(_said, found))
 
 
 def _panel(axes: Axes, place: Place) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(TICKS))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.axhline(0, color="black", lw=0.8, ls=(0, (2, 3)))
     for track in place.tracks:
         cost, change, low, high, _ = np.array(track.points).T.reshape(5, -1)
@@ -138,7 +146,7 @@ def _panel(axes: Axes, place: Place) -> None:
         for point in (one for one in track.points if one.default):
             axes.plot(point.cost, point.change, color=color, marker=track.style.marker, ms=8, mec="white")
     axes.set_title(place.paper.short)
-    axes.set_xlabel(words.typeset(place.cost + (f"\nline: {place.along}" if place.along else "")))
+    axes.set_xlabel(words.typeset(f"share of {place.cost}" + (f"\nline: {place.along}" if place.along else "")))
     axes.set_ylabel("change of accuracy")
     axes.legend(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.45, -0.36), ncols=2)
 

@@ -46,6 +46,15 @@ def test_labels_name_what_differs() -> None:
     assert labels(PARTS) == ["up", "down"]
 
 
+@pytest.mark.parametrize(("log", "named"), [(0, ["0", "", "", "10", "60"]), (1, ["0", "1", "2", "10", "60"])])
+def test_few_positions_are_named_but_for_those_too_near_to_another(log: int, named: list[str]) -> None:
+    data = results().isel(time=slice(5)).assign_coords(time=[0, 1, 2, 10, 60])
+    data["time"].attrs |= {"long_name": "time", "units": "1", "log": log}
+    (axes,) = Chart(data, View("Near", (CURVES,), 1), ARMS).figure.axes
+    assert axes.get_xticks().tolist() == [0, 1, 2, 10, 60]
+    assert [label.get_text() for label in axes.get_xticklabels()] == named
+
+
 def test_a_logarithmic_axis_holds_all_seeds_and_the_theory_is_the_mean_line() -> None:
     data = results()
     chart = Chart(data, LOG, ARMS)

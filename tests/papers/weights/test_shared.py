@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from reglab import metrics
 from reglab.knobs import Arm
 from reglab.papers.weights._shared import cost
-from reglab.papers.weights._shared.network import BatchNorm, Dense, Step, digits, largest, sgd
+from reglab.papers.weights._shared.network import BatchNorm, Dense, Step, digits, flat, largest, sgd, unflat
 from reglab.training import Lanes
 
 WIDTHS = (5, 6, 6, 3)
@@ -152,6 +152,15 @@ def test_the_largest_weights_of_all_layers_are_kept() -> None:
     masks = largest(weights, torch.tensor([0.5, 0.25]))
     assert masks[0][0].tolist() == [[True, False]] and masks[1][0].tolist() == [[True], [False]]
     assert masks[1][1].tolist() == [[False], [True]] and masks[0][1].sum() == 0
+
+
+def test_layers_become_rows_and_layers_again() -> None:
+    network = Dense(WIDTHS, lanes(0, 0))
+    rows = flat(network.parameters())
+    assert rows.shape == (4, sum(one[0].numel() for one in network.parameters()))
+    assert torch.equal(rows[2, :30], network.weights[0][2].flatten())
+    for back, one in zip(unflat(rows, network.parameters()), network.parameters(), strict=True):
+        assert torch.equal(back, one)
 
 
 def test_digits_for_training_validation_and_testing_are_different_ones() -> None:

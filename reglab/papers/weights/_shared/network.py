@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -192,3 +193,15 @@ def largest(weights: Sequence[Tensor], share: Tensor) -> list[Tensor]:
     kept = rank < (share * flat.shape[1]).round().unsqueeze(1)
     parts = kept.split([weight[0].numel() for weight in weights], 1)
     return [part.reshape(weight.shape) for part, weight in zip(parts, weights, strict=True)]
+
+
+def flat(layers: Iterable[Tensor]) -> Tensor:
+    """Return what belongs to the layers as one row for each model: [M, ...] each -> [M, n]."""
+    return torch.cat([one.flatten(1) for one in layers], 1)
+
+
+def unflat(rows: Tensor, layers: Iterable[Tensor]) -> list[Tensor]:
+    """Return rows as `flat` makes them in the shapes of the layers: [M, n] -> [M, ...] each."""
+    shapes = [one.shape for one in layers]
+    parts = rows.split([math.prod(shape[1:]) for shape in shapes], 1)
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
