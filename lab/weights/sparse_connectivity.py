@@ -128,7 +128,8 @@ page.draw(grid, View("Grid", panels), connectivity.arms)
 # %% [markdown]
 # The objection is right in part. Without noise SCL is less accurate than dense. From 32 noise inputs on it is more
 # accurate, and from 64 on more than tuned decay. The F-test hardly notices the noise: a simple filter wins more, though
-# it leaves more connections. At all prices magnitude pruning to the same share goes along with SCL; at 1 the gain is gone.
+# it leaves more connections. At all prices magnitude pruning to the same share goes along with SCL. At 1 the gain is
+# gone.
 #
 # Is the *principle* of the proxies right? Now half of all connections start closed, and the arms differ in $\mu'$ only.
 # In *frozen* it is 0.
