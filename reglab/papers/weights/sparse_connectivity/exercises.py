@@ -25,11 +25,9 @@ def check_share(answer: Callable[[float, Tensor], Tensor]) -> str:
     """Check to which share of open steps a switch tends in 0.5(w·H(m) - y)², for a weight w > 0 and targets y [K]."""
     weight, targets = 2.0, torch.tensor([-1.0, 0.5, 1.2, 3.0])
     soft = targets / weight
-    hints = [
-        (soft, "a share lies between 0 and 1: what happens at y < 0 and at y > w?"),
-        ((weight / targets).clamp(0, 1), "w and y are exchanged."),
-        ((1 - soft).clamp(0, 1), "this is the share of closed steps."),
-    ]
+    hints = [(soft, "a share lies between 0 and 1: what happens at y < 0 and at y > w?"),
+             ((weight / targets).clamp(0, 1), "w and y are exchanged."),
+             ((1 - soft).clamp(0, 1), "this is the share of closed steps.")]  # fmt: skip
     otherwise = "in the long run the moves up, (y - w)w·(-1) while open, and down must cancel."
     compare(answer(weight, targets), soft.clamp(0, 1), hints, otherwise, each="one share for each target")
     return "Over time the hard switch acts like the soft weight y."
