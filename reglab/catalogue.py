@@ -94,6 +94,7 @@ SLUGS = (
     "weights/generalized_gaussian",
     "weights/ordered_low_rank",
     "weights/mask_sparsity",
+    "weights/sparse_connectivity",
     "weights/weight_compander",
     "weights/polarization",
     "finetuning/mask_tuning",

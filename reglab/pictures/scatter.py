@@ -118,7 +118,7 @@ class ScatterArtist(PanelArtist):
     """Marks of several arms and a straight line."""
 
     def __init__(self, axes: Axes, panel: Scatter, data: xr.Dataset, arms: Mapping[str, str]) -> None:
-        from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+        from matplotlib.ticker import NullLocator
 
         super().__init__(axes)
         self.panel, self._arms = panel, arms
@@ -130,11 +130,8 @@ class ScatterArtist(PanelArtist):
         axes.set_ylabel(typeset(self._names[1]))
         if panel.log:
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_major_formatter("{x:g}")
-        else:
-            axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
         self._clouds, self._old, self._more = [], [], []
         size = 4 if panel.items else 6
         for one in self.marks:
@@ -153,6 +150,8 @@ class ScatterArtist(PanelArtist):
 
     def fill(self, data: xr.Dataset, pinned: xr.Dataset | None, growing: xr.Dataset | None, final: bool) -> bool:
         """Put new results in."""
+        from matplotlib.ticker import LogLocator, MaxNLocator
+
         self.marks, before, more = (
             self.panel.marks(one, self._arms) if one is not None else [] for one in (data, pinned, growing)
         )
@@ -169,7 +168,12 @@ class ScatterArtist(PanelArtist):
             ends.append(self._limits)
         self._ends = (ends[0], ends[1])
         if changed:
-            self.axes.set(xlim=[10**end for end in ends[0]] if self.panel.log else ends[0], ylim=ends[1])
+            across = [10**end for end in ends[0]] if self.panel.log else ends[0]
+            self.axes.set(xlim=across, ylim=ends[1])
+            decades = self.panel.log and across[1] / across[0] > 5
+            self.axes.xaxis.set_major_locator(
+                LogLocator(subs=(1, 2, 5)) if decades else MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
+            )
         line = self.panel.straight(self.marks)
         self._line.set_data(ends[0] if line else [], [line[0] * x + line[1] for x in ends[0]] if line else [])
         return changed
