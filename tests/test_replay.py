@@ -25,7 +25,7 @@ from hypothesis.extra import numpy as arrays
 
 from reglab import catalogue, measurements
 from reglab.experiment import Experiment
-from reglab.pictures import Curves, Dots, Heatmap, Images, Points, Scatter, Shares
+from reglab.pictures import Curves, Dots, Heatmap, Histogram, Images, Points, Scatter, Shares
 from reglab.pictures.panel import uses
 from reglab.pictures.reached import latest
 from reglab.pictures.scatter import Marks
@@ -238,6 +238,9 @@ def compare(view: Any, handle: Any, kind: type[Experiment]) -> None:
         if isinstance(panel, Heatmap):
             _compare_cells(panel, chart, chosen, state["off"])
             continue
+        if isinstance(panel, Histogram):
+            _compare_steps(panel, chart, grid, chosen, kind.arms, state)
+            continue
         sources = panel.sources(chosen, kind.arms)
         on = [one.at.get("arm", panel.arm if isinstance(panel, Shares) else "") not in state["off"] for one in sources]
         if isinstance(panel, Dots):
@@ -265,6 +268,24 @@ def _close(found: Any, expected: Any) -> None:
     found, expected = np.asarray(found, dtype=float), np.asarray(expected, dtype=float)
     assert found.shape == expected.shape
     assert np.allclose(found, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max(initial=0))
+
+
+def _compare_steps(panel: Histogram, chart: Any, grid: Any, chosen: Any, arms: Any, state: dict[str, Any]) -> None:
+    """Compare both ends of every step; all settings of a grid share the bins."""
+    attributes, sources = grid[panel.variable].attrs, panel.sources(chosen, arms)
+    values = np.concatenate([grid[panel.variable].sel(one.at).values.ravel() for one in sources])
+    series = panel.series(chosen, arms, panel.edges(values, attributes))
+    series = [one for one in series if one.label not in state["off"]]
+
+    def ends(values: np.ndarray) -> list[float]:
+        return [float(one) for one in values.reshape(panel.bins, 3, -1)[:, ::2].ravel() if np.isfinite(one)]
+
+    _close([row["y"] for row in chart["lines"]], [y for one in series for y in ends(one.mean)])
+    assert {row["line"] for row in chart["lines"]} == {one.label for one in series if np.isfinite(one.mean).any()}
+    lows = [y for one in series if state["seeds"] == "mean" for y in ends(one.low)]
+    _close([row["low"] for row in chart["bands"]], lows)
+    threads = [y for one in series if state["seeds"] == "all" for y in ends(one.seeds.T)]
+    _close([row["y"] for row in chart["threads"]], threads)
 
 
 def _compare_points(panel: Points, chart: Any, data: Any, off: list[str]) -> None:

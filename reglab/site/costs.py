@@ -14,7 +14,7 @@ import numpy as np
 from reglab import catalogue
 from reglab.experiment import Experiment
 from reglab.pictures import Scatter, page, words
-from reglab.pictures.style import NARROW, Style, styles
+from reglab.pictures.style import METHOD, NARROW, Style, styles
 from reglab.recordings import store
 from reglab.statistics import mean_interval
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 CHANGE = "accuracy_change"
 """The output that stands upright: accuracy minus that of the page's own dense network."""
 
-TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
-"""Shares of the dense network's cost that an axis names."""
+TICKS, FEW_TICKS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.3, 0.5, 0.7, 1), (0.01, 0.03, 0.1, 0.3, 1)
+"""Shares of the dense network's cost that an axis names; few of them where it is longer than a factor of four."""
 
 INTRODUCTION = (
     "## Accuracy against cost\n\n"
@@ -73,7 +73,7 @@ def written(part: str) -> str:
     if not found:
         return ""
     rows = -(-len(found) // 3)
-    drawn = page.picture(_draw, found, height=2.9 * rows)
+    drawn = page.picture(_draw, found, height=3.1 * rows)
     return f'{INTRODUCTION}\n<figure class="reglab-map">{drawn.html}</figure>\n'
 
 
@@ -134,17 +134,37 @@ def _panel(axes: Axes, place: Place) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(TICKS))
+    costs = [point.cost for track in place.tracks for point in track.points]
+    axes.xaxis.set_major_locator(FixedLocator(TICKS if max(costs) < 4 * min(costs) else FEW_TICKS))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.axhline(0, color="black", lw=0.8, ls=(0, (2, 3)))
+    method = next((track for track in place.tracks if track.style == METHOD), None)  # drawn above the others
     for track in place.tracks:
         cost, change, low, high, _ = np.array(track.points).T.reshape(5, -1)
         color, line = track.style.color, track.style.line
-        axes.plot(cost, change, color=color, ls=line, marker=track.style.marker, ms=3.5, lw=1.2, label=track.arm)
+        axes.plot(
+            cost,
+            change,
+            color=color,
+            ls=line,
+            marker=track.style.marker,
+            ms=3.5,
+            lw=1.2,
+            label=track.arm,
+            zorder=3 if track is method else 2,
+        )
         axes.vlines(cost, low, high, color=color, lw=1, alpha=0.6)
         for point in (one for one in track.points if one.default):
-            axes.plot(point.cost, point.change, color=color, marker=track.style.marker, ms=8, mec="white")
+            axes.plot(
+                point.cost,
+                point.change,
+                color=color,
+                marker=track.style.marker,
+                ms=8,
+                mec="white",
+                zorder=3 if track is method else 2,
+            )
     axes.set_title(place.paper.short)
     axes.set_xlabel(words.typeset(f"share of {place.cost}" + (f"\nline: {place.along}" if place.along else "")))
     axes.set_ylabel("change of accuracy")
