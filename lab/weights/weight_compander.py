@@ -126,7 +126,7 @@ page.draw(stopped, View("Stopping", panels, height=2.2), stopping.only(some).arm
 
 # %% [markdown]
 # Stopping helps the baseline, and tuned decay hardly. WC's last epoch stays ahead of both here; on fresh seeds the lead
-# is one point and unclear (claim *against stopping*). Choosing WC's own epoch by so few digits costs it accuracy.
+# is unclear. Choosing WC's own epoch by so few digits costs accuracy.
 #
 # **And without wrong labels?** Here are the recorded $\kappa$ from 0.3 on.
 

@@ -39,7 +39,7 @@ CLAIMS = (
     paper("fewer bits at equal accuracy", Compression, "BackSlash saves half a bit a weight against plain rounding and "
           "loses less than 0.02 accuracy: smaller margin", "LLMs: 60 to 90 % fewer bits, no loss", lambda r:
           np.minimum(ahead(-r.bits, "plain") - 0.5, ahead(r.accuracy_change, "plain") + 0.02), above=0, source="pilot",
-          essential=True, robust=True),
+          essential=True),
     paper("little cost", Compression, "Without rounding BackSlash loses less than 0.01 accuracy: difference",
           "No loss of accuracy", lambda r: ahead(r.test_accuracy, "plain"), above=-0.01, seeds=16, source="pilot",
           why="The strength was chosen for few bits; a smaller one loses less."),
