@@ -72,8 +72,7 @@ def written(part: str) -> str:
     found = list(places(part))
     if not found:
         return ""
-    rows = -(-len(found) // 3)
-    drawn = page.picture(_draw, found, height=3.1 * rows)
+    drawn = page.picture(_draw, found)
     return f'{INTRODUCTION}\n<figure class="reglab-map">{drawn.html}</figure>\n'
 
 
@@ -122,7 +121,9 @@ def _place(paper: catalogue.Paper, kind: type[Experiment], panel: Scatter, grid:
 def _draw(figure: Figure, found: Sequence[Place]) -> str:
     """Draw the map; returns what it says."""
     columns = 1 if figure.get_figwidth() <= NARROW else min(3, len(found))
-    grid = figure.subplots(-(-len(found) // columns), columns, squeeze=False).ravel()
+    rows = -(-len(found) // columns)
+    figure.set_figheight(3.1 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, place in zip(grid, found, strict=False):
         _panel(axes, place)
     for axes in grid[len(found) :]:
