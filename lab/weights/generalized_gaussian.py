@@ -77,8 +77,8 @@ page.draw(data, View("Laws", panels), laws)
 #
 # **RF8** keeps of a weight the sum of two signed powers of two, $s_1,s_2$ being signs:
 #
-# $$Q(w)=s_12^{e_1}+s_22^{e_2},\quad e_1=\mathrm{round}(\log_2|w|),\quad
-# e_2=\mathrm{round}(\log_2|w-s_12^{e_1}|),\tag{3}$$
+# $$\begin{aligned}Q(w)&=s_12^{e_1}+s_22^{e_2},\\
+# e_1&=\mathrm{round}(\log_2|w|),\quad e_2=\mathrm{round}(\log_2|w-s_12^{e_1}|),\end{aligned}\tag{3}$$
 #
 # without the second term if $e_1-e_2>4$.
 #
