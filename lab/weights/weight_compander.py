@@ -42,7 +42,8 @@ notebook.card("weight_compander")
 #
 # Call $v$ the stored number and $w$ the weight that acts. With two parameters $a>0$ and $b>0$,
 #
-# $$w=\Psi(v)=a\arctan(v/b),\qquad |w|<\tfrac{\pi}{2}a,\qquad \Psi'(v)=\frac{a/b}{1+(v/b)^2}=\frac ab\cos^2(w/a).$$
+# $$\begin{aligned}w&=\Psi(v)=a\arctan(v/b),\qquad |w|<\tfrac{\pi}{2}a,\\
+# \Psi'(v)&=\frac{a/b}{1+(v/b)^2}=\frac ab\cos^2(w/a).\end{aligned}$$
 #
 # Training moves $v$. The gradient of the loss $L$ in $v$ is $\Psi'(v)\,\partial L/\partial w$, and a small change of
 # $v$ changes $w$ by $\Psi'(v)$ times as much. With learning rate $\eta$ one step of gradient descent so moves $w$ by

@@ -48,7 +48,7 @@ def check_best(answer: Sequence[float | None]) -> str:
         raise WrongAnswerError("nothing is recorded here; take it from the website.")
     change = grid.accuracy_change.sel(arm="WC")
     means = change.sel(label_noise=0.4).mean("seed")
-    compare(best, float(means.kappa[int(means.argmax())]), [], "another κ ends higher at label noise 0.4.")
+    compare(best, float(means.kappa[int(means.values.argmax())]), [], "another κ ends higher at label noise 0.4.")
     values = change.sel(label_noise=0, kappa=0.45).values
     read_off(gain, values, "set the label noise to 0 and κ to 0.45; take WC's change of accuracy.", reading=0.004)
     return "The bound that keeps wrong labels out costs a little where all labels are right."
