@@ -79,8 +79,7 @@ notebook.summary(results)
 # is, that is, how fast $f$ changes with $z$: $S=\mathrm{rms}(k_7-k_6)/\mathrm{rms}(z^+-g_6)/3.5$, where $g_6$ is the
 # place of $k_6$. Over the steps $j$ that counted,
 #
-# $$L=\text{cross-entropy}+\lambda R,\qquad R_E=\text{mean of }E_jh_j,\qquad R_{E_2}=\sum_jE_j^2,
-# \qquad R_S=\sum_jS_j .$$
+# $$L=\text{cross-entropy}+\lambda R,\quad R_E=\text{mean of }E_jh_j,\quad R_{E_2}=\sum_jE_j^2,\quad R_S=\sum_jS_j .$$
 #
 # $\lambda$ falls to a tenth during training. Gradients flow through the slopes, through $E$ and $S$, not through the
 # step sizes. This is the code:

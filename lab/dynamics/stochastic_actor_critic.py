@@ -75,8 +75,8 @@ bet(question, bandit, "Best of many", end("bias", "STAC"), low=-3, high=3)
 # with the **temperature** $\alpha$ pays for variety. The critic fits a Gaussian to these targets, and the actor follows
 # its lowered value:
 #
-# $$L_Q=\text{mean of}\ \frac{(y-\mu_\phi)^2}{2\sigma_\phi^2}+\log\sigma_\phi,\qquad
-# L_\pi=\text{mean of}\ \alpha\log\pi(a|s)-\bigl(\mu_\phi(s,a)-\beta\,\sigma_\phi(s,a)\bigr).$$
+# $$\begin{aligned}L_Q&=\text{mean of}\ \frac{(y-\mu_\phi)^2}{2\sigma_\phi^2}+\log\sigma_\phi,\\
+# L_\pi&=\text{mean of}\ \alpha\log\pi(a|s)-\bigl(\mu_\phi(s,a)-\beta\,\sigma_\phi(s,a)\bigr).\end{aligned}$$
 #
 # So $\beta$ stands in both places. No gradient flows through $y$. Then the temperature moves,
 # $\alpha\leftarrow\alpha\,e^{\eta\alpha(\bar H-\hat H)}$, with $\hat H$ the mean of $-\log\pi(a|s)$ over the actions

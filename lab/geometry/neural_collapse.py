@@ -88,10 +88,10 @@ notebook.summary(results)
 # $\Sigma_B=\frac1K\sum_k(\bar h_k-\bar h)(\bar h_k-\bar h)^\top$. The columns of $M$ are $\bar h_k-\bar h$, and $W_c$
 # is $W$ minus the mean of its rows. Five measures are zero at collapse:
 #
-# $$\widetilde{NC}_1=\frac{\mathrm{Tr}\,\Sigma_W}{\mathrm{Tr}\,\Sigma_B},\quad
-# NC_1=\tfrac1K\mathrm{Tr}(\Sigma_W\Sigma_B^\dagger),\quad
+# $$\begin{gathered}\widetilde{NC}_1=\frac{\mathrm{Tr}\,\Sigma_W}{\mathrm{Tr}\,\Sigma_B},\quad
+# NC_1=\tfrac1K\mathrm{Tr}(\Sigma_W\Sigma_B^\dagger),\\
 # NC_2=\Big\|\frac{M^\top M}{\|M^\top M\|}-\frac{I-\frac1K11^\top}{\sqrt{K-1}}\Big\|,\quad
-# NC_3=\Big\|\frac{W_c}{\|W_c\|}-\frac{M^\top}{\|M\|}\Big\|,$$
+# NC_3=\Big\|\frac{W_c}{\|W_c\|}-\frac{M^\top}{\|M\|}\Big\|,\end{gathered}$$
 #
 # and $NC_4$, the share of examples where the classifier and the nearest class mean disagree. The first is the
 # **variability**. This is the code, as it runs:

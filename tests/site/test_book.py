@@ -178,7 +178,14 @@ def test_a_page_that_was_run_quickly_says_so(site: Path) -> None:
 def test_no_page_mentions_an_error_or_another_host(site: Path) -> None:
     for path in site.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
-        for bad in ("Traceback (most recent call last)", "interactive(children", "unpkg.com", "jsdelivr", "cdnjs"):
+        for bad in (
+            "Traceback (most recent call last)",
+            "output stderr",
+            "interactive(children",
+            "unpkg.com",
+            "jsdelivr",
+            "cdnjs",
+        ):
             assert bad not in text, f"{path.relative_to(site)} contains {bad!r}"
         loads = re.findall(r'<(?:script|img|iframe|source)[^>]+src="(?:https?:)?//[^"]*"', text)
         loads += re.findall(r'<link[^>]+rel="(?:stylesheet|preload|icon)"[^>]+href="(?:https?:)?//[^"]*"', text)
@@ -334,9 +341,20 @@ def test_the_table_of_claims_shows_exactly_what_was_measured(site: Path) -> None
 
 @pytest.mark.sampled
 @pytest.mark.browser
+CUT = """async () => {
+  await MathJax.startup.promise;
+  return [...document.querySelectorAll("div.math")].filter((place) => {
+    const ends = place.getBoundingClientRect(), parts = [...place.querySelectorAll("mjx-math, mjx-math *")];
+    return parts.map((part) => part.getBoundingClientRect()).some((part) =>
+      part.width && (part.left < ends.left - 1 || part.right > ends.right + 1));
+  }).map((place) => place.previousElementSibling?.textContent.slice(-60));
+}"""
+"""A script that finds formulas wider than their page, by the text before them."""
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page_in_a_browser(site: Path, view: Any, page: str) -> None:
-    """One visit: no error, nothing from outside, alt texts, no sideways scroll, accessible in light and dark."""
+    """One visit: no error, alt texts, no sideways scroll, formulas that fit, accessible in light and dark."""
     from axe_playwright_python.sync_playwright import Axe
 
     view.goto((site / f"{page}.html").as_uri(), wait_until="load")
@@ -344,6 +362,8 @@ def test_page_in_a_browser(site: Path, view: Any, page: str) -> None:
         view.wait_for_selector("mjx-container")
         view.evaluate("Promise.all(reglabReplays.map((replay) => replay.open()))")
     assert not view.evaluate("[...document.images].filter(i => !(i.alt || '').trim()).map(i => i.src.slice(0, 80))")
+    view.set_viewport_size({"width": 1280, "height": 900})
+    assert page not in PAPER_PAGES or not view.evaluate(CUT), "formulas are cut off"
     for scheme, width in (("light", 1280), ("dark", 390)):
         view.set_viewport_size({"width": width, "height": 900})
         view.emulate_media(color_scheme=scheme)
