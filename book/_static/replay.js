@@ -34,7 +34,8 @@
     const middle = values.includes(null) ? null : mean(values), n = values.length;
     if (middle === null || n < 2) return { mean: middle, low: null, high: null };
     const half = quantiles[n] * Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (n - 1) / n);
-    const [low, high] = [Math.max(least ?? -Infinity, middle - half), Math.min(most ?? Infinity, middle + half)];
+    const cut = (end) => Math.min(most ?? Infinity, Math.max(least ?? -Infinity, end));
+    const [low, high] = [cut(middle - half), cut(middle + half)];
     return { mean: middle, low, high };
   }
 
