@@ -93,23 +93,16 @@ def written(root: Path, part: str, slug: str) -> dict[Path, str]:
     for path in (root / "reglab" / "papers" / part / slug, *made):
         if path.exists():
             raise ValueError(f"{path} is already there; choose another slug, or remove it")
-    package = root / "reglab" / "papers" / part / "__init__.py"
-    if not package.is_file():
-        made[package] = f'"""Papers of the part *{catalogue.PARTS[part].title}*."""\n'
     return made | content
 
 
 def _listed(root: Path, part: str, slug: str, reference: str) -> dict[Path, str]:
     """Return the three lists with the new paper behind the last of its part."""
-    order = list(catalogue.PARTS)
-    previous = [one for one in catalogue.SLUGS if order.index(one.split("/")[0]) <= order.index(part)][-1]
-    last, has = previous.split("/")[1], previous.startswith(f"{part}/")
-    page = f"          - file: lab/{part}/{slug}\n"
+    previous = [name for name in catalogue.SLUGS if name.startswith(f"{part}/")][-1]
+    last = previous.split("/")[1]
     after = {
         "reglab/catalogue.py": (rf'^    "{previous}",\n', f'    "{part}/{slug}",\n'),
-        "book/_toc.yml": (rf"^ +- file: lab/{previous}\n", page)
-        if has
-        else (rf"^ +- file: parts/{part}\n", f"        sections:\n{page}"),
+        "book/_toc.yml": (rf"^ +- file: lab/{previous}\n", f"          - file: lab/{part}/{slug}\n"),
         "book/references.bib": (rf"^@\w+{{{last},.*?^}}\n", f"\n{reference}"),
     }
     found = {}

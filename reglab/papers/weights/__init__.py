@@ -1,1 +1,1 @@
-"""Papers of the part *Weights*."""
+"""Papers of the part *Weights: small, sparse, low rank*."""
