@@ -80,7 +80,7 @@ def test_what_was_measured_before_is_folded_one_line_each(monkeypatch: pytest.Mo
     assert soup.details.summary.get_text() == "What was measured before: 2"
     lines = [line.get_text() for line in soup.details.find_all("li")]
     seeds = "the exam seeds 1000, 1001, …, 2025-01-01"
-    assert lines[0] == f"a, {seeds}: 0.10 [0.074, 0.14], needed > 0.08: unclear. More <seeds>."
+    assert lines[0] == f"a, {seeds}: 0.10 [0.07, 0.14], needed > 0.08: unclear. More <seeds>."
     assert lines[1].startswith(f"gone, {seeds}: 0.10, needed")
 
 

@@ -67,7 +67,8 @@ def test_a_run_says_what_came_out_and_saves_it(reglab: Reglab, inside: Reglab, t
     last = data.test_accuracy.isel(epoch=-1).mean("seed")
     for arm in data.arm.values:
         row = next(line for line in done.stdout.splitlines() if re.match(rf"│ {re.escape(arm)} +│", line))
-        assert f"{float(last.sel(arm=arm)):.2f}" in row
+        cell = row.split("│")[2].strip()
+        assert cell == f"{float(last.sel(arm=arm)):.{len(cell.partition('.')[2])}f}"
     assert "\x1b" not in done.stdout + done.stderr and "%" not in done.stderr, "no progress bar without a terminal"
     assert [path.name for path in tmp_path.iterdir()] == ["run ü.nc"]
     again = inside("run", f"{NAME}:memorization", *QUICK, "--out", out)

@@ -51,7 +51,7 @@ def test_a_claim_is_shown_as_it_was_measured() -> None:
     content = {"claims": [RECORD], "stale": True, "date": "2026-01-01", "versions": {"torch": "2.9"}}
     content["history"] = {"k": [BEFORE]}
     page = pages.claims_page({catalogue.SLUGS[0]: content})
-    for text in ("the \\*gap\\* of \\`a\\_b\\` is \\<null\\> at \\$5", "**−0.0123**", "−0.02 to 0.0004", "? unclear"):
+    for text in ("the \\*gap\\* of \\`a\\_b\\` is \\<null\\> at \\$5", "**−0.012**", "−0.020 to 0.000", "? unclear"):
         assert text in page
     for text in ("few seeds", "base: defaults", "clean: noise = 0", "8 seeds", "essential", "digits", "torch 2.9"):
         assert text in page.replace("\\", "")
