@@ -77,8 +77,9 @@ page.draw(data, View("Laws", panels), laws)
 #
 # **RF8** keeps of a weight the sum of two signed powers of two, $s_1,s_2$ being signs:
 #
-# $$\begin{aligned}Q(w)&=s_12^{e_1}+s_22^{e_2},\\
-# e_1&=\mathrm{round}(\log_2|w|),\quad e_2=\mathrm{round}(\log_2|w-s_12^{e_1}|),\end{aligned}\tag{3}$$
+# $$Q(w)=s_12^{e_1}+s_22^{e_2},\tag{3}$$
+#
+# $$e_1=\mathrm{round}(\log_2|w|),\quad e_2=\mathrm{round}(\log_2|w-s_12^{e_1}|),$$
 #
 # without the second term if $e_1-e_2>4$.
 #
