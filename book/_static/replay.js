@@ -35,8 +35,7 @@
     if (middle === null || n < 2) return { mean: middle, low: null, high: null };
     const half = quantiles[n] * Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (n - 1) / n);
     const cut = (end) => Math.min(most ?? Infinity, Math.max(least ?? -Infinity, end));
-    const [low, high] = [cut(middle - half), cut(middle + half)];
-    return { mean: middle, low, high };
+    return { mean: middle, low: cut(middle - half), high: cut(middle + half) };
   }
 
   function decode(variable) { // whole steps, as differences along the last axis
@@ -164,8 +163,8 @@
       const place = (at) => grid.knobs.reduce((sum, knob, i) => sum * knob.values.length + at[i], 0);
       const words = (at) => { // the headline, or else what the first panel of the picture shows
         if (view.headline) return grid.sentences[place(at)][state.seeds >= 0 ? state.seeds + 1 : 0];
-        const [panel] = view.panels;
-        return `${panel.question} ${rows(grid, panel, state, point(at), null).words}`;
+        const [panel] = view.panels, [known] = at === state.at ? this.result : [rows(grid, panel, state, point(at))];
+        return `${panel.question} ${known.words}`;
       };
       const named = (at) => grid.knobs.map((knob, i) => `${knob.label} ${knob.values[at[i]]}`).join(", ");
       this.sliders.forEach((slider, i) => {
@@ -176,10 +175,10 @@
       this.boxes.forEach((box, arm) => (box.parentElement.hidden = !shows(arm)));
       this.box.querySelector("[data-does=pin]").textContent = state.pin ? "Unpin" : "Pin";
       this.present();
+      this.result = view.panels.map((panel) => rows(grid, panel, state, point(state.at), point(state.pin)));
       this.part("summary").textContent = words(state.at);
       const frame = [state.picture, theme(), Boolean(this.presented)].join();
       if (this.frame !== frame) return this.layOut(view, frame);
-      this.result = view.panels.map((panel) => rows(grid, panel, state, point(state.at), point(state.pin)));
       this.part("then").textContent = state.pin ? `Dotted, pinned at ${named(state.pin)}: ${words(state.pin)}` : "";
       this.charts.forEach(({ chart, node, names, panel }, i) => {
         names.forEach((name) => chart.data(name, this.result[i].found[name] ?? []));

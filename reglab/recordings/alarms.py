@@ -85,8 +85,13 @@ def scaled(data: xr.Dataset, grid: xr.Dataset, kind: type[Experiment]) -> xr.Dat
             continue
         values, known = data[name], grid[name].values
         positive = use.log and bool(np.nanmin(known) >= 0 and np.nanmax(known) > 0)
-        kept[name] = np.log10(values.clip(known[known > 0].min())) if positive else values
+        kept[name] = logarithms(values, known) if positive else values
     return data[[]].assign(kept)
+
+
+def logarithms(values: xr.DataArray, known: np.ndarray) -> xr.DataArray:
+    """Return logarithms to base 10; what lies below the smallest positive of the `known` numbers counts as that."""
+    return values.copy(data=np.log10(values.values.clip(known[known > 0].min())))
 
 
 def spans(grid: xr.Dataset) -> dict[str, float]:

@@ -125,9 +125,7 @@ def _as_stored(values: xr.DataArray, recorded: xr.DataArray) -> xr.DataArray:
 
     A picture may have got a logarithmic axis after the recording, or lost it.
     """
-    if "accuracy_log10" not in recorded.attrs:
-        return values
-    return values.copy(data=np.log10(values.values.clip(recorded.values[recorded.values > 0].min())))
+    return alarms.logarithms(values, recorded.values) if "accuracy_log10" in recorded.attrs else values
 
 
 def _at_recorded_positions(run: xr.Dataset, recorded: xr.Dataset) -> xr.Dataset | None:

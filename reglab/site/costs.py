@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -143,29 +143,15 @@ def _panel(axes: Axes, place: Place) -> None:
     method = next((track for track in place.tracks if track.style == METHOD), None)  # drawn above the others
     for track in place.tracks:
         cost, change, low, high, _ = np.array(track.points).T.reshape(5, -1)
-        color, line = track.style.color, track.style.line
-        axes.plot(
-            cost,
-            change,
-            color=color,
-            ls=line,
-            marker=track.style.marker,
-            ms=3.5,
-            lw=1.2,
-            label=track.arm,
-            zorder=3 if track is method else 2,
-        )
-        axes.vlines(cost, low, high, color=color, lw=1, alpha=0.6)
+        look: dict[str, Any] = {
+            "color": track.style.color,
+            "marker": track.style.marker,
+            "zorder": 3 if track is method else 2,
+        }
+        axes.plot(cost, change, ls=track.style.line, ms=3.5, lw=1.2, label=track.arm, **look)
+        axes.vlines(cost, low, high, color=track.style.color, lw=1, alpha=0.6)
         for point in (one for one in track.points if one.default):
-            axes.plot(
-                point.cost,
-                point.change,
-                color=color,
-                marker=track.style.marker,
-                ms=8,
-                mec="white",
-                zorder=3 if track is method else 2,
-            )
+            axes.plot(point.cost, point.change, ms=8, mec="white", **look)
     axes.set_title(place.paper.short)
     axes.set_xlabel(words.typeset(f"share of {place.cost}" + (f"\nline: {place.along}" if place.along else "")))
     axes.set_ylabel("change of accuracy")

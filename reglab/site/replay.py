@@ -124,7 +124,7 @@ def payload(kind: type[Experiment], grid: xr.Dataset, steps: xr.Dataset) -> dict
             str(name): {"label": str(axis.attrs.get("long_name", name)), "values": _plain(axis.values)}
             for name, axis in axes.items()
         },
-        "variables": {name: _encode(values) | {"ends": _ends(kind, name)} for name, values in shown.items()},
+        "variables": {name: _encode(values) for name, values in shown.items()},
         "sentences": _sentences(kind, grid),
         "night": NIGHT,
         "html": _controls(kind, grid),
@@ -159,13 +159,9 @@ def _encode(steps: xr.DataArray) -> dict[str, Any]:
         "log": scale.log,
         "low": scale.offset,
         "step": scale.step,
+        "ends": [steps.attrs.get("low"), steps.attrs.get("high")],  # of what it can be; null where there is none
         "data": [n if ok else None for n, ok in zip(numbers.ravel().tolist(), there.ravel().tolist(), strict=True)],
     }
-
-
-def _ends(kind: type[Experiment], name: str) -> list[float | None]:
-    """Return the ends of what a variable can be; null where there is none."""
-    return [kind.outputs[name].low, kind.outputs[name].high]
 
 
 def _sentences(kind: type[Experiment], grid: xr.Dataset) -> list[list[str]]:
