@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 DTYPE = torch.float32
 """Runs compute in this type, whichever the program around them has chosen; tests ask for twice the digits."""
 
+THREADS = 1
+"""Runs compute on one core: the networks are too small to share out, and threads that wait for a core that is busy with
+something else make a run many times as long."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -167,7 +171,7 @@ class Experiment:
             "reglab": reglab.__version__,
             "versions": json.dumps(versions),
             "digest": digests.of_experiment(type(self)),
-            "threads": torch.get_num_threads(),
+            "threads": THREADS,
         }
         return xr.Dataset(variables, coordinates, provenance)
 
@@ -189,13 +193,15 @@ class Experiment:
 def _undisturbed(events: Iterator[Frame | Tick]) -> Iterator[Frame | Tick]:
     """Yield events that are computed with the numerical settings that PyTorch and NumPy start with."""
     while True:
-        before = torch.get_default_dtype()
+        before, threads = torch.get_default_dtype(), torch.get_num_threads()
         torch.set_default_dtype(DTYPE)
+        torch.set_num_threads(THREADS)
         try:
             with torch.enable_grad(), np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
                 event = next(events, None)
         finally:
             torch.set_default_dtype(before)
+            torch.set_num_threads(threads)
         if event is None:
             return
         yield event

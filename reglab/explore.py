@@ -208,10 +208,6 @@ class Explorer:
 
     def _work(self) -> None:
         """The worker thread: take the latest note and do what it says, until there is none."""
-        import torch
-
-        # two seeds are too small to split over cores, and a free core keeps the page lively
-        torch.set_num_threads(1)
         while (wanted := self._next()) is not None:
             try:
                 self.error.value = ""

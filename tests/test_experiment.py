@@ -35,7 +35,7 @@ def test_results_are_computed_named_and_explained() -> None:
 def test_results_carry_what_made_them() -> None:
     data = Walk(drift=0.25).run(1)
     assert json.loads(data.attrs["knobs"]) == Walk(drift=0.25).settings()
-    assert data.attrs["experiment"] == "Walk" and data.attrs["threads"] == torch.get_num_threads()
+    assert data.attrs["experiment"] == "Walk" and data.attrs["threads"] == 1
     assert json.loads(data.attrs["versions"])["torch"] == torch.__version__
 
 
@@ -68,6 +68,23 @@ def test_numerical_settings_of_the_program_around_change_no_number_and_stay() ->
         torch.set_default_dtype(torch.float32)
     for one, other in zip(plain, disturbed, strict=True):
         xr.testing.assert_identical(one, other)
+
+
+def test_runs_compute_on_one_core_and_leave_the_others_as_they_were() -> None:
+    class Watched(Walk):
+        def frames(self, seeds: Any) -> Any:
+            seen.append(torch.get_num_threads())
+            yield from super().frames(seeds)
+
+    seen: list[int] = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        data = Watched().run(1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1] and data.attrs["threads"] == 1
 
 
 def test_progress_is_told() -> None:

@@ -232,11 +232,9 @@ def _one(number: int, setting: Experiment, seeds: int, label: str, owner: int = 
 def _run(setting: Experiment, seeds: int, label: str) -> xr.Dataset:
     """Compute one grid point with one thread."""
     import scipy.linalg  # noqa: F401 - so that its threads are there to be limited
-    import torch
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)  # for good: another thread of this worker may be computing another point
-    torch.set_num_threads(1)
     try:
         return setting.run(seeds)
     except Exception as error:
@@ -264,13 +262,10 @@ def _end_with(owner: int) -> None:
 @contextmanager
 def _threads_as_before() -> Iterator[None]:
     """Undo what `_run` does to the threads of this process, where it is its own worker."""
-    import torch
     from threadpoolctl import threadpool_limits
 
-    before = torch.get_num_threads()
     with threadpool_limits():
         yield
-    torch.set_num_threads(before)
 
 
 def _keep(sweep: Sweep, place: tuple[int, ...], data: xr.Dataset) -> None:

@@ -174,7 +174,7 @@ def execute(
 ) -> list[Failure]:
     """Run notebooks side by side, at most one for each core, and return those that failed, in the order of `tasks`.
 
-    A lone job leaves all cores to its kernel; several get one thread each. Quick notebooks share a kernel, emptied in
+    Each kernel computes on one core. Quick notebooks share a kernel, emptied in
     between. Only a kernel that does not start is tried a second time. A notebook may take as long as it computes; it is
     stopped when for `stall` seconds nothing moves. `progress` is called with how many are done and which one was the
     last. However this function is left, no process that it started stays behind.
@@ -191,7 +191,7 @@ def execute(
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
-                    running.append(_start(*waiting.popleft(), jobs, Path(scratch)))
+                    running.append(_start(*waiting.popleft(), Path(scratch)))
                 time.sleep(0.05)
                 for worker in list(running):
                     ended = worker.process.poll() is not None
@@ -216,20 +216,18 @@ def execute(
     return [failures[task.name] for task in tasks if task.name in failures]
 
 
-def _start(tasks: Sequence[Task], again: bool, jobs: int, scratch: Path) -> _Worker:
-    cores = 1 if jobs > 1 or os.environ.get("OMP_NUM_THREADS") == "1" else os.cpu_count() or 1
+def _start(tasks: Sequence[Task], again: bool, scratch: Path) -> _Worker:
     settings = {"JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONIOENCODING": "utf-8"}
     # not what a person has set for other work
     settings |= {"JUPYTER_RUNTIME_DIR": str(scratch), "IPYTHONDIR": str(scratch), "PYTHONWARNINGS": ""}
-    if cores == 1:
-        settings["OMP_NUM_THREADS"] = "1"
+    settings["OMP_NUM_THREADS"] = "1"
     if tasks[0].quick:
         from reglab.notebook import QUICK
 
         settings[QUICK] = "1"
     paths = [{"source": str(task.source.resolve()), "target": str(task.target.resolve())} for task in tasks]
     told = [dataclasses.asdict(task) | path for task, path in zip(tasks, paths, strict=True)]
-    command = [sys.executable, "-m", "reglab.site.worker", json.dumps(told), str(cores)]
+    command = [sys.executable, "-m", "reglab.site.worker", json.dumps(told)]
     log = scratch / f"{tasks[0].name.replace('/', '-')}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The process that runs notebooks, each with a kernel of its own: `python -m reglab.site.worker TASKS CORES`.
+"""The process that runs notebooks, each with a kernel of its own: `python -m reglab.site.worker TASKS`.
 
 TASKS is JSON. The worker writes each executed copy at once or not at all, and prints a line for each cell that begins,
 and one for each notebook that says what went wrong, if anything. It has no limit of time.
@@ -46,7 +46,7 @@ class Task:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def work(tasks: Sequence[Task], cores: int) -> None:
+def work(tasks: Sequence[Task]) -> None:
     """Run notebooks one after another, write the executed copies, and print a line of JSON for each.
 
     Each has a kernel of its own; but all that run quickly share one, which is emptied in between.
@@ -59,7 +59,7 @@ def work(tasks: Sequence[Task], cores: int) -> None:
         if task.quick and (shared is None or not run_sync(shared.is_alive)()):
             shared = AsyncKernelManager(kernel_name=KERNEL["name"])
             run_sync(shared.start_kernel)(cwd=str(task.source.parent))
-        problem = _run(task, cores, shared)
+        problem = _run(task, shared)
         _report({"notebook": task.name, "error": "", "cell": 0, "start": False, **(problem or {})})
     if shared is not None:
         run_sync(shared.shutdown_kernel)(now=True)
@@ -70,7 +70,7 @@ def _report(what: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _run(task: Task, cores: int, kernel: Any) -> dict[str, Any] | None:
+def _run(task: Task, kernel: Any) -> dict[str, Any] | None:
     """Run one notebook, in a new kernel if none is given; returns None, or what went wrong and where."""
     import nbformat
     import papermill
@@ -114,7 +114,7 @@ def _run(task: Task, cores: int, kernel: Any) -> dict[str, Any] | None:
     except (DeadKernelError, RuntimeError) as error:
         said = f"{type(error).__name__}: {error}"
     else:
-        _keep(executed, task, cores, time.perf_counter() - begin)
+        _keep(executed, task, time.perf_counter() - begin)
         return None
     if not reached:
         return {"start": True, "cell": 0, "error": f"the kernel did not start ({_last_line(said)})"}
@@ -137,7 +137,7 @@ def _last_line(text: str) -> str:
     return ([line.strip() for line in text.splitlines() if line.strip()] or [text])[-1]
 
 
-def _keep(notebook: Any, task: Task, cores: int, seconds: float) -> None:
+def _keep(notebook: Any, task: Task, seconds: float) -> None:
     """Write an executed notebook with what the run took, in its metadata and in words at its end."""
     import nbformat
 
@@ -150,12 +150,11 @@ def _keep(notebook: Any, task: Task, cores: int, seconds: float) -> None:
         "peak_memory_mb": memory,
         "digest": task.digest,
         "quick": task.quick,
-        "cores": cores,
         "date": datetime.date.today().isoformat(),
     }
     count = f"{seconds:.0f} seconds" if seconds >= 1.5 else "1 second"
     peak = f" and took {memory} MB of memory at most" if memory else ""
-    text = f"This page ran in {count} on {cores} {'core' if cores == 1 else 'cores'}{peak}."
+    text = f"This page ran in {count} on one core{peak}."
     if task.quick:
         text = "This page was run quickly, to test that it runs."
         notebook.cells.insert(1, nbformat.v4.new_markdown_cell(QUICK_NOTE, id="quick"))
@@ -175,4 +174,4 @@ def _peak_memory() -> int | None:
 
 if __name__ == "__main__":
     told = [one | {"source": Path(one["source"]), "target": Path(one["target"])} for one in json.loads(sys.argv[1])]
-    work([Task(**one) for one in told], int(sys.argv[2]))
+    work([Task(**one) for one in told])

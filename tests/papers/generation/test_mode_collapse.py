@@ -351,16 +351,6 @@ def test_batched_training_equals_a_plain_loop(arm: str) -> None:
         assert float(results.entropy.sel(seed=seed)) == pytest.approx(estimate, abs=1e-6)
 
 
-@pytest.mark.usefixtures("double_precision")
-def test_speeds_trained_side_by_side_are_those_of_single_runs() -> None:
-    together = experiments.Rates(steps=STEPS).run(SEEDS)
-    for ratio in together.ratio.values:
-        alone = experiments.ModeCollapse(steps=STEPS, rate_ratio=ratio).run(SEEDS).isel(step=-1)
-        for name in ("covered", "quality"):
-            expected = alone[name].sel(arm=together.arm)
-            np.testing.assert_allclose(together[name].sel(ratio=ratio), expected, atol=1e-8, err_msg=f"{name} {ratio}")
-
-
 def test_without_weights_mee_is_the_gan_bit_for_bit() -> None:
     kind, modes, off = experiments.ModeCollapse, experiments.Modes.of("ring"), {"isometry": 0, "real": 0, "fake": 0}
     arms = {"GAN": Arm("baseline", ratio=0.5), "MEE": Arm("method", ratio=0.5, **off)}

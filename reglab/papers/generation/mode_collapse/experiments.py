@@ -359,46 +359,6 @@ class ModeCollapse(Experiment):
 
 
 @dataclass(frozen=True)
-class Rates(Experiment):
-    """Train GAN, MEE and R1 with discriminators of several speeds; what knows nothing is the same for all of them."""
-
-    strength: float = knob(STRENGTH)
-    steps: int = knob(STEPS)
-
-    arms = {arm: str(ModeCollapse.arms[arm]) for arm in ("GAN", "MEE", "GAN + R1", "uniform square", "blurred annulus")}
-    outputs = {"covered": Var("arm seed ratio", *COVERED), "quality": share("arm seed ratio", *QUALITY)}
-    # fmt: off
-    views = (View("Speed of the discriminator", (
-        Curves("How many modes?", ["covered"]),
-        Curves("How many samples near one?", ["quality"], y="share, HQ"),
-    )),)
-    # fmt: on
-    headline, scaled, smoke = "quality", ModeCollapse.scaled, ModeCollapse.smoke
-
-    def axes(self) -> dict[str, Axis]:
-        """Several speeds of the discriminator."""
-        return {"ratio": Axis((0.25, 0.5, 1, 2), label="step size of D, for 1 of G", log=True)}
-
-    def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train all arms at all speeds side by side; one frame for each arm, after the last step."""
-        modes, knobs = Modes.of("ring"), {**ModeCollapse().settings(), **self.settings()}
-        ratios = self.axes()["ratio"].values
-        arms = [arm for arm in ORDER if arm in self.arms]
-        settings = [{**ModeCollapse.arms[arm].settings, "ratio": ratio} for arm in arms for ratio in ratios]
-        speeds = {str(place): Arm("further", **each) for place, each in enumerate(settings)}
-        training = yield from begin(speeds, seeds, knobs, modes)
-        for step in range(self.steps):
-            training.step(step)
-            yield Tick((step + 1) / self.steps)
-        latent = latents(seeds, "probe latent")
-        samples = training.measure(list(speeds), latent, latent)["samples"].unflatten(0, (len(arms), -1))
-        for arm in self.arms:
-            points = samples[arms.index(arm)] if arm in arms else ignorant(arm, "ring", seeds).unsqueeze(0)
-            found = cover(points, modes)
-            yield Frame({"arm": arm}, {name: found[name].expand(len(ratios), -1).T for name in self.outputs})
-
-
-@dataclass(frozen=True)
 class Estimators(Experiment):
     """Estimate entropies that are known exactly from nearest neighbors: the right way, and as MEE takes them."""
 
@@ -446,4 +406,4 @@ def known(name: str, count: int, draws: torch.Generator) -> tuple[Tensor, float]
     return points, dimensions / 2 * math.log(2 * math.pi * math.e)
 
 
-EXPERIMENTS = (ModeCollapse, Rates, Estimators)
+EXPERIMENTS = (ModeCollapse, Estimators)
