@@ -58,13 +58,13 @@ def for_students(notebook: NotebookNode, paper: str) -> NotebookNode:
 def split(source: str) -> tuple[str, str]:
     """Return what stands before the check at the end of a code cell, and that check; the source and "" without one."""
     try:
-        last = (ast.parse(source).body or [None])[-1]
+        body = ast.parse(source).body
     except SyntaxError:  # a line for IPython
         return source, ""
-    if not (isinstance(last, ast.Expr) and ast.unparse(last).startswith("notebook.check(")):
+    if not body or not ast.unparse(body[-1]).startswith("notebook.check("):
         return source, ""
-    lines = source.splitlines()
-    return "\n".join(lines[: last.lineno - 1]).rstrip(), "\n".join(lines[last.lineno - 1 :])
+    lines, first = source.splitlines(), body[-1].lineno - 1
+    return "\n".join(lines[:first]).rstrip(), "\n".join(lines[first:])
 
 
 def is_answer(cell: NotebookNode) -> bool:
