@@ -31,6 +31,9 @@ def cell(source: str) -> Cell:
     imported = {symbol.get_name() for symbol in top if symbol.is_imported()}
     defines = imported | {symbol.get_name() for symbol in top if symbol.is_assigned()}
     reads = {symbol.get_name() for symbol in top if symbol.is_referenced()} | _globals(table)
+    # the table does not count `a += 1` as reading
+    grown = [node.target for node in ast.walk(tree) if isinstance(node, ast.AugAssign)]
+    reads |= {target.id for target in grown if isinstance(target, ast.Name)}
     return Cell(source, frozenset(defines), frozenset(_changes(tree) - imported), frozenset(reads))
 
 

@@ -31,7 +31,7 @@ def graded(reglab: Reglab, folder: Path, *options: str) -> dict[tuple[str, int],
     assert f"{sum(row['verdict'] == 'right' for row in rows)} of {len(rows)} exercises are right" in done.stderr
     left = [one.pid for one in psutil.process_iter() if grade.MARK in _environment(one)]
     assert not left, "no process of a student stays behind"
-    return {(row["student"], int(row["exercise"])): (row["verdict"], row["message"]) for row in rows}
+    return {(row["student"], int(row["exercise"] or 0)): (row["verdict"], row["message"]) for row in rows}
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
@@ -83,7 +83,7 @@ def test_what_a_student_s_code_does_harms_nobody_else(reglab: Reglab, tmp_path: 
     """It crashes, loops, floods, forks, leaves processes behind, fills the memory or forges; the others are graded."""
     crash = {1: f"{RIGHT}\nimport os\nos._exit(0)", 2: HANG, 3: "raise SystemExit"}
     put(tmp_path / "crash.ipynb", answered(CUTMIX, crash))
-    memory = "def my_area(draws):\n    return len(bytearray(b'x') * 60_000_000_000)"
+    memory = "def my_area(draws):\n    kept = []\n    while True:\n        kept.append(b'x' * 50_000_000)"
     put(tmp_path / "flood.ipynb", answered(CUTMIX, {1: FLOOD, 2: memory, 3: LEAVE}))
     area = "def my_area(draws):\n    raise SystemExit(0)"
     put(tmp_path / "forge.ipynb", answered(CUTMIX, {1: FORGE, 2: area, 3: "my_strength = 0.3"}))
@@ -93,7 +93,7 @@ def test_what_a_student_s_code_does_harms_nobody_else(reglab: Reglab, tmp_path: 
     assert found["crash", 2][0] == "time out" and "30 seconds" in found["crash", 2][1]
     assert found["crash", 3][0] == "error" and "SystemExit" in found["crash", 3][1]
     assert found["flood", 1][0] == "right"
-    assert found["flood", 2][0] == "error" and re.search("memory|Memory|ended with -9", found["flood", 2][1])
+    assert found["flood", 2] == ("error", "stopped, since it took more than 4 GB of memory")
     assert found["forge", 1][0] == "not yet" and found["forge", 2][0] == "error"
     assert found["good", 1][0] == found["good", 2][0] == "right"
 
