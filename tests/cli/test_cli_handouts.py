@@ -88,9 +88,9 @@ def test_what_a_student_s_code_does_harms_nobody_else(reglab: Reglab, tmp_path: 
     area = "def my_area(draws):\n    raise SystemExit(0)"
     put(tmp_path / "forge.ipynb", answered(CUTMIX, {1: FORGE, 2: area, 3: "my_strength = 0.3"}))
     put(tmp_path / "good.ipynb", answered(CUTMIX, {1: FORK, 2: code(CUTMIX, 2)}))
-    found = graded(reglab, tmp_path, "--limit", "30")
+    found = graded(reglab, tmp_path, "--limit", "60")
     assert found["crash", 1] == ("error", "the process ended with 0 before the answer was checked")
-    assert found["crash", 2][0] == "time out" and "30 seconds" in found["crash", 2][1]
+    assert found["crash", 2][0] == "time out" and "60 seconds" in found["crash", 2][1]
     assert found["crash", 3][0] == "error" and "SystemExit" in found["crash", 3][1]
     assert found["flood", 1][0] == "right"
     assert found["flood", 2] == ("error", "stopped, since it took more than 4 GB of memory")
