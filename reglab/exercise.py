@@ -1,10 +1,10 @@
-"""How the check of an exercise compares an answer with the right one, and what it raises when it is wrong."""
+"""How the check of an exercise compares an answer with the right one, and what it says when it is wrong."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,8 +17,33 @@ class WrongAnswerError(Exception):
     """An answer to an exercise is wrong; the message is a hint."""
 
 
+class Verdict(NamedTuple):
+    """What a check says about an answer."""
+
+    kind: Literal["right", "not yet", "unanswered", "error"]
+    text: str
+
+
 Mistake = Tensor | float | Callable[[Any], bool]
 """A wrong answer that somebody may give, or what tells whether an answer makes this mistake."""
+
+
+def judge(answer: Any, checker: Callable[[Any], str]) -> Verdict:
+    """Check an answer to an exercise; `...` or None is no answer yet, and no error of the student's code gets out.
+
+    `checker` returns praise for a right answer and raises `WrongAnswerError` with a hint for a wrong one. No answer is
+    right that is, or returns, NaN or infinity.
+    """
+    if answer is None or answer is ...:
+        return Verdict("unanswered", "Not answered yet.")
+    try:
+        return Verdict("right", f"Right. {checker(finite(answer))}")
+    except WrongAnswerError as hint:
+        return Verdict("not yet", f"Not yet. Hint: {hint}")
+    except NotImplementedError:
+        return Verdict("unanswered", "Not answered yet.")
+    except Exception as error:  # noqa: BLE001 - a student's code may fail in any way; that is an answer too
+        return Verdict("error", f"Your code stopped with {type(error).__name__}: {error}")
 
 
 def finite(answer: Any) -> Any:

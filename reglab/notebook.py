@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reglab import catalogue, claims, measurements
-from reglab.exercise import WrongAnswerError, finite
+from reglab.exercise import WrongAnswerError, judge
 from reglab.experiment import Experiment
 from reglab.knobs import Tuned
 from reglab.pictures import page, words
@@ -264,22 +264,20 @@ def _effect(claim: Mapping[str, Any]) -> str:
     return words.measured(claim["effect"], *ends)
 
 
-def check(answer: Any, checker: Callable[[Any], str]) -> Page:
-    """Check an answer to an exercise; `...` or None is no answer yet, and the notebook runs on in every case.
+ANSWERS = {"right": "✓", "not yet": "✗", "unanswered": "○", "error": "✗"}
+"""The mark of each verdict on an answer."""
 
-    `checker` returns praise for a right answer and raises `WrongAnswerError` with a hint for a wrong one. No answer is
-    right that is, or returns, NaN or infinity.
+
+def check(answer: Any, checker: Callable[[Any], str]) -> Page:
+    """Check an answer to an exercise as `exercise.judge` does, and show what it says; the notebook runs on.
+
+    Only where nbgrader runs the notebook, an answer that is not right raises `WrongAnswerError`: it gives a point for
+    every check that ends without an error.
     """
-    if answer is None or answer is ...:
-        return Page("<p>○ Not answered yet.</p>", "Not answered yet.")
-    try:
-        text = f"✓ Right. {checker(finite(answer))}"
-    except WrongAnswerError as hint:
-        text = f"✗ Not yet. Hint: {hint}"
-    except NotImplementedError:
-        text = "○ Not answered yet."
-    except Exception as error:  # noqa: BLE001 - a student's code may fail in any way; that is an answer too
-        text = f"✗ Your code stopped with {type(error).__name__}: {error}"
+    found = judge(answer, checker)
+    text = f"{ANSWERS[found.kind]} {found.text}"
+    if found.kind != "right" and os.environ.get("NBGRADER_EXECUTION"):
+        raise WrongAnswerError(text)
     return Page(f'<p class="reglab-answer">{html.escape(text)}</p>', text)
 
 

@@ -47,3 +47,38 @@ def spent(process: subprocess.Popen[Any]) -> float:
                 times = member.cpu_times()
                 total += times.user + times.system + times.children_user + times.children_system
     return total
+
+
+def memory(process: subprocess.Popen[Any]) -> int:
+    """Return how many bytes of memory a process takes now, with all that it started; 0 when it has ended."""
+    import psutil
+
+    total = 0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(process.pid)
+        for member in [parent, *parent.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += member.memory_info().rss
+    return total
+
+
+def end_marked(name: str, value: str) -> None:
+    """End all processes in whose environment a variable has a value, also those that nobody waits for any more."""
+    import psutil
+
+    def marked() -> list[psutil.Process]:
+        found = []
+        for one in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if one.status() != psutil.STATUS_ZOMBIE and one.environ().get(name) == value:
+                    found.append(one)
+        return found
+
+    for _ in range(20):  # one may start another while it is looked for
+        left = marked()
+        if not left:
+            return
+        for one in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(left, timeout=1)

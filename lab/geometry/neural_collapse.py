@@ -277,7 +277,8 @@ notebook.check(my_deviations, exercises.check_contraction)
 # when it is 2? Run the first widget and look at *Staircase*, row $\lambda_H$. Which is larger?
 
 # %%
-notebook.check((None, None), exercises.check_sweep)  # left at 0.125, left at 2
+my_parts = (None, None)  # left at 0.125, left at 2
+notebook.check(my_parts, exercises.check_sweep)
 
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>

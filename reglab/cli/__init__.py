@@ -1,4 +1,4 @@
-"""The command `reglab`: list, run, check, record, begin papers, pretrain, execute notebooks, build the website."""
+"""The command `reglab`: list, run, check, record, begin papers, pretrain, execute notebooks, build the site, grade."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from reglab.cli import claims, models, new, notebooks, papers, recordings, site, verify
+from reglab.cli import claims, handouts, models, new, notebooks, papers, recordings, site, verify
 from reglab.cli.output import CommandError, say, say_error
 
 app = typer.Typer(
@@ -35,6 +35,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "pair": notebooks.pair,
     "book": site.book,
     "lab": notebooks.lab,
+    "handout": handouts.handout,
+    "grade": handouts.grade,
 }
 """All commands, in the order in which the help lists them."""
 

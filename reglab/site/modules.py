@@ -37,7 +37,7 @@ LAYERS = (
     Layer(
         "Website and command line",
         "What people start; no notebook uses it.",
-        ("site", "cli", "__main__", "verify", "processes"),
+        ("site", "cli", "__main__", "verify", "processes", "handout"),
     ),
 )  # fmt: skip
 """The layers of the core from the ground up."""
