@@ -1,6 +1,8 @@
 """The expensive checks of a paper: which papers need them, and all of them side by side, each a command of its own.
 
-A paper is *changed* when one of its files has changed since a commit; a change of the core alone changes no paper.
+A paper is *changed* when one of its files has changed since a commit; a change of the core alone changes no paper. Of
+one whose measured files are as they were only what it shows is checked: had its numbers changed, `reglab check --stale`
+or `reglab record --check` would refuse these files.
 Some unchanged papers are verified too, in rotation, chosen by the newest commit.
 """
 
@@ -36,11 +38,27 @@ def base() -> str:
 
 def changed() -> list[str]:
     """Return the papers of which a file has changed since `base`, uncommitted changes too; all where there is none."""
+    files = _changed_files()
+    if files is None:
+        return list(catalogue.SLUGS)
+    return [name for name in catalogue.SLUGS if any(_belongs(file, name) for file in files)]
+
+
+def measured_again() -> list[str]:
+    """Return the papers whose claims or recordings have changed, as `changed` does; these are fewer."""
+    files = _changed_files()
+    if files is None:
+        return list(catalogue.SLUGS)
+    measured = [file for file in files if file.startswith("data/")]
+    return [name for name in catalogue.SLUGS if any(_belongs(file, name) for file in measured)]
+
+
+def _changed_files() -> list[str] | None:
+    """Return the files that have changed since `base`, uncommitted ones too; None where there is no such commit."""
     since = base()
     if not since:
-        return list(catalogue.SLUGS)
-    files = _git("diff", "--name-only", since) + _git("ls-files", "--others", "--exclude-standard")
-    return [name for name in catalogue.SLUGS if any(_belongs(file, name) for file in files.splitlines())]
+        return None
+    return (_git("diff", "--name-only", since) + _git("ls-files", "--others", "--exclude-standard")).splitlines()
 
 
 def _belongs(file: str, name: str) -> bool:
@@ -103,10 +121,11 @@ class Outcome:
     said: str
 
 
-def jobs(papers: Sequence[str], everything: bool = False) -> list[Job]:
+def jobs(papers: Sequence[str], everything: bool = False, shown: Iterable[str] = ()) -> list[Job]:
     """Return the checks of some papers, notebooks first.
 
-    With `everything` all claims are measured, not only robust ones, and the ends of all knobs are tried.
+    With `everything` all claims are measured, not only robust ones, and the ends of all knobs are tried. Of the papers
+    in `shown`, notebook and page are all that is checked.
     """
     if not papers:
         return []
@@ -116,10 +135,13 @@ def jobs(papers: Sequence[str], everything: bool = False) -> list[Job]:
     for name in papers:
         tests = ("pytest", "--deep", f"--papers={_slug(name)}")
         claims = "--compare" if everything else "--robust"
-        others += [
+        numbers = [
             Job(name, "recorded point", ("reglab", "record", _slug(name), "--spot", commit)),
             Job(name, "claims", ("reglab", "check", _slug(name), claims)),
             Job(name, "arms and seeds", (*tests, "tests/test_papers.py")),
+        ]
+        others += [
+            *(numbers if name not in shown else []),
             Job(name, "page in a browser", (*tests, "tests/site/test_book.py", "tests/test_replay.py"), ("website",)),
             *([Job(name, "ends of knobs", (*tests, "tests/test_settings.py"))] if everything else []),
         ]

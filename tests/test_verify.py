@@ -73,6 +73,7 @@ def test_a_paper_is_changed_with_each_of_its_files(repository: Path, file: str) 
     assert verify.changed() == []
     write(repository, file)
     assert verify.changed() == [SECOND], "not yet known to git"
+    assert verify.measured_again() == ([SECOND] if file.startswith("data/") else [])
     git(repository, "add", "-A")
     assert verify.changed() == [SECOND], "not yet committed"
     commit(repository)
@@ -105,7 +106,7 @@ def test_changes_count_since_a_day_ago_or_since_the_commit_that_is_named(
 
 def test_without_an_older_commit_everything_counts_as_changed(repository: Path, tmp_path: Path) -> None:
     (tmp_path / ".git").rename(tmp_path / "no-git")
-    assert verify.base() == "" and verify.changed() == list(catalogue.SLUGS)
+    assert verify.base() == "" and verify.changed() == verify.measured_again() == list(catalogue.SLUGS)
     git(tmp_path, "init", "-q")
     commit(tmp_path, "1 hour ago")
     assert verify.base() == "" and verify.changed() == list(catalogue.SLUGS)
@@ -127,6 +128,8 @@ def test_rotation_follows_the_commit_and_reaches_every_paper(repository: Path) -
 
 def test_each_check_is_a_command_that_a_person_can_repeat() -> None:
     jobs = verify.jobs([FIRST, SECOND])
+    kept = [job for job in jobs if job.paper != FIRST or job.check in ("notebook", "page in a browser")]
+    assert verify.jobs([FIRST, SECOND], shown=[FIRST]) == kept != jobs
     assert verify.jobs([]) == []
     slug = FIRST.split("/")[1]
     alone = {job.check: job.alone for job in jobs if job.paper in ("", FIRST)}
@@ -208,21 +211,22 @@ def test_the_command_says_what_failed_and_how_to_repeat_it(
 ) -> None:
     chosen: list[object] = []
 
-    def jobs(papers: list[str], everything: bool) -> list[Job]:
-        chosen.append((papers, everything))
+    def jobs(papers: list[str], everything: bool, shown: set[str]) -> list[Job]:
+        chosen.append((papers, everything, shown))
         return [job("good"), job("bad", "fails")] if not everything else []
 
     monkeypatch.setattr(verify, "jobs", jobs)
-    monkeypatch.setattr(verify, "changed", lambda: [SECOND])
+    monkeypatch.setattr(verify, "changed", lambda: [FIRST, SECOND, THIRD])
+    monkeypatch.setattr(verify, "measured_again", lambda: [THIRD])
     monkeypatch.setenv("COLUMNS", "200")
     report = tmp_path / "report.md"
     done = inside("verify", "--changed", FIRST, "--report", report)
-    assert done.returncode == 1 and chosen == [([FIRST, SECOND], False)]
+    assert done.returncode == 1 and chosen == [([FIRST, SECOND, THIRD], False, {SECOND})]
     assert "✓ good: " in done.stderr and "✗ bad: " in done.stderr and "0 of 2 left" in done.stderr
     assert "bad failed:\nsaid by bad" in done.stderr
     assert done.stderr.endswith("Error: bad failed; alone: tool bad fails\n")
     assert report.read_text(encoding="utf-8").count("\n") == 4
-    assert inside("verify", "--all").returncode == 0 and chosen[-1] == (list(catalogue.SLUGS), True)
+    assert inside("verify", "--all").returncode == 0 and chosen[-1] == (list(catalogue.SLUGS), True, set())
 
 
 def test_the_report_is_a_table(tmp_path: Path) -> None:
