@@ -172,8 +172,10 @@ class CurvesArtist(SeriesArtist):
     def _fit(self, data: xr.Dataset, series: Sequence[Series], expected: Sequence[np.ndarray], final: bool) -> bool:
         """Fit the y axis."""
         given = [line.at for line in self.panel.lines if line.axis == "y" and not isinstance(line.at, str)]
-        values = np.concatenate([*(np.append(one.seeds, one.mean) for one in series), *expected, given])
-        if not self._widen(values, [data[variable].attrs for variable in self.panel.variables], final, self.panel.log):
+        curves = np.concatenate([np.append(one.seeds, one.mean) for one in series])
+        ends = [data[variable].attrs for variable in self.panel.variables]
+        values = np.concatenate([curves, *expected, given])
+        if not self._widen(values, ends, final, self.panel.log, curves):
             return False
         assert self._limits is not None
         if self.panel.log:
@@ -227,6 +229,8 @@ def _chart(panel: Curves, scene: Scene) -> dict[str, Any]:
         "expected": str(first[panel.theory].attrs["long_name"]) if panel.theory else "",
         "x": named(first[axis].attrs),
         "y": panel.y or named(scene.grid[panel.variables[0]].attrs),
+        "heights": domain,
+        "log": panel.log,
         "spec": scene.specification(_layers(lines, vega.along(first[axis]), domain, panel.log)),
     }
 
@@ -234,14 +238,15 @@ def _chart(panel: Curves, scene: Scene) -> dict[str, Any]:
 def _layers(lines: Sequence[Mapping[str, Any]], scale: alt.Scale, domain: list[float], log: bool) -> Any:
     import altair as alt
 
-    from reglab.pictures.vega import number_axis, rules, strokes
+    from reglab.pictures.vega import following, number_axis, rules, strokes
 
     x = alt.X("x:Q", title=None, scale=scale, axis=number_axis(scale))
-    heights = alt.Scale(type="log" if log else "linear", domain=domain, nice=False, zero=False)
+    heights, marks = following("heights", domain, log)
 
     def y(field: str) -> alt.Y:
-        return alt.Y(f"{field}:Q", title=None, scale=heights, axis=number_axis(heights))
+        return alt.Y(f"{field}:Q", title=None, scale=heights, axis=marks)
 
     dashed: Any = {"color": "#000000", "strokeWidth": 1.4, "strokeDash": [6, 4], "clip": True}
     theory = alt.Chart(alt.NamedData("theory")).mark_line(**dashed).encode(x, y("y"), alt.Detail("line:N"))
-    return alt.layer(*strokes(lines, x, y, marks=True), theory, *rules(x, y("y")))
+    layers = alt.layer(*strokes(lines, x, y, marks=True), theory, *rules(x, y("y")))
+    return layers.add_params(alt.param(name="heights", value=domain))

@@ -37,6 +37,8 @@ EMPTY: dict[str, Any] = {"lines": [], "rules": []}
   switched off,
 - `rules`: straight lines across ("y") or upright ("x"), at a number or at the mean of a variable,
 - `x`, `y`: names of the axes; `along`: the name of `x` in the table; `expected`: what a dashed line is,
+- `heights`, `log`: the common ends of an axis that follows what is shown (`reglab.pictures.heights`), and whether it
+  is logarithmic,
 - `swatch`: "mark" where the lines of the legend have no line; `aspect`: width by height, where that matters.
 """
 
