@@ -20,6 +20,11 @@ from reglab.site import replay
 
 KINDS = [kind for name in catalogue.SLUGS for kind in catalogue.experiments(name) if kind.grid]
 SHOWN = [kind for kind in KINDS if any(isinstance(panel, Curves) for view in kind.views for panel in view.panels)]
+LABELED = [
+    kind for kind in SHOWN if any(
+        isinstance(panel, Curves) and (panel.peak or panel.lines) for view in kind.views for panel in view.panels
+    )
+]  # fmt: skip
 NONE = np.array([])
 
 EVERY = """async (key) => {
@@ -97,6 +102,42 @@ def test_at_every_recorded_setting_the_curves_of_a_replay_fill_their_picture(vie
     assert count > 2000 and 0 < followed < count / 3, "most axes stay as they are"
     assert len(flat) < count / 40, "few pictures have nothing that could be spread"
     assert not view.problems
+
+
+OVERLAPS = """(one) => one.charts.flatMap(({ node }) => {
+    const texts = [...node.querySelectorAll("text")].filter((text) => text.textContent.trim() && +text.getAttribute(
+        "opacity") !== 0).map((text) => [text.textContent, text.getBoundingClientRect()]);
+    return texts.flatMap(([name, a], i) => texts.slice(i + 1).filter(([, b]) =>
+        a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3)
+        .map(([other]) => [name, other]));
+})"""
+
+
+@pytest.mark.browser
+def test_no_two_texts_of_a_replay_overlap_and_the_best_place_has_a_star(view: Any, page: str) -> None:
+    view.goto(page)
+    stars = 0
+    for kind in LABELED:
+        grid = store.read(kind)
+        assert grid is not None
+        handle = view.evaluate_handle(
+            "async (key) => { const one = reglabReplays.find((r) => r.key === key); await one.open(); return one; }",
+            replay.key(kind),
+        )
+        for picture, declared in enumerate(kind.views):
+            handle.evaluate(
+                "async (one, picture) => { one.show({ ...one.state, picture }); await one.draw(); }", picture
+            )
+            if all(isinstance(panel, Curves) for panel in declared.panels):
+                assert handle.evaluate(OVERLAPS) == [], (kind.__name__, declared.title)
+            for i, panel in enumerate(declared.panels):
+                if isinstance(panel, Curves) and panel.peak:
+                    (star,) = handle.evaluate("(one, i) => one.charts[i].chart.data('peak')", i)
+                    start = {name: getattr(kind(), name) for name in kind.grid}
+                    means = grid[panel.variables[0]].sel(start).sel(arm=panel.peak, **panel.at).mean("seed")
+                    assert (star["line"], star["y"]) == (panel.peak, pytest.approx(float(means.max())))
+                    stars += 1
+    assert stars >= 3 and not view.problems
 
 
 @pytest.mark.parametrize("kind", SHOWN, ids=lambda kind: kind.__name__)
