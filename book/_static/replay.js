@@ -92,7 +92,21 @@
       const place = rule.variable ? mean(read(rule, point, "seed")) : rule.at;
       if (place !== null) add(rule.axis === "x" ? "upright" : "across", { [rule.axis]: place, label: rule.label });
     }
-    return { found, table, words: words ?? atTheEnd(table) };
+    const reach = panel.heights && heights(panel, found);
+    if (reach) found.across = (found.across ?? []).filter(({ y }) => y >= reach[0] && y <= reach[1]);
+    return { found, table, reach, words: words ?? atTheEnd(table) };
+  }
+  function heights({ heights: common, log }, found) { // of curves: as `reglab.pictures.heights` says it
+    const along = (value) => (log ? Math.log10(value) : value);
+    const all = (names, ...fields) => names.flatMap((name) => found[name] ?? [])
+      .flatMap((row) => fields.map((field) => row[field])).filter((value) => !log || value > 0).map(along);
+    const curves = all(["lines", "threads", "pinned"], "y"), room = along(common[1]) - along(common[0]);
+    const low = Math.min(...curves), high = Math.max(...curves), span = high - low;
+    if (!(span > 0.001 * room && span < 0.3 * room)) return common;
+    const beside = [...all(["bands"], "low", "high"), ...all(["theory", "across"], "y")]
+      .map((value) => Math.min(high + span, Math.max(low - span, value)));
+    const least = Math.min(low, ...beside), most = Math.max(high, ...beside), margin = 0.05 * (most - least);
+    return [least - margin, most + margin].map((value) => (log ? 10 ** value : value));
   }
   function atTheEnd(table) { // the last row of each line, in words
     const last = [...new Map(table.map((row) => [row.line, row])).values()];
@@ -157,14 +171,17 @@
     pin() { this.set({ pin: this.pinned ? null : this.state.at }); }
     reset() { this.set({ ...this.start, present: this.presented }); }
     presenting() { this.set({ present: this.presented ? null : [] }); }
+    rows(view, at, pin) { // what the panels of a picture show at a setting
+      const point = (at) => at && Object.fromEntries(this.grid.knobs.map((knob, i) => [knob.name, at[i]]));
+      return view.panels.map((panel) => rows(this.grid, panel, this.state, point(at), point(pin)));
+    }
     draw() {
       const { grid, state } = this, view = grid.views[state.picture];
-      const point = (at) => at && Object.fromEntries(grid.knobs.map((knob, i) => [knob.name, at[i]]));
       const place = (at) => grid.knobs.reduce((sum, knob, i) => sum * knob.values.length + at[i], 0);
       const words = (at) => { // the headline, or else what the first panel of the picture shows
         if (view.headline) return grid.sentences[place(at)][state.seeds >= 0 ? state.seeds + 1 : 0];
-        const [panel] = view.panels, [known] = at === state.at ? this.result : [rows(grid, panel, state, point(at))];
-        return `${panel.question} ${known.words}`;
+        const [known] = at === state.at ? this.result : this.rows(view, at);
+        return `${view.panels[0].question} ${known.words}`;
       };
       const named = (at) => grid.knobs.map((knob, i) => `${knob.label} ${knob.values[at[i]]}`).join(", ");
       this.sliders.forEach((slider, i) => {
@@ -175,13 +192,16 @@
       this.boxes.forEach((box, arm) => (box.parentElement.hidden = !shows(arm)));
       this.box.querySelector("[data-does=pin]").textContent = state.pin ? "Unpin" : "Pin";
       this.present();
-      this.result = view.panels.map((panel) => rows(grid, panel, state, point(state.at), point(state.pin)));
+      this.result = this.rows(view, state.at, state.pin);
       this.part("summary").textContent = words(state.at);
       const frame = [state.picture, theme(), Boolean(this.presented)].join();
       if (this.frame !== frame) return this.layOut(view, frame);
       this.part("then").textContent = state.pin ? `Dotted, pinned at ${named(state.pin)}: ${words(state.pin)}` : "";
       this.charts.forEach(({ chart, node, names, panel }, i) => {
-        names.forEach((name) => chart.data(name, this.result[i].found[name] ?? []));
+        const { found, reach } = this.result[i];
+        names.forEach((name) => chart.data(name, found[name] ?? []));
+        if (reach) chart.signal("heights", reach);
+        node.parentElement.toggleAttribute("data-fitted", reach !== panel.heights);
         chart.run();
         node.setAttribute("aria-label", `${panel.question} ${this.result[i].words}`);
       });

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reglab.pictures.heights import fitted
 from reglab.pictures.words import typeset
 
 if TYPE_CHECKING:
@@ -48,8 +49,18 @@ class PanelArtist:
             artist.set_animated(True)
             self.artists.append(artist)
 
-    def _widen(self, values: np.ndarray, ends: Sequence[Mapping[str, Any]], final: bool, log: bool = False) -> bool:
-        """Set `_limits` so that they hold all values: declared ends stay, the others grow with the results."""
+    def _widen(
+        self,
+        values: np.ndarray,
+        ends: Sequence[Mapping[str, Any]],
+        final: bool,
+        log: bool = False,
+        curves: np.ndarray | None = None,
+    ) -> bool:
+        """Set `_limits` so that they hold all values: declared ends stay, the others grow with the results.
+
+        Where final `curves` would fill little of them, they follow the curves.
+        """
         low = min((e["low"] for e in ends), default=None) if all("low" in e for e in ends) else None
         high = max((e["high"] for e in ends), default=None) if all("high" in e for e in ends) else None
         values = values[np.isfinite(values)]
@@ -58,6 +69,8 @@ class PanelArtist:
         smallest, largest = (values.min(), values.max()) if len(values) else (0.0, 1.0)
         margin = (0.06 if final else 0.25) * max(largest - smallest, 1e-9)
         wanted = (smallest - margin if low is None else low, largest + margin if high is None else high * 1.02)
+        if final and curves is not None:
+            wanted = fitted(wanted, np.log10(curves[curves > 0]) if log else curves, values)
         kept = self._limits
         if kept and not final and kept[0] <= smallest and largest <= kept[1]:
             return False

@@ -3,6 +3,7 @@ kinds.curves = (panel, tools) => {
   const { grid, point, pinned, lines, all, alone, add, table, read, reduce, ends, hidden, mean } = tools;
   const x = grid.axes[panel.axis].values, column = (seeds, k) => seeds.map((values) => values[k]);
   for (const line of lines) {
+    let best = null;
     const seeds = read(line, point, "seed", panel.axis), old = pinned && read(line, pinned, "seed", panel.axis);
     x.forEach((place, k) => {
       const base = { line: line.label, x: place }, now = reduce(column(seeds, k), ends(line));
@@ -13,9 +14,11 @@ kinds.curves = (panel, tools) => {
         y === null || add("threads", { ...base, seed: `${line.label} ${seed}`, y }));
       if (now.mean === null) return;
       add("lines", { ...base, y: now.mean });
+      if (line.label === panel.peak && !(now.mean <= best?.y)) best = { ...base, y: now.mean };
       if (!all && alone === null && now.low !== null) add("bands", { ...base, low: now.low, high: now.high });
       if (k % Math.ceil(x.length / 8) === 0 || k === x.length - 1) add("marks", { ...base, y: now.mean });
     });
+    if (best) add("peak", best);
   }
   panel.theory.filter((source) => !hidden(source.at)).forEach((source, line) => {
     const expected = read(source, point, "seed", panel.axis);

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from reglab.pictures.vega import Scene
 
 
+STAR = "M0,-1L.22,-.31L.95,-.31L.36,.12L.59,.81L0,.38L-.59,.81L-.36,.12L-.95,-.31L-.22,-.31Z"
+"""What marks the highest mean, as a Vega shape."""
+
+
 @dataclass(frozen=True)
 class Curves(Panel):
     """Variables against their remaining axis, one line for each arm (or variable), with seeds and interval.
@@ -82,15 +86,15 @@ class CurvesArtist(SeriesArtist):
             axes.plot([], [], color="black", lw=1.2, ls=(0, (4, 3)), zorder=4)[0] for _ in self._expected(data)
         ]
         (self._peak,) = axes.plot([], [], marker="*", ms=13, color="#F0E442", mec="black", ls="", zorder=5)
-        self._peak_label = axes.annotate(
-            "", (0, 0), (5, -17), textcoords="offset points", ha="left", fontsize=9, zorder=6,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
-        )  # fmt: skip
-        if len(self.series) == 1:
+        self._names = [label.get_text() for label in self._labels]
+        for one, label in zip(self.series, self._labels, strict=True):
+            if one.label == panel.peak:
+                label.set_text(f"{label.get_text()}\n★ best 0.000")  # so that there is room for it
+        if len(self.series) == 1 and not panel.peak:
             self._labels[0].set_visible(False)
         for part in ("band", "threads", "old", "line"):
             self._animate(*(getattr(one, part) for one in self._strokes))
-        self._animate(*self._theory, self._peak, self._peak_label, *self._labels)
+        self._animate(*self._theory, self._peak, *self._labels)
         self._animate(*(one for pair in references for one in pair))
 
     def _name_axes(self, data: xr.Dataset, coordinate: xr.DataArray) -> None:
@@ -151,12 +155,12 @@ class CurvesArtist(SeriesArtist):
         return changed
 
     def _fill_peak(self) -> None:
-        for one in self.series:
+        """Mark the highest mean; the label at the end of the line says how high, where it lies over nothing."""
+        for one, label, name in zip(self.series, self._labels, self._names, strict=True):
             if self.panel.peak and one.label == self.panel.peak and np.isfinite(one.mean).any():
                 best = int(np.nanargmax(one.mean))
                 self._peak.set_data([one.x[best]], [one.mean[best]])
-                self._peak_label.xy = (one.x[best], one.mean[best])
-                self._peak_label.set_text(f"best {number(one.mean[best])}")
+                label.set_text(f"{name}\n★ best {number(one.mean[best])}")
 
     def _fill_references(self, data: xr.Dataset) -> None:
         for line, (drawn, text) in zip(self.panel.lines, self._references, strict=True):
@@ -172,8 +176,10 @@ class CurvesArtist(SeriesArtist):
     def _fit(self, data: xr.Dataset, series: Sequence[Series], expected: Sequence[np.ndarray], final: bool) -> bool:
         """Fit the y axis."""
         given = [line.at for line in self.panel.lines if line.axis == "y" and not isinstance(line.at, str)]
-        values = np.concatenate([*(np.append(one.seeds, one.mean) for one in series), *expected, given])
-        if not self._widen(values, [data[variable].attrs for variable in self.panel.variables], final, self.panel.log):
+        curves = np.concatenate([np.append(one.seeds, one.mean) for one in series])
+        ends = [data[variable].attrs for variable in self.panel.variables]
+        values = np.concatenate([curves, *expected, given])
+        if not self._widen(values, ends, final, self.panel.log, curves):
             return False
         assert self._limits is not None
         if self.panel.log:
@@ -224,9 +230,12 @@ def _chart(panel: Curves, scene: Scene) -> dict[str, Any]:
         "along": str(first[axis].attrs["long_name"]),
         "rules": scene.rules(panel.lines),
         "theory": theory,
+        "peak": panel.peak,
         "expected": str(first[panel.theory].attrs["long_name"]) if panel.theory else "",
         "x": named(first[axis].attrs),
         "y": panel.y or named(scene.grid[panel.variables[0]].attrs),
+        "heights": domain,
+        "log": panel.log,
         "spec": scene.specification(_layers(lines, vega.along(first[axis]), domain, panel.log)),
     }
 
@@ -234,14 +243,17 @@ def _chart(panel: Curves, scene: Scene) -> dict[str, Any]:
 def _layers(lines: Sequence[Mapping[str, Any]], scale: alt.Scale, domain: list[float], log: bool) -> Any:
     import altair as alt
 
-    from reglab.pictures.vega import number_axis, rules, strokes
+    from reglab.pictures.vega import following, number_axis, rules, strokes
 
     x = alt.X("x:Q", title=None, scale=scale, axis=number_axis(scale))
-    heights = alt.Scale(type="log" if log else "linear", domain=domain, nice=False, zero=False)
+    heights, marks = following("heights", domain, log)
 
     def y(field: str) -> alt.Y:
-        return alt.Y(f"{field}:Q", title=None, scale=heights, axis=number_axis(heights))
+        return alt.Y(f"{field}:Q", title=None, scale=heights, axis=marks)
 
     dashed: Any = {"color": "#000000", "strokeWidth": 1.4, "strokeDash": [6, 4], "clip": True}
     theory = alt.Chart(alt.NamedData("theory")).mark_line(**dashed).encode(x, y("y"), alt.Detail("line:N"))
-    return alt.layer(*strokes(lines, x, y, marks=True), theory, *rules(x, y("y")))
+    star: Any = {"shape": STAR, "size": 120, "fill": "#F0E442", "stroke": "#000000", "strokeWidth": 0.8, "opacity": 1}
+    peak = alt.Chart(alt.NamedData("peak")).mark_point(**star).encode(x, y("y"))
+    layers = alt.layer(*strokes(lines, x, y, marks=True), theory, *rules(x, y("y")), peak)
+    return layers.add_params(alt.param(name="heights", value=domain))

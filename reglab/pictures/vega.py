@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import altair as alt
     import xarray as xr
 
+DECADES, FEW, MANY = 2.5, (1,), (1, 2, 5)
+"""Over more decades a logarithmic axis has marks at these multiples of each power of ten, over fewer at those."""
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -122,17 +125,43 @@ def number_axis(scale: alt.Scale, ticks: int = 5) -> alt.Axis:
     """Return an axis with plain numbers; a logarithmic one has marks at powers of ten, or at 1, 2 and 5 of each."""
     import altair as alt
 
-    text = "datum.value && abs(datum.value) < 0.001 ? format(datum.value, '.0e') : format(datum.value, '.4~r')"
-    plain: dict[str, Any] = {"labelExpr": text, "tickCount": ticks, "labelFlush": False}
     if scale.type in (alt.Undefined, "linear"):
-        return alt.Axis(**plain)
+        return _plain(ticks)
     low, high = scale.domain
     small = scale.constant if scale.type == "symlog" else low
-    decades = range(int(np.floor(np.log10(small))), int(np.ceil(np.log10(high))) + 1)
-    factors = (1,) if np.log10(high / small) > 2.5 else (1, 2, 5)
-    marks = [float(f"{factor * 10.0**decade:.6g}") for decade in decades for factor in factors]
+    marks = _marks(small, high, FEW if np.log10(high / small) > DECADES else MANY)
     marks = [0.0, *marks] if scale.type == "symlog" else marks
-    return alt.Axis(**plain, labelOverlap="greedy", values=[mark for mark in marks if low <= mark <= high])
+    return _plain(ticks, labelOverlap="greedy", values=[mark for mark in marks if low <= mark <= high])
+
+
+def following(name: str, domain: list[float], log: bool) -> tuple[alt.Scale, alt.Axis]:
+    """Return scale and axis of heights whose ends are a parameter of the chart, which the page sets; at first `domain`.
+
+    The marks of a logarithmic axis are those of `number_axis`; below half a decade they are Vega's own.
+    """
+    import altair as alt
+
+    ends = [alt.ExprRef(f"{name}[{end}]") for end in (0, 1)]
+    scale = alt.Scale(type="log" if log else "linear", domain=ends, nice=False, zero=False)
+    if not log:
+        return scale, _plain(5)
+    few, many = (_marks(domain[0], domain[1], factors) for factors in (FEW, MANY))
+    decades = f"log({name}[1] / {name}[0]) / LN10"
+    values = alt.ExprRef(f"{decades} > {DECADES} ? {few} : {decades} > 0.5 ? {many} : null")
+    return scale, _plain(5, labelOverlap="greedy", values=values)
+
+
+def _plain(ticks: int, **further: Any) -> alt.Axis:
+    import altair as alt
+
+    text = "datum.value && abs(datum.value) < 0.001 ? format(datum.value, '.0e') : format(datum.value, '.4~r')"
+    return alt.Axis(labelExpr=text, tickCount=ticks, labelFlush=False, **further)
+
+
+def _marks(low: float, high: float, factors: Sequence[int]) -> list[float]:
+    """Return these multiples of all powers of ten about a range."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    return [float(f"{factor * 10.0**decade:.6g}") for decade in decades for factor in factors]
 
 
 def strokes(lines: Sequence[Mapping[str, Any]], x: Any, y: Callable[[str], Any], marks: bool = False) -> list[Any]:

@@ -50,6 +50,12 @@ class Sweep:
     seeds: int = 8
 
     @property
+    def home(self) -> tuple[int, ...]:
+        """The grid point of the default settings, with all arms, like which all others are thinned."""
+        base = self.kind.make(self.settings)
+        return tuple(list(values).index(getattr(base, knob)) for knob, values in self.kind.grid.items())
+
+    @property
     def places(self) -> list[tuple[int, ...]]:
         """The grid points, each as a position along every knob of the grid."""
         return list(itertools.product(*(range(len(values)) for values in self.kind.grid.values())))
@@ -147,27 +153,47 @@ def compute(
     cluster: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Compute and keep those grid points that are not kept yet; the arguments are those of `record`."""
+    """Compute and keep those grid points that are not kept yet; the arguments are those of `record`.
+
+    The default settings of each experiment come first, among the tasks or not: all others are thinned like them.
+    """
+    tasks = [*(task for task in _homes(tasks) if task not in tasks), *tasks]
     left, broken = [task for task in tasks if _kept(*task) is None], 0
     while left:
+        ready = [task for task in _homes(left) if task in left] or left
         if progress is not None:
             progress(len(tasks) - len(left), len(tasks))
         finished = 0
         try:  # after a pool broke with nothing new, one point at a time, to find out which one breaks it
-            for at, data in _results(left[:1] if broken else left, jobs, cluster):
-                _keep(*left[at], data)
+            for at, data in _results(ready[:1] if broken else ready, jobs, cluster):
+                _keep(*ready[at], data)
                 finished += 1
                 if progress is not None:
                     progress(len(tasks) - len(left) + finished, len(tasks))
         except WorkersLostError as error:
             broken = 0 if finished else broken + 1
             if broken == ROUNDS:
-                sweep, place = left[0]
+                sweep, place = ready[0]
                 raise RuntimeError(
                     f"{sweep.kind.__name__} at {sweep.label(place)}: the workers were lost {ROUNDS} times (is there "
                     "enough memory?); what was finished is kept"
                 ) from error
         left = [task for task in left if _kept(*task) is None]
+
+
+def _homes(tasks: Sequence[Task]) -> list[Task]:
+    """Return the default settings of all experiments among some tasks, one after the other."""
+    found: list[Task] = []
+    for sweep, _ in tasks:
+        if (sweep, sweep.home) not in found:
+            found.append((sweep, sweep.home))
+    return found
+
+
+def _like(sweep: Sweep) -> xr.Dataset | None:
+    """Return the positions that all points of a sweep have, those of the default settings; None before these."""
+    home = _kept(sweep, sweep.home)
+    return None if home is None else home.coords.to_dataset()
 
 
 class WorkersLostError(Exception):
@@ -192,7 +218,7 @@ def _results(tasks: Sequence[Task], jobs: int | None, cluster: str) -> Iterator[
         pool = Parallel(count, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
         owner = 0 if cluster else os.getpid()
         calls = (
-            delayed(_one)(i, sweep.point(place), sweep.seeds, sweep.label(place), owner)
+            delayed(_one)(i, sweep.point(place), sweep.seeds, sweep.label(place), owner, _like(sweep))
             for i, (sweep, place) in enumerate(tasks)
         )
         try:
@@ -222,11 +248,13 @@ def _pool(jobs: int | None, cluster: str) -> Iterator[int]:
         yield -1
 
 
-def _one(number: int, setting: Experiment, seeds: int, label: str, owner: int = 0) -> tuple[int, xr.Dataset]:
-    """Compute one grid point in a worker; `owner` is the process without which it is to end."""
+def _one(
+    number: int, setting: Experiment, seeds: int, label: str, owner: int = 0, like: xr.Dataset | None = None
+) -> tuple[int, xr.Dataset]:
+    """Compute one grid point in a worker, thinned `like` another; `owner` is the process without which it is to end."""
     if owner not in (0, os.getpid()):
         _end_with(owner)
-    return number, thin(_run(setting, seeds, label), type(setting))
+    return number, thin(_run(setting, seeds, label), type(setting), like)
 
 
 def _run(setting: Experiment, seeds: int, label: str) -> xr.Dataset:
@@ -298,9 +326,8 @@ def gather(sweep: Sweep) -> xr.Dataset:
 
     kind, knobs = sweep.kind, list(sweep.kind.grid)
     base = kind.make(sweep.settings).settings()
-    home = [next(i for i, value in enumerate(kind.grid[knob]) if value == base[knob]) for knob in knobs]
-    found = {place: _kept(sweep, place) for place in sweep.places}
-    whole = found[tuple(home)]
+    home, found = sweep.home, {place: _kept(sweep, place) for place in sweep.places}
+    whole = found[home]
     assert whole is not None
     sizes = {knob: len(values) for knob, values in kind.grid.items()}
     variables = {

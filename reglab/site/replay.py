@@ -36,7 +36,10 @@ EMPTY: dict[str, Any] = {"lines": [], "rules": []}
 - `lines`: what it shows, each with `label`, `variable`, `at` (positions along axes) and look; the arms in them can be
   switched off,
 - `rules`: straight lines across ("y") or upright ("x"), at a number or at the mean of a variable,
-- `x`, `y`: names of the axes; `along`: the name of `x` in the table; `expected`: what a dashed line is,
+- `x`, `y`: names of the axes; `along`: the name of `x` in the table; `expected`: what a dashed line is;
+  `peak`: the line whose best place has a star,
+- `heights`, `log`: the common ends of an axis that follows what is shown (`reglab.pictures.heights`), and whether it
+  is logarithmic,
 - `swatch`: "mark" where the lines of the legend have no line; `aspect`: width by height, where that matters.
 """
 
@@ -245,6 +248,8 @@ def _frame(panel: Mapping[str, Any], kind: type[Experiment]) -> str:
     if panel.get("expected"):
         plain = {"color": "#000000", "dash": [6, 4], "shape": "M0,0"}
         keys.append(_swatch(plain) + typeset(panel["expected"]))
+    if panel.get("peak"):
+        keys.append(f"★ best of {typeset(panel['peak'])}")
     legend = "".join(f"<span>{one}</span>" for one in keys)
     y = f'<p class="reglab-axis">{typeset(panel["y"])}</p>' if panel.get("y") else ""
     x = f'<p class="reglab-axis reglab-x">{typeset(panel["x"])}</p>' if panel.get("x") else ""

@@ -9,8 +9,14 @@ import pytest
 import scipy.stats
 from made_results import ARMS, CURVES, LOG, PARTS, growing, results
 
+from reglab import catalogue
+from reglab.experiment import Experiment
 from reglab.pictures import Curves, Shares, View
 from reglab.pictures.chart import Chart
+from reglab.pictures.style import NARROW, WIDE
+from reglab.recordings import store
+
+KINDS = [kind for name in catalogue.SLUGS for kind in catalogue.experiments(name) if kind.grid]
 
 
 def test_curves_are_means_with_their_interval_and_single_seeds() -> None:
@@ -72,6 +78,39 @@ def test_a_logarithmic_axis_holds_all_seeds_and_the_theory_is_the_mean_line() ->
     assert "dashed: formula, at most 0.25 from the mean" in Chart(data, LOG, ARMS).describe()
 
 
+def test_the_highest_mean_has_a_star_and_the_label_of_its_line_says_how_high_it_is() -> None:
+    data = results()
+    (axes,) = Chart(data, View("One", (CURVES,), columns=1), ARMS).figure.axes
+    means = data.score.sel(arm="plain").mean("seed")
+    (star,) = [line for line in axes.lines if line.get_marker() == "*"]
+    assert star.get_ydata() == [float(means.max())] and star.get_xdata() == [int(means.values.argmax())]
+    assert f"plain\n★ best {float(means.max()):.2f}" in [text.get_text() for text in axes.texts]
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_in_no_picture_of_a_paper_labels_at_the_ends_of_lines_overlap(kind: type[Experiment], width: float) -> None:
+    """They stand right of the axes, where no line is, and inside the picture."""
+    data = store.at(kind())
+    assert data is not None
+    for view in kind.views:
+        panels = tuple(panel for panel in view.panels if isinstance(panel, Curves))
+        chart = Chart(data, View(view.title, panels, view.columns, view.height), kind.arms, width) if panels else None
+        if chart is None:
+            continue
+        chart.png()
+        for axes, panel in zip(chart.figure.axes, panels, strict=False):
+            labels = [text for text in axes.texts if text.get_transform() is axes.transAxes]
+            assert len(labels) == len(panel.series(data, kind.arms))
+            seen = [text for text in labels if text.get_text() and text.get_visible() and text.get_alpha() != 0]
+            boxes = sorted((text.get_window_extent() for text in seen), key=lambda box: box.y0)
+            room, point = axes.get_window_extent(), chart.figure.dpi / 72
+            for box in boxes:
+                assert room.x1 <= box.x0 and box.x1 <= chart.figure.bbox.width + point, axes.get_title()
+            for below, above in itertools.pairwise(boxes):
+                assert below.y1 <= above.y0 + 2 * point, axes.get_title()
+
+
 def test_labels_of_lines_do_not_overlap() -> None:
     data = results().assign_coords(arm=np.array(["a rather long name of an arm", "new", "odd"], dtype=object))
     data["score"][:] = data.score.isel(arm=0)
@@ -105,6 +144,7 @@ def test_labels_stay_inside_a_picture_that_was_empty_at_first() -> None:
     chart.png()
     chart.update(growing(data, 5), final=False)
     chart.png()
-    ends = {text.get_text(): text.get_window_extent().x1 for text in chart.figure.axes[0].texts}
+    texts = [text for text in chart.figure.axes[0].texts if text.get_text()]
+    ends = {text.get_text().split("\n")[0]: text.get_window_extent().x1 for text in texts}
     assert {"plain", "new", "odd"} <= set(ends)
     assert max(ends.values()) <= chart.figure.bbox.width

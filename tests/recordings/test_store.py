@@ -25,12 +25,13 @@ from reglab.recordings import codec, store, thin
 def test_the_recording_is_what_a_run_gives(small: Small) -> None:
     grid = store.read(small.kind)
     assert grid is not None
+    like = thin.thin(small.sweep.point(small.sweep.home).run(small_recording.SEEDS), small.kind)
     for place in small.sweep.places:
         setting = small.at(place)
         run, found = setting.run(small_recording.SEEDS), store.at(setting)
         assert found is not None
         # what was computed: in a batch with all arms or with some
-        computed = thin.thin(small.sweep.point(place).run(small_recording.SEEDS), small.kind)
+        computed = thin.thin(small.sweep.point(place).run(small_recording.SEEDS), small.kind, like)
         xr.testing.assert_identical(thin.thin(computed, small.kind), computed)  # thinned twice is thinned once
         assert {name: found.attrs[name] for name in found.attrs if name != "threads"} == {
             name: run.attrs[name] for name in run.attrs if name != "threads"

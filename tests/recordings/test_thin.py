@@ -47,6 +47,57 @@ def test_on_a_logarithmic_axis_positions_are_in_equal_ratios() -> None:
     assert ratios.max() / ratios.min() < 1.1
 
 
+def bent(values: np.ndarray, most: int, errors: Any = 0.0, log: bool = False) -> np.ndarray:
+    """Return the chosen positions of one curve."""
+    curves = np.atleast_2d(values)
+    return thin.bending(axis(np.arange(curves.shape[1]), log), most, curves, np.broadcast_to(errors, curves.shape))
+
+
+def test_positions_are_chosen_where_curves_bend() -> None:
+    steps = np.arange(51.0)
+    early = 1 - np.exp(-steps / 2)
+    chosen = bent(early, 14)
+    assert {0, 1, 2, 3, 4, 50} <= set(chosen) and len(chosen) == 14 and np.diff(chosen).max() <= 9
+    even = thin.evenly(axis(steps), 14)
+
+    def worst(places: np.ndarray) -> float:
+        return float(np.abs(np.interp(steps, places, early[places]) - early).max())
+
+    assert worst(chosen) < worst(even) / 5
+    both = bent(np.stack([early, early[::-1]]), 24)
+    assert {0, 1, 2, 3, 47, 48, 49, 50} <= set(both), "every curve counts"
+
+
+def test_what_is_within_the_error_of_a_mean_is_no_bend() -> None:
+    noise = np.random.default_rng(0).normal(size=51) * 0.02
+    early = 1 - np.exp(-np.arange(51) / 2)
+    chosen = bent(early + noise, 14, errors=0.06)
+    assert {0, 1, 2} <= set(chosen) and np.diff(chosen).max() <= 9 and np.diff(chosen)[3:].min() > 2
+    straight = bent(np.zeros(51), 14)
+    assert np.diff(straight).max() <= 8 and np.diff(straight).min() >= 2, "where nothing bends they are spread"
+
+
+@given(count=st.integers(2, 60), most=st.integers(3, 24), log=st.booleans(), curves=st.integers(0, 3))
+def test_chosen_positions_are_as_many_as_may_be_with_both_ends(count: int, most: int, log: bool, curves: int) -> None:
+    values = np.random.default_rng(count).normal(size=(curves, count))
+    chosen = bent(values, most, log=log)
+    assert chosen[0] == 0 and chosen[-1] == count - 1 and len(chosen) == min(count, most)
+    assert (np.diff(chosen) > 0).all()
+
+
+def test_other_points_of_a_grid_are_thinned_like_the_first() -> None:
+    kind = catalogue.experiment("early_learning", "LinearTheory")
+    first, other = (kind.make({"steps": 400, "spread": spread}).run(2) for spread in (0.2, 0.4))
+    like = thin.thin(first, kind)
+    found = thin.thin(other, kind, like)
+    assert found.sizes == like.sizes and like.sizes["time"] == 24
+    np.testing.assert_array_equal(found.time, like.time)
+    xr.testing.assert_identical(thin.thin(found, kind), found)
+    assert not np.array_equal(thin.thin(other, kind).time, like.time), "by itself it would get other positions"
+    with pytest.raises(KeyError, match="time"):
+        thin.thin(other.isel(time=slice(5)), kind, like)
+
+
 def whole_run(kind: type[Experiment]) -> xr.Dataset:
     """Return results of one seed with a number everywhere, on the axes of a run of 1300 steps."""
     return next(kind.make({"steps": 1300}).stream(1)).data.fillna(0.5)
@@ -82,7 +133,7 @@ def test_where_numbers_are_too_many_curves_get_fewer_positions() -> None:
         grid = math.prod(len(values) for values in collapse.grid.values())
         shown = [data[name] for name, use in uses(collapse).items() if use.shown]
         assert positions == thin.LEAST or grid * sum(int(one.notnull().sum()) for one in shown) <= thin.NUMBERS
-        some = thin.thin(run.isel(seed=[0] * copies).sel(arm=["MEE", "official buffer"]), collapse)
+        some = thin.thin(run.isel(seed=[0] * copies).sel(arm=["MEE", "official buffer"]), collapse, like=data)
         xr.testing.assert_identical(some, data.sel(arm=["MEE", "official buffer"]))  # whichever arms a point has
 
 
