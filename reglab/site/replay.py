@@ -113,7 +113,7 @@ def payload(kind: type[Experiment], grid: xr.Dataset, steps: xr.Dataset) -> dict
     return {
         "name": kind.__name__,
         "knobs": [
-            {"name": name, "label": declared[name].label(name), "values": list(values)}
+            {"name": name, "label": declared[name].words(name), "values": list(values)}
             for name, values in kind.grid.items()
         ],
         "start": [list(values).index(defaults[name]) for name, values in kind.grid.items()],
@@ -204,7 +204,7 @@ def _controls(kind: type[Experiment], grid: xr.Dataset) -> str:
     declared, looks, count = kind.knobs(), styles(kind.arms), grid.sizes["seed"]
     sliders = "".join(
         f'<label class="reglab-control" title="{html.escape(declared[name].help)}">'
-        f"{typeset(declared[name].label(name))}"
+        f"{typeset(declared[name].full(name))}"
         f'<span><input type="range" name="{name}" min="0" max="{len(values) - 1}" step="1"><output></output></span>'
         "</label>"
         for name, values in kind.grid.items()
@@ -220,8 +220,8 @@ def _controls(kind: type[Experiment], grid: xr.Dataset) -> str:
     actions = {"pin": "Pin", "reset": "Reset", "copy": "Copy link", "download": "Download CSV", "presenting": "Present"}
     buttons = "".join(f'<button type="button" data-does="{does}">{text}</button>' for does, text in actions.items())
     others = {name: value for name, value in kind().settings().items() if name not in kind.grid}
-    fixed = ", ".join(f"{declared[name].symbol or name.replace('_', ' ')} {value}" for name, value in others.items())
-    note = f"Recorded runs of {kind.__name__}" + (f"; all else stays fixed: {fixed}." if fixed else ".")
+    fixed = ", ".join(f"{declared[name].full(name)} {value}" for name, value in others.items())
+    note = f"Recorded runs of {kind.__name__}" + (f"; live only, in a running notebook: {fixed}." if fixed else ".")
     return (
         '<div class="reglab-replay">'
         f'<div class="reglab-controls" role="group" aria-label="Settings of {kind.__name__}">{sliders}'
