@@ -26,7 +26,7 @@ PLAIN, MIXUP, CUTOUT, CUTMIX, ONE_LABEL = SHOWN = ("plain", "Mixup", "Cutout", "
 
 # fmt: off
 PROBABILITY = Knob(0.75, 0, 1, 0.25, symbol="p", help="probability that a batch is changed")
-ALPHA = Knob(0.5, 0.1, 4, stops=(0.1, 0.2, 0.5, 1, 2, 4), symbol="α", label="box sizes", help="of Beta(α, α); 1: uniform")
+ALPHA = Knob(0.5, 0.1, 4, stops=(0.1, 0.2, 0.5, 1, 2, 4), symbol="α", label="box sizes", help="Beta(α, α); 1: uniform")
 # fmt: on
 
 UNTRAINED, JUDGE = "untrained", "validation_accuracy"
