@@ -284,10 +284,15 @@ class Explorer:
     def _summarize(self, data: xr.Dataset, dpi: float = LIVE_DPI) -> None:
         text = self._chart(data, dpi).summary(data, self.kind.headline, self.kind.arms)
         if self.pinned is not None:
-            text += " Dotted: the pinned run (" + _difference(self.pinned, data) + ")."
+            text += " Dotted: the pinned run (" + self._difference(self.pinned, data) + ")."
         elif self._recorded is not None:
             text += f" Dotted: what was recorded here ({words.seeds(self._recorded.sizes['seed'])})."
         self.sentence.value = f'<p class="reglab-summary">{html.escape(text)}</p>'
+
+    def _difference(self, before: xr.Dataset, now: xr.Dataset) -> str:
+        old, new = (settings_of(data) for data in (before, now))
+        moved = [(name, knob) for name, knob in self.kind.knobs().items() if old[name] != new[name]]
+        return ", ".join(f"{knob.words(name)} {old[name]}" for name, knob in moved) or "the same setting"
 
     def _chart(self, data: xr.Dataset, dpi: float) -> Chart:
         """Return the figure of this sharpness, ready to be filled: a new run need not make its axes again."""
@@ -303,7 +308,8 @@ class Explorer:
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         fallback = draw(self.results, self._view, self.kind.arms)
         text = words.sentence(self.results, self.kind.headline, self.kind.arms)
-        note = "In a running notebook, sliders stand here: " + ", ".join(self.controls) + "."
+        knobs = ", ".join(replay.typeset(knob.full(name)) for name, knob in self.kind.knobs().items())
+        note = f"Live only: in a running notebook, sliders stand here: {knobs}."
         caption = f"<figcaption>{html.escape(text)} {note}</figcaption>"
         page = f'<figure class="reglab-explore"{replay.attributes(self.kind)}>{fallback.html}{caption}</figure>'
         live = self.widget._repr_mimebundle_(**options) or {}
@@ -332,6 +338,9 @@ def _cell() -> str:
 
 _WIDE_LABEL = {"description_width": "initial"}
 
+_BELOW = '<span style="vertical-align:sub;font-size:80%">'
+"""Begins a subscript; JupyterLab takes no `<sub>` in the label of a control."""
+
 _ALONG_SEEDS: Any = {"data_vars": "minimal", "coords": "minimal", "compat": "override", "join": "exact"}
 """How results of different seeds are joined: what has no seed axis is that of the first."""
 
@@ -340,7 +349,9 @@ def _control(name: str, knob: Knob, value: Any) -> Any:
     """Make the control of a knob: check box, menu, or slider (of stops where they are irregular)."""
     import ipywidgets as widgets
 
-    common = {"description": knob.label(name), "style": _WIDE_LABEL, "tooltip": f"{knob.help} ({knob.range})"}
+    label = replay.typeset(knob.full(name)).replace("<sub>", _BELOW).replace("</sub>", "</span>")
+    said = {"description": label, "description_allow_html": True, "tooltip": f"{knob.help} ({knob.range})"}
+    common = {**said, "style": _WIDE_LABEL}
     if isinstance(knob.default, bool):
         return widgets.Checkbox(value=value, **common)
     if knob.choices:
@@ -359,7 +370,7 @@ class _Field:
 
         self.name, self.knob, self.slider, self.shown = name, knob, slider, ""
         layout = {"width": "5em"}
-        self.text = widgets.Text(continuous_update=False, layout=layout, tooltip=f"value of {knob.label(name)}")
+        self.text = widgets.Text(continuous_update=False, layout=layout, tooltip=f"value of {knob.words(name)}")
         self.message = widgets.HTML()
         self.box = widgets.HBox([slider, self.text, self.message])
         self._show({"new": slider.value})
@@ -387,15 +398,6 @@ def _image(png: bytes, alt: str, chart: Chart) -> str:
     return (
         f'<img alt="{html.escape(alt)}" decoding="sync" width="{width}" height="{height}" '
         f'style="max-width:100%;height:auto;background:white" src="data:image/png;base64,{data}">'
-    )
-
-
-def _difference(before: xr.Dataset, now: xr.Dataset) -> str:
-
-    old, new = (settings_of(data) for data in (before, now))
-    return (
-        ", ".join(f"{name.replace('_', ' ')} {old[name]}" for name in old if old[name] != new[name])
-        or "the same setting"
     )
 
 

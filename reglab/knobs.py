@@ -42,8 +42,8 @@ class Knob:
     """One setting of an experiment: its default and what may be put in its place.
 
     A number lies between `low` and `high` (`step` is the slider's step only); `stops` are the slider's positions
-    when they are irregular, and then bound the range too; `choices` are the only allowed values. `tuned` tells how the
-    default was chosen, where it was.
+    when they are irregular, and then bound the range too; `choices` are the only allowed values. `label` are the words
+    beside its control, where those of its name would not do. `tuned` tells how the default was chosen, where it was.
     """
 
     default: Any
@@ -55,6 +55,7 @@ class Knob:
     symbol: str = ""
     unit: str = ""
     help: str = ""
+    label: str = ""
     tuned: Tuned | None = None
 
     @property
@@ -67,9 +68,13 @@ class Knob:
         kind = "a whole number" if isinstance(self.default, int) else "a number"
         return f"{kind} from {self.low:g} to {self.high:g}"
 
-    def label(self, name: str) -> str:
+    def words(self, name: str) -> str:
+        """Return how a knob of this name is called in a text: by its label, or else by its name."""
+        return self.label or name.replace("_", " ")
+
+    def full(self, name: str) -> str:
         """Return how a knob of this name is called beside its control: in words, with symbol and unit."""
-        return f"{name.replace('_', ' ')} {self.symbol}".strip() + (f" ({self.unit})" if self.unit else "")
+        return f"{self.words(name)} {self.symbol}".strip() + (f" ({self.unit})" if self.unit else "")
 
     def check(self, name: str, value: Any) -> Any:
         """Return the value in the knob's type; raises `ValueError` that names knob, value and range."""
@@ -118,8 +123,12 @@ def knob(
     symbol: str = "",
     unit: str = "",
     help: str = "",
+    label: str = "",
 ) -> Any:
-    """Declare a field of an experiment as a knob, from its parts or from a `Knob` that several experiments share."""
+    """Declare a field of an experiment as a knob, from its parts or from a `Knob` that several experiments share.
+
+    Where `label` says it all, it stands for `help`, too.
+    """
     chosen = default if isinstance(default, Tuned) else None
     if chosen is not None:
         default = float(chosen)
@@ -130,7 +139,7 @@ def knob(
     numeric = not isinstance(default, bool) and not choices
     if numeric and (low is None or high is None):
         raise ValueError(f"a numeric knob (default {default!r}) needs low and high, or stops")
-    declared = Knob(default, low, high, step, tuple(stops), tuple(choices), symbol, unit, help, chosen)
+    declared = Knob(default, low, high, step, tuple(stops), tuple(choices), symbol, unit, help or label, label, chosen)
     return field(default=default, metadata={"knob": declared})
 
 

@@ -18,6 +18,7 @@ from reglab.experiment import Experiment
 from reglab.knobs import Tuned
 from reglab.pictures import page, words
 from reglab.seeds import as_seeds, generator
+from reglab.site.replay import typeset
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -91,11 +92,11 @@ def arms(experiment: Experiment) -> Page:
             chosen = declared.tuned if declared else value
             if declared or isinstance(chosen, Tuned):
                 number = arm.value(setting, experiment.settings())
-                label = declared.label(str(value)) if declared else setting.replace("_", " ")
+                label = declared.full(str(value)) if declared else setting.replace("_", " ")
                 how = chosen.words if isinstance(chosen, Tuned) and chosen == number else f"{number:g}"
                 found.append(f"{label} = {how}")
         cells = [name, ROLES[arm], "; ".join(found)]
-        rows.append("<tr>" + "".join(f"<td {LEFT}>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+        rows.append("<tr>" + "".join(f"<td {LEFT}>{typeset(cell)}</td>" for cell in cells) + "</tr>")
         lines.append(": ".join(filter(None, cells)))
     head = "".join(f'<th scope="col" {LEFT}>{text}</th>' for text in ("Arm", "Role", "Settings"))
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

@@ -14,6 +14,7 @@ import itertools
 import math
 import random
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,13 +36,16 @@ from reglab.catalogue import ROOT
 from reglab.cli.new import MARK
 from reglab.effects import end
 from reglab.experiment import Experiment
-from reglab.knobs import Arm, Tuned
+from reglab.knobs import Arm, Knob, Tuned
+from reglab.knobs import knob as declare
 from reglab.notebook import check
 from reglab.pictures import Curves, Dots, Line, Panel, Shares
 from reglab.pictures.chart import Chart
 from reglab.pictures.style import ROLES, styles
 from reglab.pictures.words import sentence as said_of
+from reglab.pictures.words import typeset
 from reglab.recordings import alarms, store
+from reglab.site import replay
 
 NAMES = catalogue.SLUGS
 EXPERIMENTS: list[type[Experiment]] = [cls for name in NAMES for cls in catalogue.experiments(name)]
@@ -283,6 +287,20 @@ def test_knobs_and_outputs_are_explained(cls: type[Experiment]) -> None:
         assert "arm" not in var.dims or cls.arms, name
     for axis in cls().axes().values():
         assert axis.unit and len(axis.values)
+
+
+GREEK = {unicodedata.name(chr(code), "").split()[-1].lower().replace("lamda", "lambda") for code in range(0x3B1, 0x3CA)}
+
+
+@every_experiment
+def test_a_knob_is_called_by_words_and_its_symbol_is_typeset(cls: type[Experiment]) -> None:
+    """`tie β`, not `beta β`; no abbreviation of two letters; and below the line what the symbol has there."""
+    for name, declared in cls.knobs().items():
+        said = re.findall(r"[a-z]+", declared.words(name).lower().replace("d²", "").replace("h₀", ""))
+        assert said and not set(said) & GREEK, declared.full(name)
+        assert all(len(word) > 2 or word in ("of", "by", "to", "in", "on") for word in said), declared.full(name)
+        plain = re.sub(r"\$.+?\$", "", typeset(declared.full(name)))
+        assert "_" not in plain + replay.typeset(declared.full(name)), declared.full(name)
 
 
 @every_experiment
@@ -674,6 +692,92 @@ def test_the_notebook_shows_what_every_page_shows(name: str) -> None:
     assert tags.count("thumbnail") == 1 and tags.count("solution") >= 3
     for title in re.findall(r'draw\(\w+, "(.+?)"\)', code):
         assert title in [view.title for cls in catalogue.experiments(name) for view in cls.views]
+
+
+LIVE = "*(live only)*"
+"""Stands before a task that the website, which has recorded runs only, cannot do."""
+
+
+def tasks(name: str) -> Iterator[tuple[str, list[type[Experiment]]]]:
+    """Yield what a page proposes to try under Explore, one by one, with the experiments of the widgets that follow."""
+    source = "\n".join(cell.source for cell in cells(name, "code"))
+    made: dict[str, str] = dict(re.findall(r"^(\w+) = experiments\.(\w+)\(", source, re.M))
+    groups: list[tuple[str, list[type[Experiment]]]] = []
+    for cell in notebook(name).cells:
+        if cell.cell_type == "markdown":
+            groups.append((cell.source.split("## Explore\n")[-1], []))
+        elif called := re.match(r"explore\((?:experiments\.)?(\w+)", cell.source):
+            groups[-1][1].append(catalogue.experiment(name, made.get(str(called[1]), called[1])))
+    for text, kinds in groups:
+        numbered = re.split(r"\(\d\)\s", text)
+        yield from ((task.strip(), kinds) for task in numbered[1:] or numbered if kinds)
+
+
+def formula(text: str) -> str:
+    """Return a formula as a plain text: λ_Iso for \\lambda_{Iso}, ν₀ for \\nu_0."""
+    names = {"lambda": "lamda"}  # as Unicode spells it
+    letter = lambda found: unicodedata.lookup(f"GREEK SMALL LETTER {names.get(found[1], found[1])}")  # noqa: E731
+    digit = lambda found: unicodedata.lookup(f"SUBSCRIPT {unicodedata.name(found[1]).removeprefix('DIGIT ')}")  # noqa: E731
+    return re.sub(r"_(\d)", digit, re.sub(r"_\{(\w+)\}", r"_\1", re.sub(r"\\([a-z]+)", letter, text)))
+
+
+def named_in(task: str, name: str, declared: Knob) -> bool:
+    """Tell whether a task names a knob: by its words, by its symbol (Latin ones in formulas only), or by a choice."""
+    formulas, prose = [formula(one) for one in re.findall(r"\$(.+?)\$", task)], re.sub(r"\$.+?\$", "", task)
+    symbol = rf"(?<!\w){re.escape(declared.symbol)}(?!\w)"
+    places = formulas if declared.symbol.isascii() else [*formulas, prose]
+    called = rf"(?<!\w){re.escape(declared.words(name))}(?!\w)"
+    return (
+        (declared.symbol != "" and any(re.search(symbol, place) for place in places))
+        or re.search(called, prose, re.I) is not None
+        or any(f"*{choice}*" in prose for choice in declared.choices)
+    )
+
+
+def beyond(task: str, kinds: Sequence[type[Experiment]]) -> set[str]:
+    """Return the knobs that a task names and that no widget of the website moves; all, where nothing is recorded."""
+    named = [(knob, cls) for cls in kinds for knob, declared in cls.knobs().items() if named_in(task, knob, declared)]
+    if not any(cls.grid for cls in kinds):
+        return {knob for cls in kinds for knob in cls.knobs()}
+    return {knob for knob, _ in named} - {knob for knob, cls in named if knob in cls.grid}
+
+
+@every_paper
+def test_a_task_that_the_website_cannot_do_is_marked(name: str) -> None:
+    found = list(tasks(name))
+    assert len(found) >= 2
+    for task, kinds in found:
+        assert task.startswith(LIVE) == bool(beyond(task, kinds)), (task, beyond(task, kinds))
+        assert task.count("live only") == task.startswith(LIVE), task
+
+
+@dataclass(frozen=True)
+class Tried(Experiment):
+    """Two knobs that a recording moves, three that only a running notebook moves."""
+
+    strength: float = declare(1.0, low=0, high=2, symbol="λ", help="moved on the page")
+    share: float = declare(0.5, low=0, high=1, symbol="p", help="moved on the page")
+    first_rate: float = declare(0.5, low=0, high=1, symbol="ν₀", help="live only")
+    isometry: float = declare(0.5, low=0, high=1, symbol="λ_Iso", help="live only")
+    target: str = declare("ring", choices=("ring", "grid"), help="live only")
+
+    grid = {"strength": (0, 1, 2), "share": (0, 0.5, 1)}
+
+
+@pytest.mark.parametrize(
+    ("task", "knobs"),
+    [
+        ("Set $\\lambda=2$, then $p$ to 0. Who is a target?", {"target"}),
+        ("Move λ and the share, and look at the *Ring*.", set()),
+        ("Set $\\lambda_{Iso}$ to 0.", {"isometry"}),
+        ("Set λ_Iso to 0.", {"isometry"}),
+        ("Set $\\nu_0$ to 1.", {"first_rate"}),
+        ("A small First rate?", {"first_rate"}),
+        ("Choose *grid*, and $\\lambda$.", {"target"}),
+    ],
+)
+def test_knobs_are_found_in_tasks(task: str, knobs: set[str]) -> None:
+    assert beyond(task, [Tried]) == knobs
 
 
 @every_paper

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from reglab import catalogue, measurements
+from reglab.catalogue import ROOT
 from reglab.experiment import Experiment
 from reglab.pictures import Curves, Dots, Heatmap, Histogram, Images, Points, Scatter, Shares
 from reglab.pictures.panel import uses
@@ -404,6 +405,24 @@ def test_other_pages_need_no_scripts_inside_them(served: str, view: Any, page: s
     if "?" in page:
         view.wait_for_selector("#search-results ul.search li a")
     assert view.evaluate("forbidden") == [] and not view.problems
+
+
+@pytest.mark.browser
+def test_a_subscript_stands_beside_its_letter(view: Any) -> None:
+    """The labels of controls are flex boxes, where a bare `<sub>` would be a box, or a line, of its own."""
+    kind = catalogue.experiment("geometry/neural_collapse", "ExactModel")
+    grid = store.read(kind)
+    assert grid is not None
+    css = (ROOT / "book" / "_static" / "reglab.css").read_text(encoding="utf-8")
+    view.set_content(f"<meta charset=utf-8><style>{css}</style>{replay._controls(kind, grid)}")
+    gaps = view.evaluate("""() => [...document.querySelectorAll('sub')].map((sub) => {
+        const letter = document.createRange(), text = sub.previousSibling;
+        letter.setStart(text, text.length - 1);
+        letter.setEnd(text, text.length);
+        const [left, right] = [letter.getBoundingClientRect(), sub.getBoundingClientRect()];
+        return [right.left - left.right, right.top - left.bottom];
+    })""")
+    assert len(gaps) >= 5 and all(abs(across) < 1 and down < 0 for across, down in gaps), gaps
 
 
 @pytest.mark.browser

@@ -178,7 +178,7 @@ bet(
 # ## Explore
 #
 # Things to try: (1) Set $\sigma$ to 0.05, then to 0.5. How high is the peak, and does ridge always cure it? (2) Make
-# the teacher narrow, $\kappa=0.1$, then wide, $\kappa=2$. What is the spectrum worth? (3) Choose $d=20$.
+# the teacher narrow, $\kappa=0.1$, then wide, $\kappa=2$. What is the spectrum worth? (3) *(live only)* Choose $d=20$.
 
 # %%
 explore(learning, results)

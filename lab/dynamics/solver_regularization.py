@@ -163,8 +163,8 @@ bet("What share of vanilla's steps will ER need?", spiral, "Noisy spiral", share
 #
 # ## Explore
 #
-# Things to try: (1) Raise $\lambda$ to 100. (2) Set the tolerance to 0.0001. How much is there still to save? (3) With
-# Python running, choose the task *digits*.
+# Things to try: (1) Raise $\lambda$ to 100. (2) Set the tolerance to 0.0001. How much is there still to save? (3)
+# *(live only)* Choose the task *digits*.
 
 # %%
 explore(prices, results)

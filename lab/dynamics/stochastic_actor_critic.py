@@ -157,8 +157,8 @@ bet(question, noisy, "Bias and risk", late("overestimation"), among=experiments.
 # ### A danger in the plane
 #
 # The paper's own picture: a point walks in a square from the right and the top to the corner where both coordinates are
-# zero, here the upper left one. A circle of radius 0.3 around the middle holds a danger of large penalties. The
-# temperature learns, too. The maps show where an agent was while it learned.
+# zero, here upper left. A circle of radius 0.3 around the middle holds a danger of large penalties. The temperature
+# learns, too. The maps show where an agent was while it learned.
 
 # %%
 walks = notebook.run(experiments.PointMass(steps=1000), 2)
@@ -174,8 +174,8 @@ notebook.draw(walks, "Maps")
 #
 # ## Explore
 #
-# Things to try: (1) Move $\beta$ to 0.5 and show *Where the pessimism sits*. (2) Choose the variant *still*: what does
-# $\beta$ change? (3) Choose *noisy*, 900 steps, and make the buffer small, then large.
+# Things to try: (1) Move $\beta$ to 0.5 and show *Where the pessimism sits*. (2) *(live only)* Choose the variant
+# *still*: what does $\beta$ change? (3) *(live only)* Choose *noisy*, 900 steps, and make the buffer small, then large.
 
 # %%
 explore(risky, results)
@@ -194,9 +194,8 @@ explore(risky, results)
 notebook.verdicts("stochastic_actor_critic")
 
 # %% [markdown]
-# In short: $\sigma$ says where to be careful, and a constant cannot. That values fall proves nothing; any subtraction
-# does that. And $\sigma$ is mostly the noise of the rewards: where only the moves differ, it follows the exact one
-# weakly at best.
+# $\sigma$ says where to be careful, and a constant cannot. That values fall proves nothing; any subtraction does that.
+# And $\sigma$ is mostly the noise of the rewards: where only the moves differ, it follows the exact one weakly at best.
 #
 # ## Exercises
 #

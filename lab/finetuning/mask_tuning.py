@@ -167,8 +167,9 @@ notebook.draw(fronts, "How many switches")
 #
 # ## Explore
 #
-# Things to try: (1) Set $\lambda$ to 0, then to 1. Which dots move, and by more than their interval? (2) Take 1 or 4
-# shots: how many weights go off now? (3) Learn only *digits 0-4* and look at *Five digits alone*.
+# Things to try: (1) Set $\lambda$ to 0, then to 1. Which dots move, and by more than their interval? (2) *(live only)*
+# Take 1 or 4 shots: how many weights go off now? (3) *(live only)* Learn only *digits 0-4* and look at *Five digits
+# alone*.
 
 # %%
 explore(masks, results)

@@ -172,8 +172,9 @@ notebook.draw(estimates, "Errors of the estimates")
 # ## Explore
 #
 # Things to try: (1) Show *Samples*, watch the film, and set the ratio of step sizes to 0.125 and to 2. (2) Show *Every
-# arm*. Which scores does noise win? None of them decides a claim here. (3) Set the target to *grid*. Does any arm count
-# modes there? (4) Set $\lambda_{Iso}$ to 1, the paper's weight. What does the generator make of that?
+# arm*. Which scores does noise win? None of them decides a claim here. (3) *(live only)* Set the target to *grid*. Does
+# any arm count modes there? (4) *(live only)* Set $\lambda_{Iso}$ to 1, the paper's weight. What does the generator
+# make of that?
 
 # %%
 explore(collapse, results)

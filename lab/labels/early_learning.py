@@ -161,9 +161,9 @@ notebook.draw(linear, "Early and late")
 #
 # ## Explore
 #
-# Things to try: (1) Move $r$ to 0 and then to 0.8. When does ELR matter, when not? Is it still above both rivals?
-# (2) Pin a run, then change $\beta$ from 0.7 to 0.97. Why is a very long memory not best here? (3) Look at the picture
-# *Push and pull* with λ = 1. The strengths of weight decay and KL stay as they were chosen at $r=0.4$.
+# Things to try: (1) Move $r$ to 0 and then to 0.8. When does ELR matter, when not? Is it still above both rivals? (2)
+# *(live only)* Pin a run, then change $\beta$ from 0.7 to 0.97. Why is a very long memory not best here? (3) Look at
+# the picture *Push and pull* with λ = 1. The strengths of weight decay and KL stay as they were chosen at $r=0.4$.
 
 # %%
 explore(digits, results)

@@ -105,7 +105,7 @@ notebook.summary(results)
 # ## Explore
 #
 # Things to try: (1) Set $r=0$: what does compression cost, and what the rival? (2) Set $\eta=2$: too strong. (3) Look
-# at *Parts*. (4) With a kernel, set the decay to 0.02: what is left of the gain of compression?
+# at *Parts*. (4) *(live only)* Set the decay to 0.02: what is left of the gain of compression?
 
 # %%
 explore(digits, results)

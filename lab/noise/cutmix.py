@@ -166,8 +166,8 @@ bet("Who does best when the head is erased?", located, "Head and object", end("h
 explore(digits, results)
 
 # %% [markdown]
-# Make the object small (6 pixels), so that the area says little about what is pasted. Then make the scene large (24
-# pixels): how often does the fixed box find the object now?
+# *(live only)* Make the object small (6 pixels), so that the area says little about what is pasted. Then a large scene
+# (24 pixels): how often does the fixed box find it?
 
 # %%
 explore(scenes, located)

@@ -367,4 +367,4 @@ def _positions(values: Sequence[Any]) -> np.ndarray:
 
 def _described(kind: type[Experiment], knob: str) -> dict[str, str]:
     declared = kind.knobs()[knob]
-    return {"long_name": f"{knob.replace('_', ' ')} {declared.symbol}".strip(), "units": declared.unit or "1"}
+    return {"long_name": f"{declared.words(knob)} {declared.symbol}".strip(), "units": declared.unit or "1"}

@@ -114,7 +114,7 @@ def _place(paper: catalogue.Paper, kind: type[Experiment], panel: Scatter, grid:
             if np.isfinite([cost, mean]).all()
         ]
         tracks.append(Track(arm, looks[arm], sorted(point for point in points if moves or point.default)))
-    label = kind.knobs()[axis].label(axis) if axis in start else str(grid[axis].attrs["long_name"])
+    label = kind.knobs()[axis].full(axis) if axis in start else str(grid[axis].attrs["long_name"])
     return Place(paper, words.named(grid[panel.x].attrs), label if moves else "", tracks)
 
 

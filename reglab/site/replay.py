@@ -116,7 +116,7 @@ def payload(kind: type[Experiment], grid: xr.Dataset, steps: xr.Dataset) -> dict
     return {
         "name": kind.__name__,
         "knobs": [
-            {"name": name, "label": declared[name].label(name), "values": list(values)}
+            {"name": name, "label": declared[name].words(name), "values": list(values)}
             for name, values in kind.grid.items()
         ],
         "start": [list(values).index(defaults[name]) for name, values in kind.grid.items()],
@@ -207,7 +207,7 @@ def _controls(kind: type[Experiment], grid: xr.Dataset) -> str:
     declared, looks, count = kind.knobs(), styles(kind.arms), grid.sizes["seed"]
     sliders = "".join(
         f'<label class="reglab-control" title="{html.escape(declared[name].help)}">'
-        f"{typeset(declared[name].label(name))}"
+        f"<b>{typeset(declared[name].full(name))}</b>"
         f'<span><input type="range" name="{name}" min="0" max="{len(values) - 1}" step="1"><output></output></span>'
         "</label>"
         for name, values in kind.grid.items()
@@ -217,14 +217,14 @@ def _controls(kind: type[Experiment], grid: xr.Dataset) -> str:
     seeds += "".join(option(i, f"only run {seed}") for i, seed in enumerate(grid.seed.values))
     arms = "".join(
         f'<label><input type="checkbox" name="{html.escape(arm)}" checked>{_swatch(look(looks[arm]))}'
-        f"{typeset(arm)}</label>"
+        f"<span>{typeset(arm)}</span></label>"
         for arm in kind.arms
     )
     actions = {"pin": "Pin", "reset": "Reset", "copy": "Copy link", "download": "Download CSV", "presenting": "Present"}
     buttons = "".join(f'<button type="button" data-does="{does}">{text}</button>' for does, text in actions.items())
     others = {name: value for name, value in kind().settings().items() if name not in kind.grid}
-    fixed = ", ".join(f"{declared[name].symbol or name.replace('_', ' ')} {value}" for name, value in others.items())
-    note = f"Recorded runs of {kind.__name__}" + (f"; all else stays fixed: {fixed}." if fixed else ".")
+    fixed = ", ".join(f"{declared[name].full(name)} {value}" for name, value in others.items())
+    note = f"Recorded runs of {kind.__name__}" + (f"; live only, in a running notebook: {fixed}." if fixed else ".")
     return (
         '<div class="reglab-replay">'
         f'<div class="reglab-controls" role="group" aria-label="Settings of {kind.__name__}">{sliders}'
@@ -244,12 +244,13 @@ def _frame(panel: Mapping[str, Any], kind: type[Experiment]) -> str:
     named = [list(kind.arms)[line["at"]["arm"]] if "arm" in line["at"] else "" for line in lines]
     keys = []
     if [line["label"] for line in lines] != named and len(lines) > 1:
-        keys = [_swatch(line, line=panel.get("swatch") != "mark") + typeset(line["label"]) for line in lines]
+        drawn = panel.get("swatch") != "mark"
+        keys = [f"{_swatch(one, line=drawn)}<span>{typeset(one['label'])}</span>" for one in lines]
     if panel.get("expected"):
         plain = {"color": "#000000", "dash": [6, 4], "shape": "M0,0"}
-        keys.append(_swatch(plain) + typeset(panel["expected"]))
+        keys.append(f"{_swatch(plain)}<span>{typeset(panel['expected'])}</span>")
     if panel.get("peak"):
-        keys.append(f"★ best of {typeset(panel['peak'])}")
+        keys.append(f"<span>★ best of {typeset(panel['peak'])}</span>")
     legend = "".join(f"<span>{one}</span>" for one in keys)
     y = f'<p class="reglab-axis">{typeset(panel["y"])}</p>' if panel.get("y") else ""
     x = f'<p class="reglab-axis reglab-x">{typeset(panel["x"])}</p>' if panel.get("x") else ""

@@ -19,9 +19,9 @@ from reglab.results import Axis, Frame, Tick, Var
 from reglab.seeds import Seeds, generator
 from reglab.training import within
 
-WIDTH = Knob(0.5, 0.1, 2, stops=(0.1, 0.2, 0.5, 1, 2), symbol="κ", help="hidden units of the teacher over d")
+WIDTH = Knob(0.5, 0.1, 2, stops=(0.1, 0.2, 0.5, 1, 2), symbol="κ", label="width", help="teacher's hidden units over d")
 LEVELS = (0, 0.05, 0.1, 0.25, 0.5)
-NOISE = Knob(0.0, 0, 0.5, stops=LEVELS, symbol="σ", help="noise inside the teacher's hidden units")
+NOISE = Knob(0.0, 0, 0.5, stops=LEVELS, symbol="σ", label="noise", help="noise inside the teacher's hidden units")
 ALPHAS = (0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 STUDENTS = (1, 2, 4, 8, 16)
 DECAYS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -197,7 +197,7 @@ class Averaging(Experiment):
     students are as they start.
     """
 
-    alpha: float = knob(0.2, stops=(0.1, 0.15, 0.2, 0.3, 0.45), symbol="α", help="number of examples over d²")
+    alpha: float = knob(0.2, stops=(0.1, 0.15, 0.2, 0.3, 0.45), symbol="α", label="examples over d²")
     sigma: float = knob(NOISE)
     steps: int = knob(2000, low=20, high=8000, step=20, help="steps of gradient descent")
 

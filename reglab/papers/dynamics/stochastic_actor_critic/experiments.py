@@ -225,7 +225,7 @@ class Actors(Experiment):
 
     # fmt: off
     beta: float = knob(0.125, stops=(0, 0.0625, 0.125, 0.25, 0.375, 0.5), symbol="β",
-                       help="standard deviations that are subtracted")
+                       label="pessimism", help="standard deviations that are subtracted")
     reward_noise: float = knob(2.0, low=0, high=4, step=0.5, symbol="ρ",
                                help="standard deviation of the rewards: right hill, or everywhere")
     variant: str = knob("risky", choices=("risky", "noisy", "still"),
@@ -390,7 +390,7 @@ class PointMass(Experiment):
 class Bandit(Experiment):
     """Believe the best of equal actions, each tried some times: the overestimation, and what pessimism makes of it."""
 
-    beta: float = knob(0.25, low=0, high=0.5, step=0.125, symbol="β", help="standard deviations that are subtracted")
+    beta: float = knob(0.25, low=0, high=0.5, step=0.125, symbol="β", label="pessimism", help="deviations subtracted")
     actions: int = knob(10, low=2, high=20, step=1, symbol="K", help="actions, none better than the others")
 
     arms = {"β = 0": Arm("baseline"), "STAC": Arm("method", beta="beta"), "two halves": Arm("rival")}

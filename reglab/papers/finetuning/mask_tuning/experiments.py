@@ -254,7 +254,7 @@ class Masks(Tuning):
     """
 
     learning_rate: float = knob(RATE)
-    mlp: bool = knob(False, help="also mask or fine-tune the two matrices of each MLP")
+    mlp: bool = knob(False, label="MLP too", help="also mask or fine-tune the two matrices of each MLP")
     classes: str = knob("all ten", choices=("all ten", "digits 0-4"), help="which rotated digits are learned")
 
     arms = {

@@ -316,10 +316,10 @@ class ExactModel(Experiment):
     """
 
     # fmt: off
-    beta: float = knob(1.0, stops=BETAS, symbol="β", help="price of moving away from H₀")
-    lambda_H: float = knob(0.05, stops=(0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 1), symbol="λ_H", help="price of features")
-    lambda_W: float = knob(0.5, stops=(0.125, 0.25, 0.5, 1, 2), symbol="λ_W", help="price of the classifier")
-    sigma: float = knob(1.0, stops=(0.1, 0.2, 0.5, 1, 2), symbol="σ", help="spread of H₀ around its class means")
+    beta: float = knob(1.0, stops=BETAS, symbol="β", label="tie", help="price of moving away from H₀")
+    lambda_H: float = knob(0.05, stops=(0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 1), symbol="λ_H", label="price of features")
+    lambda_W: float = knob(0.5, stops=(0.125, 0.25, 0.5, 1, 2), symbol="λ_W", label="price of the classifier")
+    sigma: float = knob(1.0, stops=(0.1, 0.2, 0.5, 1, 2), symbol="σ", label="spread of H₀ around its class means")
     duration: float = knob(40.0, low=2, high=80, step=2, symbol="T", help="time at which the flow ends")
 
     arms = {"λ_H": Arm("baseline"), "2 λ_H": Arm("method", lambda_H=2), "4 λ_H": Arm("further", lambda_H=4),

@@ -146,12 +146,12 @@ class Compression(Experiment):
     """
 
     noise: float = knob(0.4, low=0, high=0.6, step=0.1, symbol="r", help="share of wrong labels in each class")
-    std: float = knob(12.0, stops=(2, 6, 12, 24, 64), symbol="η", help="Nested Dropout: how many features stay")
+    std: float = knob(12.0, stops=(2, 6, 12, 24, 64), symbol="η", label="features kept by Nested Dropout")
     drop: float = knob(0.6, low=0, high=0.9, step=0.1, symbol="q", help="Dropout: share of features that are dropped")
     forget: float = knob(0.4, low=0, high=0.6, step=0.1, symbol="τ", help="Co-teaching: share of a batch left out")
     decay: float = knob(5e-4, stops=(5e-4, 0.002, 0.005, 0.01, 0.02, 0.03), symbol="λ", help="weight decay")
     epochs: int = knob(30, low=1, high=60, step=1, help="passes over the training digits in stage one")
-    epochs_two: int = knob(10, low=1, high=20, step=1, help="passes over the training digits in stage two")
+    epochs_two: int = knob(10, low=1, high=20, step=1, label="epochs of stage two", help="passes over the digits there")
 
     arms = {
         "CE": Arm("baseline", decay="decay"),
@@ -243,7 +243,7 @@ class BiasVariance(Experiment):
     """
 
     drop: float = knob(0.5, low=0, high=0.9, step=0.1, symbol="q", help="Dropout: share of features that are dropped")
-    std: float = knob(10.0, low=2, high=32, step=1, symbol="η", help="Nested Dropout: how many features stay")
+    std: float = knob(10.0, low=2, high=32, step=1, symbol="η", label="features kept by Nested Dropout")
     steps: int = knob(800, low=10, high=2000, step=10, help="steps of gradient descent")
 
     arms = {"plain": Arm("baseline"), "Dropout": Arm("method", drop="drop"), "Nested": Arm("ablation", std="std"),

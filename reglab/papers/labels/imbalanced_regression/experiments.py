@@ -93,7 +93,7 @@ class Regression(Experiment):
 
     # fmt: off
     beta: float = knob(tuned(40, (10, 20, 40, 80, 160), "validation"), stops=(0, 5, 10, 20, 40, 80, 160, 320),
-                       symbol="β", help="weight of ConR")
+                       symbol="β", label="weight of ConR", help="weight of ConR beside the usual loss")
     mass: float = knob(0.05, stops=(0.01, 0.05, 0.2, 1, 10), help="frequency of rare labels; 10: almost balanced")
     window: float = knob(5.0, low=2, high=20, step=1, symbol="ω", help="labels at most so far apart count as alike")
     push: float = knob(0.01, low=0, high=0.05, step=0.01, symbol="e", help="how the push grows with label distance")

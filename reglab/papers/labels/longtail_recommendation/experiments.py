@@ -177,8 +177,8 @@ class Shopping(Experiment):
 
     # fmt: off
     alpha: float = knob(tuned(1, (0.1, 0.3, 1, 2, 3), "validation"), stops=(0, 0.1, 0.3, 1, 2, 3), symbol="α",
-                        help="weight of the second task")
-    pairs: int = knob(2000, stops=(500, 1000, 2000, 4000, 8000, 16000), help="clicks to learn from")
+                        label="second task", help="weight of the second task")
+    pairs: int = knob(2000, stops=(500, 1000, 2000, 4000, 8000, 16000), label="clicks", help="clicks to learn from")
     zipf: float = knob(1.1, low=0, high=1.6, step=0.1, help="popularity is rank to the power of minus this")
     tag_dropout: float = knob(0.3, low=0, high=0.8, step=0.1, symbol="p_d", help="share of tags dropped in a view")
     epochs: int = knob(12, low=1, high=24, step=1, help="passes over the clicks")

@@ -158,7 +158,7 @@ class Distillation(Experiment):
     default α_T = 0.8 is the paper's. All arms of a seed share points, first weights, batches and input noise.
     """
 
-    alpha: float = knob(0.8, low=0, high=1, step=0.1, symbol="α", help="last weight of the own past predictions, α_T")
+    alpha: float = knob(0.8, low=0, high=1, step=0.1, symbol="α", label="past predictions", help="last weight, α_T")
     decay: float = knob(0.01, stops=DECAYS, help="weight decay; the default is best for the raw NLL of CE")
     noise: float = knob(0.4, low=0, high=1, step=0.1, help="standard deviation of the input noise in training")
     epochs: int = knob(60, low=2, high=120, step=1, help="passes over the training points")
@@ -248,7 +248,7 @@ class Microscope(Experiment):
     points are hard and easy. The factor of a quarter is ρ of its mean γ.
     """
 
-    alpha: float = knob(0.3, low=0, high=1, step=0.1, symbol="α", help="weight of the own past predictions")
+    alpha: float = knob(0.3, low=0, high=1, step=0.1, symbol="α", label="past predictions", help="their weight")
     rate: float = knob(0.005, stops=(0.002, 0.005, 0.01, 0.02, 0.05), symbol="η", help="learning rate of SGD")
     epochs: int = knob(30, low=2, high=60, step=1, help="passes over the training points")
 

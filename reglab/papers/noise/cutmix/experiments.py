@@ -26,7 +26,7 @@ PLAIN, MIXUP, CUTOUT, CUTMIX, ONE_LABEL = SHOWN = ("plain", "Mixup", "Cutout", "
 
 # fmt: off
 PROBABILITY = Knob(0.75, 0, 1, 0.25, symbol="p", help="probability that a batch is changed")
-ALPHA = Knob(0.5, 0.1, 4, stops=(0.1, 0.2, 0.5, 1, 2, 4), symbol="α", help="λ is drawn from Beta(α, α); 1: uniform")
+ALPHA = Knob(0.5, 0.1, 4, stops=(0.1, 0.2, 0.5, 1, 2, 4), symbol="α", label="box sizes", help="Beta(α, α); 1: uniform")
 # fmt: on
 
 UNTRAINED, JUDGE = "untrained", "validation_accuracy"
@@ -359,8 +359,8 @@ class Localization(Mixed):
 
     # fmt: off
     contrast: float = knob(0.25, low=0.1, high=0.6, step=0.05, help="strength of the body's pattern; the head's is 1")
-    length: int = knob(12, stops=(6, 9, 12, 15), unit="pixels", help="longer side of the object")
-    canvas: int = knob(16, stops=(16, 20, 24), unit="pixels", help="side of the picture")
+    length: int = knob(12, stops=(6, 9, 12, 15), unit="pixels", label="object", help="longer side of the object")
+    canvas: int = knob(16, stops=(16, 20, 24), unit="pixels", label="scene", help="side of the picture")
     threshold: float = knob(0.15, low=0.05, high=0.5, step=0.05, symbol="τ", help="threshold of the boxes shown")
 
     arms = {

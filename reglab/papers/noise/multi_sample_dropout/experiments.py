@@ -107,9 +107,9 @@ class MultiSample(Experiment):
     # fmt: off
     copies: int = knob(8, stops=STOPS, symbol="M", help="masks for each gradient")
     drop: float = knob(0.5, low=0, high=0.8, step=0.1, symbol="p", help="probability that a feature is dropped")
-    lr: float = knob(1e-3, stops=RATES, symbol="η", help="learning rate of Adam")
+    lr: float = knob(1e-3, stops=RATES, symbol="η", label="learning rate", help="learning rate of Adam")
     steps: int = knob(300, low=20, high=1400, step=20, help="training steps, batches of 32")
-    train: int = knob(300, low=100, high=500, step=50, symbol="n", help="digits for training")
+    train: int = knob(300, low=100, high=500, step=50, symbol="n", label="digits", help="digits for training")
     width: int = knob(128, stops=(128, 512, 1024), symbol="D", help="features in front of the dropout")
 
     arms = {

@@ -116,7 +116,7 @@ class Compression(Experiment):
 
     strength: float = knob(1.0, stops=STRENGTHS, symbol="λ", help="weight of BackSlash's penalty")
     start_shape: float = knob(2.0, low=0.4, high=2.4, step=0.1, symbol="ν₀", help="shape of BackSlash's first weights")
-    epsilon: float = knob(1.0, stops=(1e-3, 1e-2, 0.1, 1), symbol="ε", help="added to |θ| in BackSlash's penalty")
+    epsilon: float = knob(1.0, stops=(1e-3, 1e-2, 0.1, 1), symbol="ε", label="added to |θ| in the penalty")
     fine_tune: int = knob(5, low=0, high=10, step=1, help="last epochs without penalty")
     epochs: int = knob(20, low=1, high=20, step=1, help="passes over the training digits")
 

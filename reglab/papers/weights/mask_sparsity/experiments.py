@@ -120,9 +120,9 @@ class Pruning(Experiment):
     strength: float = knob(tuned(0.06, LAMBDAS, "held_out_cut"), stops=(0, *LAMBDAS), symbol="λ",
                            help="weight of the penalty, also in the run that makes the mask")  # fmt: skip
     ratio: float = knob(0.6, low=0, high=0.9, step=0.15, help="share of the units to be cut in each hidden layer")
-    epochs_a: int = knob(20, low=1, high=40, step=1, help="passes of dense training (stage A)")
-    epochs_b: int = knob(20, low=1, high=40, step=1, help="passes with the penalty (stage B)")
-    epochs_d: int = knob(10, low=1, high=40, step=1, help="passes of fine-tuning after the cut (stage D)")
+    epochs_a: int = knob(20, low=1, high=40, step=1, label="dense epochs", help="passes of dense training (stage A)")
+    epochs_b: int = knob(20, low=1, high=40, step=1, label="sparse epochs", help="passes with the penalty (stage B)")
+    epochs_d: int = knob(10, low=1, high=40, step=1, label="tuning epochs", help="passes of fine-tuning (stage D)")
     rate: float = knob(tuned(0.02, RATES, "held_out"), stops=RATES, symbol="η", help="first rate of fine-tuning")
     absorb: bool = knob(False, help="the next layer keeps what dead units send")
 

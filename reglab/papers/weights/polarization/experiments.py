@@ -131,9 +131,9 @@ class Conversion(Experiment):
     """
 
     # fmt: off
-    polar: float = knob(30.0, stops=STRENGTHS, symbol="λ_polar", help="weight of the polarization penalty")
-    target: float = knob(0.15, stops=TARGETS, symbol="τ", help="share of the gates that shall be open")
-    activ: float = knob(30.0, low=5, high=60, step=5, symbol="λ_activ", help="weight of the penalty on open gates")
+    polar: float = knob(30.0, stops=STRENGTHS, symbol="λ_polar", label="polarization penalty")
+    target: float = knob(0.15, stops=TARGETS, symbol="τ", label="wanted share of open gates")
+    activ: float = knob(30.0, low=5, high=60, step=5, symbol="λ_activ", label="penalty on open gates")
     rate: float = knob(BEST, stops=(0.002, 0.005, 0.01, 0.02), symbol="η", help="rate of polar")
     dense_rate: float = knob(SLOW, stops=(0.001, 0.002, 0.005, 0.01, 0.02), help="learning rate of dense")
     units: int = knob(24, low=1, high=24, step=1, symbol="K", help="units of each block")

@@ -181,8 +181,8 @@ class Connectivity(Experiment):
     price: float = knob(tuned(0.3, (0.2, 0.3, 0.45), "held_out"), low=0, high=1, step=0.05, symbol="λ",
                         help="price of an open connection")  # fmt: skip
     noise_inputs: int = knob(64, low=0, high=NOISE, step=16, help="useless noise inputs beside the 64 pixels")
-    start: float = knob(0.5, low=0.1, high=2, step=0.1, symbol="m₀", help="first score of every connection")
-    lr_m: float = knob(0.02, stops=(0, 0.005, 0.01, 0.02, 0.05, 0.1), symbol="η_m", help="learning rate of the scores")
+    start: float = knob(0.5, low=0.1, high=2, step=0.1, symbol="m₀", label="first score", help="of every connection")
+    lr_m: float = knob(0.02, stops=(0, 0.005, 0.01, 0.02, 0.05, 0.1), symbol="η_m", label="learning rate of the scores")
     decay: float = knob(tuned(0.02, DECAYS, "held_out"), stops=(0, 5e-4, *DECAYS), help="weight decay of SCL")
     epochs: int = knob(EPOCHS)
 

@@ -99,7 +99,7 @@ class WrongLabels(Experiment):
 
     # fmt: off
     kappa: float = knob(tuned(0.45, (0.2, 0.3, 0.45, 0.6, 0.9), JUDGE), stops=(0.2, 0.3, 0.45, 0.6, 0.9, 1.5, 3, 50),
-                        symbol="κ", help="scale a of the map, in standard deviations of a layer's first weights")
+                        symbol="κ", label="scale", help="scale a of the map, in standard deviations of first weights")
     label_noise: float = knob(0.4, low=0, high=0.6, step=0.1, help="share of wrong training labels, on average")
     slope: float = knob(1.0, low=0.5, high=4, step=0.5, symbol="a/b", help="slope of the map at zero")
     decay: float = knob(5e-4, stops=(0, 5e-4, 5e-3, 0.01, 0.02, 0.04, 0.08, 0.15), help="decay of the stored weights")
