@@ -153,9 +153,9 @@ bet(question, rates, picture, more, low=-8, high=8)
 # %% [markdown]
 # MEE widens the range of step sizes that work: at one half it counts 6.6 modes, the plain GAN 1.3. At a quarter nobody
 # does well: MEE counts 3.1, and over half of its samples stray; R1, whose weight was tuned for one half, 2.4, and the
-# plain GAN 0.6. (With three times that weight R1 counted all eight there, when we tuned.) From equal steps on nothing is
-# left to win: MEE and the plain GAN count nearly all eight, with nearly the same HQ. Tuned over all step sizes, too, MEE
-# came to an HQ of 0.88 and the plain GAN to 0.89.
+# plain GAN 0.6. (With three times that weight R1 counted all eight there, when we tuned.) From equal steps on nothing
+# is left to win: MEE and the plain GAN count nearly all eight, with nearly the same HQ. Tuned over all step sizes, too,
+# MEE came to an HQ of 0.88 and the plain GAN to 0.89.
 #
 # ### Is it an entropy?
 #
