@@ -137,7 +137,7 @@ def number_axis(scale: alt.Scale, ticks: int = 5) -> alt.Axis:
 def following(name: str, domain: list[float], log: bool) -> tuple[alt.Scale, alt.Axis]:
     """Return scale and axis of heights whose ends are a parameter of the chart, which the page sets; at first `domain`.
 
-    The marks of a logarithmic axis are those of `number_axis`; below half a decade they are Vega's own.
+    The marks of a logarithmic axis are those of `number_axis`; below one decade they are Vega's own.
     """
     import altair as alt
 
@@ -147,7 +147,7 @@ def following(name: str, domain: list[float], log: bool) -> tuple[alt.Scale, alt
         return scale, _plain(5)
     few, many = (_marks(domain[0], domain[1], factors) for factors in (FEW, MANY))
     decades = f"log({name}[1] / {name}[0]) / LN10"
-    values = alt.ExprRef(f"{decades} > {DECADES} ? {few} : {decades} > 0.5 ? {many} : null")
+    values = alt.ExprRef(f"{decades} > {DECADES} ? {few} : {decades} > 1 ? {many} : null")
     return scale, _plain(5, labelOverlap="greedy", values=values)
 
 
