@@ -253,7 +253,7 @@ def _layers(lines: Sequence[Mapping[str, Any]], scale: alt.Scale, domain: list[f
 
     dashed: Any = {"color": "#000000", "strokeWidth": 1.4, "strokeDash": [6, 4], "clip": True}
     theory = alt.Chart(alt.NamedData("theory")).mark_line(**dashed).encode(x, y("y"), alt.Detail("line:N"))
-    star: Any = {"shape": STAR, "size": 120, "fill": "#F0E442", "stroke": "#000000", "strokeWidth": 0.8, "opacity": 1}
+    star: Any = {"shape": STAR, "size": 320, "fill": "#F0E442", "stroke": "#000000", "strokeWidth": 0.8, "opacity": 1}
     peak = alt.Chart(alt.NamedData("peak")).mark_point(**star).encode(x, y("y"))
     layers = alt.layer(*strokes(lines, x, y, marks=True), theory, *rules(x, y("y")), peak)
     return layers.add_params(alt.param(name="heights", value=domain))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import altair as alt
     import xarray as xr
 
-DECADES, FEW, MANY = 2.5, (1,), (1, 2, 5)
-"""Over more decades a logarithmic axis has marks at these multiples of each power of ten, over fewer at those."""
+DECADES, FEW, MANY, MORE = 2.5, (1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)
+"""Over more decades a logarithmic axis has marks at few multiples of each power of ten, over fewer at many."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def number_axis(scale: alt.Scale, ticks: int = 5) -> alt.Axis:
 def following(name: str, domain: list[float], log: bool) -> tuple[alt.Scale, alt.Axis]:
     """Return scale and axis of heights whose ends are a parameter of the chart, which the page sets; at first `domain`.
 
-    The marks of a logarithmic axis are those of `number_axis`; below half a decade they are Vega's own.
+    The marks of a logarithmic axis are those of `number_axis`, more below one decade, and Vega's own below a third.
     """
     import altair as alt
 
@@ -145,10 +145,10 @@ def following(name: str, domain: list[float], log: bool) -> tuple[alt.Scale, alt
     scale = alt.Scale(type="log" if log else "linear", domain=ends, nice=False, zero=False)
     if not log:
         return scale, _plain(5)
-    few, many = (_marks(domain[0], domain[1], factors) for factors in (FEW, MANY))
+    few, many, more = (_marks(domain[0], domain[1], factors) for factors in (FEW, MANY, MORE))
     decades = f"log({name}[1] / {name}[0]) / LN10"
-    values = alt.ExprRef(f"{decades} > {DECADES} ? {few} : {decades} > 0.5 ? {many} : null")
-    return scale, _plain(5, labelOverlap="greedy", values=values)
+    values = f"{decades} > {DECADES} ? {few} : {decades} > 1 ? {many} : {decades} > 0.33 ? {more} : null"
+    return scale, _plain(5, labelOverlap="greedy", values=alt.ExprRef(values))
 
 
 def _plain(ticks: int, **further: Any) -> alt.Axis:
@@ -158,7 +158,7 @@ def _plain(ticks: int, **further: Any) -> alt.Axis:
     return alt.Axis(labelExpr=text, tickCount=ticks, labelFlush=False, **further)
 
 
-def _marks(low: float, high: float, factors: Sequence[int]) -> list[float]:
+def _marks(low: float, high: float, factors: Sequence[float]) -> list[float]:
     """Return these multiples of all powers of ten about a range."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     return [float(f"{factor * 10.0**decade:.6g}") for decade in decades for factor in factors]
