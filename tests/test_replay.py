@@ -613,6 +613,30 @@ def test_by_night_the_chart_is_dark_and_a_phone_scrolls_only_downwards(site: Pat
 
 
 @pytest.mark.browser
+def test_one_link_leads_from_the_top_of_the_page_to_the_first_slider(site: Path, view: Any) -> None:
+    """Two presses of Tab and one of Enter; on the way by Tab alone no formula stops, and all are still read aloud."""
+    fragment = f"#{replay.key(FIRST)}:seeds=all"
+    handle = opened(view, site.as_uri(), FIRST, fragment)
+    view.evaluate("MathJax.startup.promise.then(() => {})")
+    formulas = view.locator("mjx-container")
+    assert formulas.count() > 20 and formulas.locator("mjx-assistive-mml").count() == formulas.count()
+    assert view.evaluate("![...document.querySelectorAll('mjx-container')].some((one) => one.tabIndex >= 0)")
+    link = view.get_by_role("link", name="Skip to the chart")
+    view.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    shown = "(one) => { const { top, bottom } = one.getBoundingClientRect(); return bottom > 0 && top < 100; }"
+    assert not link.evaluate(shown)
+    view.keyboard.press("Tab")
+    view.keyboard.press("Tab")
+    assert link.evaluate("(one) => one === document.activeElement")
+    processes.wait_for(lambda: link.evaluate(shown))
+    view.keyboard.press("Enter")
+    until(view, "(one) => document.activeElement === one.sliders[0]", handle)
+    assert view.evaluate("location.hash") == fragment and settled(view, handle)["seeds"] == "all"
+    assert 0 <= handle.evaluate("(one) => one.sliders[0].getBoundingClientRect().top") < 900
+    assert not view.problems
+
+
+@pytest.mark.browser
 def test_without_scripts_the_picture_is_there(site: Path, browser: Any) -> None:
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()

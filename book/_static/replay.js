@@ -369,6 +369,20 @@
       replay.figure.scrollIntoView({ block: "start" });
     }
   }
+  function skipTo(replay) { // for keyboards: one link at the top of the page, shown while it has the focus
+    replay.figure.id ||= `chart-${replay.key}`;
+    const link = Object.assign(document.createElement("a"), { href: `#${replay.figure.id}` });
+    link.textContent = "Skip to the chart";
+    link.addEventListener("click", async (event) => {
+      event.preventDefault(); // the address keeps the settings
+      await replay.open();
+      replay.figure.scrollIntoView({ block: "start" });
+      replay.sliders?.[0].focus({ preventScroll: true });
+    });
+    const place = Object.assign(document.createElement("div"), { className: "skip-link d-print-none" });
+    place.append(link);
+    document.getElementById("pst-skip-link").after(place);
+  }
   document.addEventListener("DOMContentLoaded", () => {
     replays.push(...[...document.querySelectorAll("figure[data-replay]")].map((figure) => new Replay(figure)));
     const watch = new IntersectionObserver((entries) => {
@@ -378,6 +392,7 @@
       }
     }, { rootMargin: "800px" });
     replays.forEach((replay) => watch.observe(replay.figure));
+    if (replays.length) skipTo(replays[0]);
     const again = new MutationObserver(() => replays.forEach((replay) => replay.box && replay.draw()));
     again.observe(document.documentElement, { attributeFilter: ["data-theme"] });
     window.addEventListener("hashchange", follow);
