@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -20,7 +21,7 @@ from typing import Any
 from filelock import FileLock
 
 from reglab import catalogue, files
-from reglab.site import execute, replay
+from reglab.site import execute, notebooks, replay
 from reglab.site.pages import BOOK, GENERATED, generate
 
 SITE = BOOK / "_build" / "html"
@@ -49,6 +50,7 @@ def build(preview: bool = False) -> Path:
         _noted(site).unlink(missing_ok=True)  # whoever stops from here on leaves a site that is built again as a whole
         _sphinx(site, everything=not former or any(_unseen(path, site) for path in changed))
         _prune(site)
+        notebooks.beside(site)
         _links(site)
         _pictures(site)
         _replays(site)
@@ -90,7 +92,8 @@ def _sphinx(site: Path, everything: bool) -> None:
 def _unseen(path: str, site: Path) -> bool:
     """Tell whether Sphinx would not see that a file has changed: it goes by time, and does not look at all of them."""
     source, index = catalogue.ROOT / path, site / "index.html"
-    shared = source.name in ("_config.yml", "_toc.yml") or source.is_relative_to(BOOK / "_static")
+    makers = (BOOK / "_static", catalogue.ROOT / "reglab" / "site")
+    shared = source.name in ("_config.yml", "_toc.yml") or any(map(source.is_relative_to, makers))
     return shared or not source.is_file() or source.stat().st_mtime <= index.stat().st_mtime
 
 
@@ -160,7 +163,11 @@ def _config(repository: str) -> dict[str, Any]:
 
 
 def _prune(site: Path) -> None:
-    """Remove the builds of MathJax that no page loads, more than half of the site, and pieces of the theme."""
+    """Remove the builds of MathJax that no page loads, more than half of the site, and pieces of the theme.
+
+    The executed notebooks go, too: what a page offers to take away is written beside it.
+    """
+    shutil.rmtree(site / "_sources" / "lab", ignore_errors=True)
     for bundle in (site / "_static" / "mathjax").glob("*.js"):
         if bundle.name != "tex-chtml.js":
             bundle.unlink()
@@ -169,14 +176,18 @@ def _prune(site: Path) -> None:
 
 
 def _links(site: Path) -> None:
-    """Let links to notebooks in a cell's output lead to their pages; Sphinx does so only in what people wrote."""
+    """Let links to notebooks in a cell's output lead to their pages; Sphinx does so only in what people wrote.
+
+    What the theme opens in a tab of its own is a file to keep.
+    """
     for page in (site / "lab").rglob("*.html"):
 
         def leads(found: re.Match[str], page: Path = page) -> str:
             target = f"{found[1]}.html"
             return f'href="{target}{found[2]}"' if (page.parent / target).is_file() else found[0]
 
-        files.write(page, re.sub(r'href="([^":#?]+)\.ipynb(#[^"]*|)"', leads, page.read_text(encoding="utf-8")))
+        text = page.read_text(encoding="utf-8").replace('.ipynb" target="_blank"', '.ipynb" download')
+        files.write(page, re.sub(r'href="([^":#?]+)\.ipynb(#[^"]*|)"', leads, text))
 
 
 def _pictures(site: Path) -> None:

@@ -26,7 +26,7 @@ from reglab import catalogue, claims, measurements
 from reglab.notebook import MARKS
 from reglab.pictures.words import even
 from reglab.pictures.words import number as number_text
-from reglab.site import book, execute
+from reglab.site import book, execute, notebooks
 from reglab.site.pages import BOOK
 
 ROOT = catalogue.ROOT
@@ -431,6 +431,47 @@ def test_solutions_are_folded_and_open_by_click(site: Path, view: Any, page: str
     assert not answer.is_visible()
     folded.first.locator("summary").click()
     assert answer.is_visible()
+    assert not view.problems
+
+
+@pytest.mark.sampled
+@pytest.mark.browser
+@pytest.mark.parametrize("page", PAPER_PAGES)
+def test_code_is_folded_but_not_the_method_and_the_answers(site: Path, view: Any, page: str) -> None:
+    view.goto((site / f"{page}.html").as_uri(), wait_until="load")
+    folded = view.locator("details.hide > .cell_input")
+    inputs = view.locator("div.cell > .cell_input")
+    texts = inputs.all_inner_texts()
+    assert all("source(" in text or "check(" in text for text in texts) and any("source(" in text for text in texts)
+    assert folded.count() + inputs.count() == len(
+        [
+            cell
+            for cell in json.loads(execute.copy_of(page[4:]).read_text("utf-8"))["cells"]
+            if cell["cell_type"] == "code"
+        ]
+    )
+    first = view.get_by_role("group").filter(has_text="Show code").first.locator("summary")
+    assert first.get_attribute("aria-label") is None and first.inner_text().strip() == "Show code"
+    assert not folded.first.is_visible()
+    first.press("Enter")
+    assert folded.first.is_visible() and first.inner_text().strip() == "Hide code"
+    assert not view.problems
+
+
+@pytest.mark.browser
+def test_a_page_gives_its_notebook_for_students_and_with_solutions(site: Path, view: Any) -> None:
+    page = site / f"{PAPER_PAGES[0]}.html"
+    view.goto(page.as_uri(), wait_until="load")
+    view.get_by_role("button", name="Download this page").click()
+    for place in (view.locator(".run-yourself"), view.locator(".dropdown-menu")):
+        for kind, name in notebooks.TAKEN.items():
+            with view.expect_download() as waiting:
+                place.get_by_role("link", name=name).click()
+            taken = waiting.value
+            assert taken.suggested_filename == f"{page.stem}-{kind}.ipynb"
+            assert ("Solution</summary>" in Path(taken.path()).read_text("utf-8")) == (kind == "solutions")
+            if place.get_attribute("class") == "dropdown-menu":
+                view.get_by_role("button", name="Download this page").click()
     assert not view.problems
 
 
