@@ -6,7 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from reglab import catalogue, files
+import nbformat
+
+from reglab import catalogue, files, handout
 from reglab.site import pairs
 
 TAKEN = {"students": "for students", "solutions": "with solutions"}
@@ -25,23 +27,17 @@ def folded(text: str) -> str:
     return json.dumps(notebook)
 
 
-def taken(text: str, solutions: bool) -> str:
-    """Return a notebook to take away, with or without the cells tagged as solutions.
-
-    Takes and returns an .ipynb as text. It is no longer tied to the .py of a checkout.
-    """
-    notebook = json.loads(text)
-    notebook["metadata"] = {
-        key: value for key, value in notebook["metadata"].items() if key not in ("jupytext", pairs.NOTE)
-    }
-    if not solutions:
-        notebook["cells"] = [cell for cell in notebook["cells"] if "solution" not in cell["metadata"].get("tags", ())]
-    return json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
+def taken(name: str) -> dict[str, str]:
+    """Return the two files of a page as text, by the last word of their names; neither is tied to the .py any more."""
+    notebook = nbformat.read(catalogue.ROOT / "lab" / f"{name}.ipynb", as_version=4)
+    students = handout.for_students(notebook, name)
+    for key in ("jupytext", pairs.NOTE):
+        notebook.metadata.pop(key, None)
+    return {"students": nbformat.writes(students) + "\n", "solutions": nbformat.writes(notebook) + "\n"}
 
 
 def beside(site: Path) -> None:
     """Write beside every paper's page its notebook for students and the one with solutions."""
     for name in catalogue.SLUGS:
-        text = (catalogue.ROOT / "lab" / f"{name}.ipynb").read_text(encoding="utf-8")
-        for kind in TAKEN:
-            files.write(site / "lab" / f"{name}-{kind}.ipynb", taken(text, solutions=kind == "solutions"))
+        for kind, text in taken(name).items():
+            files.write(site / "lab" / f"{name}-{kind}.ipynb", text)

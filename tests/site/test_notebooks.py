@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
-from reglab import catalogue
-from reglab.site import execute, notebooks
+from reglab import catalogue, handout
+from reglab.site import notebooks
 
 
 def paired(name: str) -> str:
@@ -36,20 +35,10 @@ def test_code_is_folded_but_not_the_method_and_the_answers(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", catalogue.SLUGS)
-def test_students_get_the_whole_page_without_solutions(name: str) -> None:
-    students, solutions = (notebooks.taken(paired(name), solutions=kind) for kind in (False, True))
-    assert cells(solutions) == cells(paired(name))
-    assert "<summary>Solution" in solutions and "<summary>Solution" not in students
-    assert cells(students) == [cell for cell in cells(solutions) if "solution" not in cell["metadata"].get("tags", [])]
-    assert set(json.loads(students)["metadata"]) == {"kernelspec", "language_info"}
-
-
-def test_the_notebook_for_students_runs_and_is_unanswered(tmp_path: Path) -> None:
-    name = "weights/weight_compander"
-    source, target = tmp_path / "students.ipynb", tmp_path / "executed.ipynb"
-    source.write_text(notebooks.taken(paired(name), solutions=False), encoding="utf-8")
-    task = dataclasses.replace(execute.task(name, quick=True), source=source, target=target)
-    assert execute.execute([task]) == []
-    checked = [cell for cell in cells(target.read_text(encoding="utf-8")) if "check(" in "".join(cell["source"])]
-    said = ["".join(output["data"]["text/plain"]) for cell in checked for output in cell["outputs"]]
-    assert len(said) == len(checked) >= 3 and all("answer" in text and "✓" not in text for text in said), said
+def test_a_page_offers_a_notebook_for_students_and_one_with_solutions(name: str) -> None:
+    found = notebooks.taken(name)
+    assert set(found) == set(notebooks.TAKEN)
+    assert cells(found["solutions"]) == cells(paired(name)) and "<summary>Solution" in found["solutions"]
+    assert set(json.loads(found["solutions"])["metadata"]) == {"kernelspec", "language_info"}
+    handed = handout.for_students(nbformat.reads(paired(name), as_version=4), name)
+    assert nbformat.reads(found["students"], as_version=4) == handed
