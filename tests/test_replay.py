@@ -594,6 +594,31 @@ def test_by_night_the_chart_is_dark_and_a_phone_scrolls_only_downwards(site: Pat
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_on_a_phone_the_sliders_stay_while_the_charts_scroll_by(site: Path, view: Any, kind: type[Experiment]) -> None:
+    """By boxes, at every picture: controls below the page's bar in a third of the height; small multiples in pairs."""
+    height = 844
+    view.set_viewport_size({"width": 390, "height": height})
+    handle = opened(view, site.as_uri(), kind)
+    box = "(one) => ((r) => [r.top, r.bottom, r.left, r.right])(one.getBoundingClientRect())"
+    controls = handle.evaluate_handle("(one) => one.part('controls')").as_element()
+    bar = view.locator(".bd-header-article").evaluate(box)
+    for picture, shown in enumerate(kind.views):
+        handle.evaluate("(one, picture) => one.set({ picture })", picture)
+        until(view, "([one, i]) => one.frame?.startsWith(i + ',') && one.charts.length", [handle, picture])
+        places = handle.evaluate_handle("(one) => [...one.box.querySelectorAll('.reglab-chart')]").get_properties()
+        charts = [one.as_element() for one in places.values()]
+        for chart in charts:
+            chart.evaluate("(one) => one.scrollIntoView({ block: 'end', behavior: 'instant' })")
+            top, bottom, left, right = controls.evaluate(box)
+            assert bar[1] - 1 <= top and bottom <= 0.35 * height and left >= 0 and right <= 390
+        pairs = len(charts) > 2 and not any(isinstance(panel, Dots) for panel in shown.panels)
+        tops = [chart.evaluate(box) for chart in charts]
+        assert [one[2] > 195 for one in tops] == [pairs and i % 2 == 1 for i in range(len(charts))]
+    assert view.evaluate("document.documentElement.scrollWidth") <= 390 and not view.problems
+
+
+@pytest.mark.browser
 def test_one_link_leads_from_the_top_of_the_page_to_the_first_slider(site: Path, view: Any) -> None:
     """Two presses of Tab and one of Enter; on the way by Tab alone no formula stops, and all are still read aloud."""
     fragment = f"#{replay.key(FIRST)}:seeds=all"

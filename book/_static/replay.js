@@ -198,7 +198,7 @@
         style: { cell: { stroke: "transparent" } },
         aria: false,
         text: { fontSize: size - 1 },
-        axis: { labelFontSize: size, labelLimit: large ? 300 : 180, labelColor: ink,
+        axis: { labelFontSize: size, labelLimit: large ? 300 : 180, labelColor: ink, labelOverlap: true,
           gridColor: night ? "#4a4f57" : "#e2e2e2",
           domainColor: quiet, tickColor: quiet },
         legend: { labelFontSize: size - 1, labelColor: ink },
@@ -214,7 +214,7 @@
         const names = spec.data.filter((data) => !data.source && !data.values).map((data) => data.name);
         const { view: chart } = await vegaEmbed(node, spec, options);
         if (panel.aspect) chart.width(square).height(square / panel.aspect);
-        else chart.height(large ? Math.max(space, 180) : spec.height);
+        else chart.height(large ? Math.max(space, 180) : Math.min(spec.height, node.clientWidth));
         node.querySelector("svg").ariaHidden = "true"; // its place has the description
         return { chart, node, names, panel };
       }));
