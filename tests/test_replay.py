@@ -529,10 +529,37 @@ def test_a_pinned_setting_stays_behind_the_next_one(site: Path, view: Any) -> No
     handle.evaluate_handle("(one) => one.sliders[0]").as_element().press("Home")
     chart = handle.evaluate(NUMBERS)[0]
     assert [row["y"] for row in chart["pinned"]] == [row["y"] for row in before] != [row["y"] for row in chart["lines"]]
-    assert "Dotted, pinned at" in handle.evaluate("(one) => one.part('then').textContent")
+    assert handle.evaluate("(one) => one.part('then').textContent").startswith("Pinned at ")
     view.get_by_role("button", name="Unpin").press("Enter")
     assert not handle.evaluate(NUMBERS)[0]["pinned"]
     handle.dispose()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", [KINDS[0], KINDS[2]], ids=[IDS[0], IDS[2]])
+def test_a_pinned_setting_is_told_without_colour(site: Path, view: Any, kind: type[Experiment], scheme: str) -> None:
+    """Its setting and look stand under each chart; along a curve the arms' marks stand hollow, so each is told."""
+    view.emulate_media(color_scheme=scheme)
+    handle = opened(view, site.as_uri(), kind)
+    settled(view, handle)
+    keys = view.locator(".reglab-replay").first.locator(".reglab-pinned")
+    assert keys.count() == 0
+    start = settled(view, handle)["at"]
+    handle.evaluate("(one) => { one.pin(); one.set({ at: one.state.at.map(() => 0) }); }")
+    said = ", ".join(f"{kind.knobs()[name].label(name)} {values[at]:g}"
+                     for (name, values), at in zip(kind.grid.items(), start, strict=True))  # fmt: skip
+    panels, charts = kind.views[0].panels, handle.evaluate(NUMBERS)
+    looks = {Curves: "dotted, with hollow marks", Dots: "an upright stroke"}
+    assert keys.all_inner_texts() == [f"pinned ({looks[type(panel)]}): {said}" for panel in panels]
+    for panel, chart in zip(panels, charts, strict=True):
+        if isinstance(panel, Curves):
+            assert {row["line"] for row in chart["hollow"]} == {row["line"] for row in chart["pinned"]} != set()
+            places = {(row["line"], row["x"], row["y"]) for row in chart["pinned"]}
+            assert {(row["line"], row["x"], row["y"]) for row in chart["hollow"]} < places
+    handle.evaluate("(one) => one.pin()")
+    assert keys.count() == 0 and not any(chart.get("hollow") for chart in handle.evaluate(NUMBERS))
+    assert not view.problems
 
 
 @pytest.mark.browser

@@ -179,11 +179,15 @@
       this.part("summary").textContent = words(state.at);
       const frame = [state.picture, theme(), Boolean(this.presented)].join();
       if (this.frame !== frame) return this.layOut(view, frame);
-      this.part("then").textContent = state.pin ? `Dotted, pinned at ${named(state.pin)}: ${words(state.pin)}` : "";
+      this.part("then").textContent = state.pin ? `Pinned at ${named(state.pin)}: ${words(state.pin)}` : "";
       this.charts.forEach(({ chart, node, names, panel }, i) => {
         names.forEach((name) => chart.data(name, this.result[i].found[name] ?? []));
         chart.run();
         node.setAttribute("aria-label", `${panel.question} ${this.result[i].words}`);
+        const keys = node.parentElement.querySelector(".reglab-keys");
+        keys.querySelector(".reglab-pinned")?.remove();
+        if (this.result[i].found.pinned) keys.insertAdjacentHTML("beforeend", '<span class="reglab-pinned">'
+          + `pinned (${window.reglabKinds[panel.kind].pinned}): ${shown(named(state.pin))}</span>`);
       });
       this.tabulate();
     }
