@@ -548,10 +548,37 @@ def test_a_pinned_setting_stays_behind_the_next_one(site: Path, view: Any) -> No
     handle.evaluate_handle("(one) => one.sliders[0]").as_element().press("Home")
     chart = handle.evaluate(NUMBERS)[0]
     assert [row["y"] for row in chart["pinned"]] == [row["y"] for row in before] != [row["y"] for row in chart["lines"]]
-    assert "Dotted, pinned at" in handle.evaluate("(one) => one.part('then').textContent")
+    assert handle.evaluate("(one) => one.part('then').textContent").startswith("Pinned at ")
     view.get_by_role("button", name="Unpin").press("Enter")
     assert not handle.evaluate(NUMBERS)[0]["pinned"]
     handle.dispose()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", [KINDS[0], KINDS[2]], ids=[IDS[0], IDS[2]])
+def test_a_pinned_setting_is_told_without_colour(site: Path, view: Any, kind: type[Experiment], scheme: str) -> None:
+    """Its setting and look stand under each chart; along a curve the arms' marks stand hollow, so each is told."""
+    view.emulate_media(color_scheme=scheme)
+    handle = opened(view, site.as_uri(), kind)
+    settled(view, handle)
+    keys = view.locator(".reglab-replay").first.locator(".reglab-pinned")
+    assert keys.count() == 0
+    start = settled(view, handle)["at"]
+    handle.evaluate("(one) => { one.pin(); one.set({ at: one.state.at.map(() => 0) }); }")
+    said = ", ".join(f"{kind.knobs()[name].words(name)} {values[at]:g}"
+                     for (name, values), at in zip(kind.grid.items(), start, strict=True))  # fmt: skip
+    panels, charts = kind.views[0].panels, handle.evaluate(NUMBERS)
+    looks = {Curves: "dotted, with hollow marks", Dots: "an upright stroke"}
+    assert keys.all_inner_texts() == [f"pinned ({looks[type(panel)]}): {said}" for panel in panels]
+    for panel, chart in zip(panels, charts, strict=True):
+        if isinstance(panel, Curves):
+            assert {row["line"] for row in chart["hollow"]} == {row["line"] for row in chart["pinned"]} != set()
+            places = {(row["line"], row["x"], row["y"]) for row in chart["pinned"]}
+            assert {(row["line"], row["x"], row["y"]) for row in chart["hollow"]} < places
+    handle.evaluate("(one) => one.pin()")
+    assert keys.count() == 0 and not any(chart.get("hollow") for chart in handle.evaluate(NUMBERS))
+    assert not view.problems
 
 
 @pytest.mark.browser
@@ -610,6 +637,31 @@ def test_by_night_the_chart_is_dark_and_a_phone_scrolls_only_downwards(site: Pat
     assert view.evaluate("document.documentElement.scrollWidth") <= 390
     compare(view, handle, FIRST)
     assert not view.problems
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_on_a_phone_the_sliders_stay_while_the_charts_scroll_by(site: Path, view: Any, kind: type[Experiment]) -> None:
+    """By boxes, at every picture: controls below the page's bar in a third of the height; small multiples in pairs."""
+    height = 844
+    view.set_viewport_size({"width": 390, "height": height})
+    handle = opened(view, site.as_uri(), kind)
+    box = "(one) => ((r) => [r.top, r.bottom, r.left, r.right])(one.getBoundingClientRect())"
+    controls = handle.evaluate_handle("(one) => one.part('controls')").as_element()
+    bar = view.locator(".bd-header-article").evaluate(box)
+    for picture, shown in enumerate(kind.views):
+        handle.evaluate("(one, picture) => one.set({ picture })", picture)
+        until(view, "([one, i]) => one.frame?.startsWith(i + ',') && one.charts.length", [handle, picture])
+        places = handle.evaluate_handle("(one) => [...one.box.querySelectorAll('.reglab-chart')]").get_properties()
+        charts = [one.as_element() for one in places.values()]
+        for chart in charts:
+            chart.evaluate("(one) => one.scrollIntoView({ block: 'end', behavior: 'instant' })")
+            top, bottom, left, right = controls.evaluate(box)
+            assert bar[1] - 1 <= top and bottom <= 0.35 * height and left >= 0 and right <= 390
+        pairs = len(charts) > 2 and not any(isinstance(panel, Dots) for panel in shown.panels)
+        tops = [chart.evaluate(box) for chart in charts]
+        assert [one[2] > 195 for one in tops] == [pairs and i % 2 == 1 for i in range(len(charts))]
+    assert view.evaluate("document.documentElement.scrollWidth") <= 390 and not view.problems
 
 
 @pytest.mark.browser

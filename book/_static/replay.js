@@ -196,7 +196,7 @@
       this.part("summary").textContent = words(state.at);
       const frame = [state.picture, theme(), Boolean(this.presented)].join();
       if (this.frame !== frame) return this.layOut(view, frame);
-      this.part("then").textContent = state.pin ? `Dotted, pinned at ${named(state.pin)}: ${words(state.pin)}` : "";
+      this.part("then").textContent = state.pin ? `Pinned at ${named(state.pin)}: ${words(state.pin)}` : "";
       this.charts.forEach(({ chart, node, names, panel }, i) => {
         const { found, reach } = this.result[i];
         names.forEach((name) => chart.data(name, found[name] ?? []));
@@ -204,6 +204,10 @@
         node.parentElement.toggleAttribute("data-fitted", reach !== panel.heights);
         chart.run();
         node.setAttribute("aria-label", `${panel.question} ${this.result[i].words}`);
+        const keys = node.parentElement.querySelector(".reglab-keys");
+        keys.querySelector(".reglab-pinned")?.remove();
+        if (this.result[i].found.pinned) keys.insertAdjacentHTML("beforeend", '<span class="reglab-pinned">'
+          + `pinned (${window.reglabKinds[panel.kind].pinned}): ${shown(named(state.pin))}</span>`);
       });
       this.tabulate();
     }
@@ -218,7 +222,7 @@
         style: { cell: { stroke: "transparent" } },
         aria: false,
         text: { fontSize: size - 1 },
-        axis: { labelFontSize: size, labelLimit: large ? 300 : 180, labelColor: ink,
+        axis: { labelFontSize: size, labelLimit: large ? 300 : 180, labelColor: ink, labelOverlap: true,
           gridColor: night ? "#4a4f57" : "#e2e2e2",
           domainColor: quiet, tickColor: quiet },
         legend: { labelFontSize: size - 1, labelColor: ink },
@@ -234,7 +238,7 @@
         const names = spec.data.filter((data) => !data.source && !data.values).map((data) => data.name);
         const { view: chart } = await vegaEmbed(node, spec, options);
         if (panel.aspect) chart.width(square).height(square / panel.aspect);
-        else chart.height(large ? Math.max(space, 180) : spec.height);
+        else chart.height(large ? Math.max(space, 180) : Math.min(spec.height, node.clientWidth));
         node.querySelector("svg").ariaHidden = "true"; // its place has the description
         return { chart, node, names, panel };
       }));

@@ -9,14 +9,16 @@ kinds.curves = (panel, tools) => {
       const base = { line: line.label, x: place }, now = reduce(column(seeds, k), ends(line));
       const then = old && reduce(column(old, k)).mean;
       table.push({ ...base, ...now, seeds: column(seeds, k) });
+      const marked = k % Math.ceil(x.length / 8) === 0 || k === x.length - 1;
       if (then !== null) add("pinned", { ...base, y: then });
+      if (then !== null && marked) add("hollow", { ...base, y: then });
       if (all) column(seeds, k).forEach((y, seed) =>
         y === null || add("threads", { ...base, seed: `${line.label} ${seed}`, y }));
       if (now.mean === null) return;
       add("lines", { ...base, y: now.mean });
       if (line.label === panel.peak && !(now.mean <= best?.y)) best = { ...base, y: now.mean };
       if (!all && alone === null && now.low !== null) add("bands", { ...base, low: now.low, high: now.high });
-      if (k % Math.ceil(x.length / 8) === 0 || k === x.length - 1) add("marks", { ...base, y: now.mean });
+      if (marked) add("marks", { ...base, y: now.mean });
     });
     if (best) add("peak", best);
   }
@@ -28,3 +30,4 @@ kinds.curves = (panel, tools) => {
     });
   });
 };
+kinds.curves.pinned = "dotted, with hollow marks";

@@ -12,3 +12,4 @@ kinds.dots = (panel, { point, pinned, lines, alone, add, table, last, reduce, en
       x === null || add("threads", { line: line.label, x, place: place(seed) }));
   }
 };
+kinds.dots.pinned = "an upright stroke";

@@ -23,8 +23,9 @@ kinds.histogram = (panel, tools) => {
         if (all) seeds.forEach((y, seed) =>
           y === null || add("threads", { ...base, seed: `${line.label} ${seed}`, y }));
       }
-      if (row.mean !== null && k % Math.ceil(count / 8) === 0)
-        add("marks", { line: line.label, x: edges[k] + width / 2, y: row.mean });
+      const middle = { line: line.label, x: edges[k] + width / 2 }, marked = k % Math.ceil(count / 8) === 0;
+      if (marked && row.mean !== null) add("marks", { ...middle, y: row.mean });
+      if (marked && before !== null) add("hollow", { ...middle, y: before });
       return row;
     });
     table.push(...rows);
@@ -35,3 +36,4 @@ kinds.histogram = (panel, tools) => {
   }
   return `${panel.x}, ${count} bins: ${said.join("; ")}.`;
 };
+kinds.histogram.pinned = "dotted, with hollow marks";

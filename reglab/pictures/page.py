@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reglab.pictures.chart import Chart
-from reglab.pictures.style import NARROW, WIDE, applied
+from reglab.pictures.style import CARD, FURTHER, NARROW, NIGHT, ROLES, WIDE, applied
 from reglab.pictures.view import View
 
 if TYPE_CHECKING:
@@ -126,6 +126,24 @@ def _lighter(svg: bytes) -> bytes:
     text = re.sub(r'\b(?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d)\d+", r"\1", found[0]), svg.decode())
     text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
     return re.sub(r"'DejaVu Sans'[^;\"]*sans-serif", "'DejaVu Sans', Verdana, sans-serif", text).encode()
+
+
+def night(svg: bytes) -> bytes:
+    """Let a vector picture follow the theme of the page that shows it; on a dark one the house's colours by night.
+
+    A picture has the color scheme of its page (CSS `color-scheme`). Colours that are none of the house's, as those of
+    cells and pixels, stay, since they are numbers.
+    """
+    looks = (*FURTHER, *(look for role in ROLES.values() for look in role))
+    inks = {look.ink: NIGHT[look.color] for look in reversed(looks)}  # two share one: the lighter
+    text, rules = svg.decode(), ["text{fill:#f0f0f0}"]
+    for day, dark in {**inks, **NIGHT, "#ffffff": CARD, "#e4e4e4": "#4a4f57"}.items():
+        for paint in ("fill", "stroke"):
+            if f"{paint}: {day.lower()}" in text:
+                rules.append(f'[style*="{paint}: {day.lower()}"]{{{paint}:{dark}!important}}')
+        if f'fill="{day.lower()}"' in text:  # the ground of a hatching
+            rules.append(f'[fill="{day.lower()}"]{{fill:{dark}}}')
+    return text.replace("</style>", f"@media (prefers-color-scheme: dark){{{''.join(rules)}}}</style>", 1).encode()
 
 
 def _pixels(png: bytes) -> bytes:

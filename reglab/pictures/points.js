@@ -13,3 +13,4 @@ kinds.points = (panel, { grid, point, pinned, lines: [line], add, read, last }) 
   places(panel.crosses, point).forEach((place) => add("crosses", plain(place)));
   places(line, pinned).forEach((place) => add("pinned", plain(place)));
 };
+kinds.points.pinned = "small and hollow";

@@ -36,3 +36,4 @@ kinds.scatter = (panel, tools) => {
   if (line) said.push(`dashed: ${panel.expected}, slope ${written(line[0])}, intercept ${written(line[1])}`);
   return `${panel.y} against ${panel.x}: ${said.join("; ")}.`;
 };
+kinds.scatter.pinned = "hollow";

@@ -16,3 +16,4 @@ kinds.shares = (panel, { grid, point, pinned, lines, add, table, read, reduce, e
     });
   }
 };
+kinds.shares.pinned = "dotted";

@@ -56,6 +56,9 @@ NIGHT = {"#595959": "#b4b4b4", "#0072B2": "#4aa8e0", "#E69F00": "#f0b32e", "#009
          "#A33A00": "#f7b48c", "#ADADAD": "#787878", "#000000": "#f0f0f0"}  # fmt: skip
 """The colours of the house on a dark page."""
 
+CARD = "#121212"
+"""The background of a dark page, and so of the pictures on it."""
+
 SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross",
           "<": "triangle-left", ">": "triangle-right",
           "p": "M0,-1L.95,-.31L.59,.81L-.59,.81L-.95,-.31Z",

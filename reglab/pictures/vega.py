@@ -182,7 +182,10 @@ def strokes(lines: Sequence[Mapping[str, Any]], x: Any, y: Callable[[str], Any],
         rows("lines").mark_line(strokeWidth=2.4, clip=True).encode(x, y("y"), color, dash),
     ]
     if marks:
-        layers += [rows("marks").mark_point(filled=True, opacity=1, size=45, clip=True).encode(x, y("y"), color, shape)]
+        point: Any = {"opacity": 1, "clip": True}
+        hollow = rows("hollow").mark_point(size=70, strokeWidth=1.5, **point)  # of a pinned run
+        solid = rows("marks").mark_point(filled=True, size=45, **point)
+        layers += [one.encode(x, y("y"), color, shape) for one in (hollow, solid)]
     return layers
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock
 
 from reglab import catalogue, files
+from reglab.pictures.page import night
 from reglab.site import execute, notebooks, replay
 from reglab.site.pages import BOOK, GENERATED, generate
 
@@ -205,6 +206,7 @@ def _without_pictures(page: Path) -> str:
 
     def moved(found: re.Match[str]) -> str:
         content = base64.b64decode(found[2])
+        content = night(content) if found[1] == "svg" else content
         name = f"{page.stem}-{hashlib.sha256(content).hexdigest()[:12]}.{found[1]}"
         files.write(page.with_name(name), content)
         return f'"{name}"'

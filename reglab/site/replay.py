@@ -255,7 +255,7 @@ def _frame(panel: Mapping[str, Any], kind: type[Experiment]) -> str:
     y = f'<p class="reglab-axis">{typeset(panel["y"])}</p>' if panel.get("y") else ""
     x = f'<p class="reglab-axis reglab-x">{typeset(panel["x"])}</p>' if panel.get("x") else ""
     return (
-        f'<div class="reglab-panel"><p class="reglab-question">{typeset(panel["question"])}</p>{y}'
+        f'<div class="reglab-{panel["kind"]}"><p class="reglab-question">{typeset(panel["question"])}</p>{y}'
         f'<div class="reglab-chart" role="img"></div>{x}<p class="reglab-keys">{legend}</p></div>'
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from typing import Any
@@ -10,13 +11,14 @@ from xml.etree import ElementTree
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 from made_results import ARMS, CURVES, VIEW, growing, results
 from PIL import Image
 
 from reglab.pictures import Points, View, page
 from reglab.pictures.chart import Chart
 from reglab.pictures.page import Form
-from reglab.pictures.style import NARROW, WIDE
+from reglab.pictures.style import CARD, METHOD, NARROW, NIGHT, SEQUENTIAL, WIDE
 
 
 def size(form: Form) -> tuple[int, int]:
@@ -103,3 +105,29 @@ def test_a_narrow_picture_keeps_half_the_columns() -> None:
     view = View("Four", (Points("Where?", "cloud", "new"),) * 4, columns=4, height=2)
     drawn = page.draw(results(), view, ARMS)
     assert size(drawn.wide) == (760, 200) and size(drawn.narrow) == (380, 400)
+
+
+@pytest.mark.browser
+def test_on_a_dark_page_a_picture_has_the_colours_by_night_and_its_numbers_keep_theirs(browser: Any) -> None:
+    """In a real browser: the page says whether it is dark, whatever the computer says; colours that are data stay."""
+
+    def plot(figure: Any) -> str:
+        axes = figure.subplots()
+        axes.axhspan(0, 1, color=METHOD.color)
+        axes.axhspan(1, 2, color=SEQUENTIAL[5])
+        return "Two bands."
+
+    def colors(scheme: str) -> set[str]:
+        content = base64.b64encode(page.night(page.picture(plot).wide.content)).decode()
+        tab.set_content(f'<html style="color-scheme:{scheme}"><img src="data:image/svg+xml;base64,{content}">')
+        drawn = Image.open(io.BytesIO(tab.locator("img").screenshot())).convert("RGB")
+        counts = drawn.getcolors(drawn.width * drawn.height)
+        return {"#{:02x}{:02x}{:02x}".format(*color) for count, color in counts if count > 999}
+
+    for computer in ("light", "dark"):
+        with browser.new_context(color_scheme=computer) as context:
+            tab = context.new_page()
+            day, night = {"#ffffff", METHOD.color.lower()}, {CARD, NIGHT[METHOD.color]}
+            light, dark = colors("light"), colors("dark")
+            assert day | {SEQUENTIAL[5]} <= light and night | {SEQUENTIAL[5]} <= dark
+            assert not (day & dark or night & light)
