@@ -106,6 +106,14 @@ SLUGS = (
 """Every paper as `part/slug`, in teaching order. A new paper is one line here."""
 
 
+LEVELS = {
+    "basic": "a first course on neural networks is enough",
+    "intermediate": "one more subject is needed, such as attention or adversarial training",
+    "advanced": "a field of its own is needed, such as differential equations or control",
+}
+"""How much a reader should bring along, and what that means."""
+
+
 BLOCK = 1000
 """Exam seeds begin at a multiple of this, and a block of seeds reaches up to the next."""
 
@@ -115,7 +123,8 @@ class Paper:
     """The card of a paper; everything that is said about it in lists, on the page and on the website.
 
     `idea` is one sentence for the map of the lab; `sources` says what was read to build the page; `minutes` is the
-    time a student needs; `prerequisites` is what to know first; `code` is the address of the official code or "".
+    time a student needs; `level` is one of `LEVELS`; `prerequisites` is what to know first; `code` is the address of
+    the official code or "".
     A `flagship` may be longer than the other papers; at most eight are. `no_rival` says of each experiment with a
     method and no rival why there is none.
     """
@@ -132,6 +141,7 @@ class Paper:
     sources: str
     idea: str
     minutes: int
+    level: str
     prerequisites: tuple[str, ...]
     flagship: bool = False
     no_rival: Mapping[str, str] = field(default_factory=dict)

@@ -6,10 +6,14 @@ Tests of a paper marked `deep` are for `pytest --deep --papers=NAME,...`, which 
 
 from __future__ import annotations
 
+import functools
+import http.server
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -160,6 +164,30 @@ def site() -> Path:
         if book.stale(preview):
             book.build(preview)
     return book.PREVIEW if preview else book.SITE
+
+
+@pytest.fixture(scope="session")
+def served(site: Path) -> Iterator[str]:
+    """Serve the site on 127.0.0.1 under the policy that the README names, and return its address."""
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (policy,) = re.findall(r"`Content-Security-Policy: (.*)`", readme)
+
+    class Strict(http.server.SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            self.send_header("Content-Security-Policy", policy)
+            super().end_headers()
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Strict, directory=site))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

@@ -175,7 +175,7 @@ def test_the_card_is_filled(name: str) -> None:
     card = catalogue.paper(name)
     assert card.name == name
     assert re.fullmatch(r"\d{4}\.\d{4,5}|", card.arxiv) and re.fullmatch(r"https://\S+|", card.code)
-    assert 2010 <= card.year <= 2030 and 5 <= card.minutes <= 90
+    assert 2010 <= card.year <= 2030 and 5 <= card.minutes <= 90 and card.level in catalogue.LEVELS
     assert card.venue and card.authors and all(len(author.split()) >= 2 for author in card.authors)
     assert 1 <= len(card.prerequisites) <= 5 and all(1 <= words(one) <= 8 for one in card.prerequisites)
     assert len(card.title) > len(card.short) >= 2 and len(card.short) <= 20

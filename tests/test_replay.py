@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 import functools
-import http.server
 import io
 import itertools
 import json
-import re
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -38,7 +35,6 @@ from reglab.site import replay
 KINDS = [kind for name in catalogue.SLUGS for kind in catalogue.experiments(name) if kind.grid]
 IDS = [kind.__name__ for kind in KINDS]
 FIRST = KINDS[0]
-POLICY = re.findall(r"`Content-Security-Policy: (.*)`", (catalogue.ROOT / "README.md").read_text(encoding="utf-8"))[0]
 
 NUMBERS = """(replay) => replay.charts.map(({ chart, names }) =>
     Object.fromEntries(names.map((name) => [name, JSON.parse(JSON.stringify(chart.data(name)))])))"""
@@ -160,27 +156,6 @@ def test_names_are_typeset_and_safe() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------- in a browser
-
-
-@pytest.fixture(scope="module")
-def served(site: Path) -> Iterator[str]:
-    """Serve the site on 127.0.0.1 under the policy that the README names, and return its address."""
-
-    class Strict(http.server.SimpleHTTPRequestHandler):
-        def end_headers(self) -> None:
-            self.send_header("Content-Security-Policy", POLICY)
-            super().end_headers()
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Strict, directory=site))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def opened(view: Any, address: str, kind: type[Experiment], fragment: str = "") -> Any:
@@ -371,7 +346,8 @@ def test_a_replay_needs_neither_scripts_inside_its_page_nor_compiled_code(
     site: Path, served: str, view: Any, kind: type[Experiment]
 ) -> None:
     """Nothing is forbidden, formulas and pictures are drawn, and the sliders move the charts of every picture."""
-    assert "script-src" not in POLICY and "unsafe-eval" not in POLICY
+    policy = view.request.get(f"{served}/index.html").headers["content-security-policy"]
+    assert "script-src" not in policy and "unsafe-eval" not in policy
     view.add_init_script(WATCH)
     handle = opened(view, served, kind)
     view.wait_for_selector("mjx-container")

@@ -18,7 +18,7 @@ from typing import Any
 from reglab import catalogue, claims, files, measurements
 from reglab.notebook import MARKS, history, marks, of_nulls
 from reglab.pictures import words
-from reglab.site import compared, costs, execute, modules, replay
+from reglab.site import compared, costs, execute, hero, modules, replay
 from reglab.site.markdown import line, plain
 
 BOOK = catalogue.ROOT / "book"
@@ -35,16 +35,15 @@ def generate() -> None:
         raise FileNotFoundError(f"not executed yet: {', '.join(missing)}; run `reglab execute` first")
     alts = {name: _thumbnail(name) for name in catalogue.SLUGS}
     papers = catalogue.papers()
-    gallery = []
-    for key, part in catalogue.PARTS.items():
+    for key in catalogue.PARTS:
         cards = "\n".join(_card(paper, alts[paper.name]) for paper in papers if paper.part == key)
         if cards:
             grid = f":::::{{grid}} 1 2 2 3\n:gutter: 3\n:class-container: gallery\n\n{cards}\n:::::\n"
-            gallery.append(f"### {part.title}\n\n{grid}")
         else:
             grid = "The papers of this part are still being added.\n"
         files.write(GENERATED / f"part-{key}.md", f"{grid}\n{costs.written(key)}\n{compared.tables(key)}")
-    files.write(GENERATED / "gallery.md", "\n".join(gallery))
+    files.write(GENERATED / "hero.md", hero.written())
+    files.write(GENERATED / "gallery.md", _gallery(papers, alts))
     files.write(GENERATED / "parts.md", _parts(papers))
     measured = {name: content for name in catalogue.SLUGS if (content := measurements.read(name)) is not None}
     files.write(GENERATED / "summary.md", summary(measured))
@@ -191,15 +190,36 @@ def _filters(measured: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _card(paper: catalogue.Paper, alt: str) -> str:
-    """Return the card of a paper; the picture with this alt text is left out where there is none."""
-    picture = f":img-top: /generated/thumbnails/{paper.part}-{paper.slug}.png\n:img-alt: {line(alt)}\n" if alt else ""
+    """Return the card of a paper on the page of its part."""
     return (
         f"::::{{grid-item-card}} {plain(paper.short)}\n"
         f":link: /lab/{paper.name}\n:link-type: doc\n:link-alt: {line(f'{paper.short}: {paper.title}')}\n"
-        f"{picture}\n"
+        f"{_picture(paper, alt)}\n"
         f"**{plain(paper.title)}**\n\n{plain(paper.idea)}\n\n"
-        f":::{{div}} card-note\n{plain(paper.venue)} {paper.year} · {paper.minutes} minutes\n:::\n::::\n"
+        f":::{{div}} card-note\n{plain(paper.venue)} {paper.year} · {paper.level} · {paper.minutes} minutes\n"
+        ":::\n::::\n"
     )
+
+
+def _gallery(papers: list[catalogue.Paper], alts: Mapping[str, str]) -> str:
+    """Return all papers as one grid of small cards, and what their levels mean."""
+    cards = "\n".join(
+        f"::::{{grid-item-card}} {plain(paper.short)}\n"
+        f":link: /lab/{paper.name}\n:link-type: doc\n:link-alt: {line(f'{paper.short}: {paper.title}')}\n"
+        f"{_picture(paper, alts[paper.name])}\n"
+        f"{plain(paper.idea)}\n\n"
+        f":::{{div}} card-note\n{catalogue.PARTS[paper.part].title}  \n"
+        f"{paper.level} · {paper.minutes} minutes\n:::\n::::\n"
+        for paper in papers
+    )
+    levels = "Level: " + "; ".join(f"*{level}*, {said}" for level, said in catalogue.LEVELS.items())
+    return f"{levels}.\n\n:::::{{grid}} 1 2 3 4\n:gutter: 2\n:class-container: gallery dense\n\n{cards}\n:::::\n"
+
+
+def _picture(paper: catalogue.Paper, alt: str) -> str:
+    """Return what puts the picture of a paper with this alt text on a card; nothing where there is none."""
+    file = f"{paper.part}-{paper.slug}.png"
+    return f":img-top: /generated/thumbnails/{file}\n:img-alt: {line(alt)}\n" if alt else ""
 
 
 def _parts(papers: list[catalogue.Paper]) -> str:

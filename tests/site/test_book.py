@@ -26,7 +26,7 @@ from reglab import catalogue, claims, measurements
 from reglab.notebook import MARKS
 from reglab.pictures.words import even
 from reglab.pictures.words import number as number_text
-from reglab.site import book, execute, notebooks
+from reglab.site import book, execute, hero, notebooks
 from reglab.site.pages import BOOK
 
 ROOT = catalogue.ROOT
@@ -242,11 +242,22 @@ def test_every_paper_says_how_to_run_it(site: Path) -> None:
     assert "{include}" not in said
 
 
-def test_every_paper_has_a_card_with_a_picture(site: Path) -> None:
-    text = (site / "index.html").read_text(encoding="utf-8")
-    for name in catalogue.SLUGS:
-        assert f'href="lab/{name}.html"' in text
-        assert (site / "_images" / f"{name.replace('/', '-')}.png").is_file()
+def test_every_paper_has_a_card_with_a_picture_and_what_it_takes(site: Path) -> None:
+    from bs4 import BeautifulSoup
+
+    page = BeautifulSoup((site / "index.html").read_text(encoding="utf-8"), "html.parser")
+    cards = page.select(".gallery .sd-card")
+    papers = catalogue.papers()
+    links = [link["href"] for card in cards for link in card.select("a")]
+    assert links == [f"lab/{name}.html" for name in catalogue.SLUGS]
+    for card, paper in zip(cards, papers, strict=True):
+        file = f"{paper.part}-{paper.slug}.png"
+        assert [image["src"] for image in card.select("img")] == [f"_images/{file}"]
+        assert (site / "_images" / file).is_file()
+        said = " ".join(card.get_text(" ").split())
+        part = catalogue.PARTS[paper.part].title
+        assert said.startswith(f"{paper.short} {paper.idea} {part} {paper.level} · {paper.minutes} minutes")
+    assert all(text in " ".join(page.get_text().split()) for text in catalogue.LEVELS.values())
 
 
 @pytest.mark.deep
@@ -459,20 +470,58 @@ def test_code_is_folded_but_not_the_method_and_the_answers(site: Path, view: Any
 
 
 @pytest.mark.browser
-def test_a_page_gives_its_notebook_for_students_and_with_solutions(site: Path, view: Any) -> None:
-    page = site / f"{PAPER_PAGES[0]}.html"
-    view.goto(page.as_uri(), wait_until="load")
-    view.get_by_role("button", name="Download this page").click()
-    for place in (view.locator(".run-yourself"), view.locator(".dropdown-menu")):
+def test_a_page_gives_its_notebook_for_students_and_with_solutions(served: str, view: Any) -> None:
+    view.goto(f"{served}/{PAPER_PAGES[0]}.html", wait_until="load")
+    stem = PAPER_PAGES[0].split("/")[-1]
+    for menu in (False, True):
+        place = view.locator(".dropdown-menu" if menu else ".run-yourself")
         for kind, name in notebooks.TAKEN.items():
+            if menu:
+                view.get_by_role("button", name="Download this page").click()
             with view.expect_download() as waiting:
                 place.get_by_role("link", name=name).click()
             taken = waiting.value
-            assert taken.suggested_filename == f"{page.stem}-{kind}.ipynb"
+            assert taken.suggested_filename == f"{stem}-{kind}.ipynb"
             assert ("Solution</summary>" in Path(taken.path()).read_text("utf-8")) == (kind == "solutions")
-            if place.get_attribute("class") == "dropdown-menu":
-                view.get_by_role("button", name="Download this page").click()
     assert not view.problems
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_landing_page_moves_its_curve_by_keyboard(served: str, view: Any, width: int) -> None:
+    from playwright.sync_api import expect
+
+    view.set_viewport_size({"width": width, "height": 900})
+    view.goto(f"{served}/index.html")
+    found = hero.fits()
+    best = min(range(len(found)), key=lambda i: found[i].new_error)
+    slider, said = view.get_by_role("slider", name="Move λ"), view.locator(".hero-said")
+    curve, height = view.locator(".hero-fit"), view.locator(".reglab-hero").bounding_box()["height"]
+    expect(slider).to_have_value(str(best))
+    expect(said).to_have_attribute("aria-live", "polite")
+    expect(view.locator(".hero-still")).to_be_hidden()
+    curves = set()
+    for key, i in (("ArrowRight", best + 1), ("Home", 0), ("End", len(found) - 1)):
+        slider.press(key)
+        expect(slider).to_have_attribute("aria-valuetext", f"λ = {hero.label(found[i].penalty)}")
+        expect(said).to_have_text(hero.said(found, i))
+        curves.add(curve.get_attribute("d"))
+        assert view.locator(".reglab-hero").bounding_box()["height"] == height, "the page jumps"
+    assert len(curves) == 3
+    assert not view.problems
+
+
+@pytest.mark.browser
+def test_without_scripts_the_landing_page_shows_the_best_curve(site: Path, browser: Any) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto((site / "index.html").as_uri())
+    found = hero.fits()
+    best = min(range(len(found)), key=lambda i: found[i].new_error)
+    assert not tab.locator(".reglab-hero input").is_visible() and tab.locator(".hero-fit").is_visible()
+    assert tab.locator(".hero-said").inner_text() == hero.said(found, best)
+    assert f"here λ = {hero.label(found[best].penalty)}" in tab.locator(".reglab-hero figcaption").inner_text()
+    context.close()
 
 
 CLAIMS_SHOWN = "table.claims tbody tr:not([hidden]):visible"
@@ -517,7 +566,8 @@ def test_the_table_of_claims_shows_what_is_asked_for(site: Path, view: Any, widt
     form.get_by_role("button", name="Show all").press("Enter")
     shown(rows_of())
     first = catalogue.SLUGS[0]
-    form.get_by_role("combobox", name="Paper").select_option(first)
+    form.get_by_role("combobox", name="Paper").press("ArrowDown")
+    expect(form.get_by_role("combobox", name="Paper")).to_have_value(first)
     shown(rows_of(paper={first}))
     form.get_by_label("exact identities").uncheck()
     shown(rows_of(paper={first}, group={"paper", "control"}))

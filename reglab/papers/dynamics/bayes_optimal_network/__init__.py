@@ -30,6 +30,7 @@ PAPER = Paper(
         "to guess that matrix, clean its eigenvalues optimally, and repeat."
     ),
     minutes=60,
+    level="advanced",
     prerequisites=("eigenvalues and eigenvectors", "Bayes' rule, posterior mean", "gradient descent"),
     flagship=True,
 )

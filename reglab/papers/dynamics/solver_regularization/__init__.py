@@ -31,6 +31,7 @@ PAPER = Paper(
         "an equation that is as good and easier to solve."
     ),
     minutes=50,
+    level="advanced",
     prerequisites=("ordinary differential equations", "Runge-Kutta methods", "backpropagation"),
     flagship=True,
 )

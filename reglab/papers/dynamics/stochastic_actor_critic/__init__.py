@@ -25,6 +25,7 @@ PAPER = Paper(
     idea="An actor exploits the errors of its critic, so let one critic also predict how noisy its own target is, and "
          "be pessimistic in proportion to that noise.",
     minutes=50,
+    level="advanced",
     prerequisites=("Markov decision processes", "Q-learning", "policy gradients with reparameterization"),
     flagship=True,
 )  # fmt: skip

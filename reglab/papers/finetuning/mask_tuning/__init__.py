@@ -34,6 +34,7 @@ PAPER = Paper(
         "switch off, but ignore at random the gradients that its old predictions contradict."
     ),
     minutes=40,
+    level="intermediate",
     prerequisites=("softmax and cross-entropy", "attention layers", "the Adam optimizer", "zero-shot classification"),
     flagship=True,
 )  # fmt: skip

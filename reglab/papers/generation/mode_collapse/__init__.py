@@ -34,6 +34,7 @@ PAPER = Paper(
         "their nearest earlier code, and it covers everything."
     ),
     minutes=50,
+    level="intermediate",
     prerequisites=("generative adversarial networks", "entropy", "nearest neighbors"),
     flagship=True,
     no_rival={"Estimators": "It holds estimates of an entropy against the exact number; nothing is trained or chosen."},

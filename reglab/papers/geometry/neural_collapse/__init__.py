@@ -25,6 +25,7 @@ PAPER = Paper(
     idea="Trained features of a class shrink towards one point, and weight decay on the layers that make them, more "
     "than on the last layer, is said to decide how far they shrink.",
     minutes=60,
+    level="advanced",
     prerequisites=("linear algebra: trace, eigenvalues, least squares", "gradient descent", "weight decay"),
     flagship=True,
     no_rival={

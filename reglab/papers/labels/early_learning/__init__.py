@@ -27,6 +27,7 @@ PAPER = Paper(
         "and the wrong labels lose their pull."
     ),
     minutes=45,
+    level="basic",
     prerequisites=("softmax and cross-entropy", "gradient descent", "overfitting"),
     flagship=True,
     no_rival={

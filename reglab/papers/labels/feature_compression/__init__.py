@@ -25,6 +25,7 @@ PAPER = Paper(
     "version by somebody else; not the journal text with its theorems",
     idea="Let two networks use few features, so that wrong labels find no room, and choose each other's examples.",
     minutes=40,
+    level="basic",
     prerequisites=("softmax and cross-entropy", "dropout", "overfitting", "weight decay"),
     no_rival={"BiasVariance": "It shows a decomposition at work; which fit of a curve is the best is not asked."},
 )

@@ -26,5 +26,6 @@ PAPER = Paper(
     idea="Find pairs whose labels lie far apart but whose predictions lie close, and push their features apart, harder "
     "for larger label distances and for rarer labels.",
     minutes=40,
+    level="basic",
     prerequisites=("linear regression", "gradient descent", "cosine similarity", "softmax and cross-entropy"),
 )

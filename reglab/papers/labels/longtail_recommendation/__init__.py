@@ -23,6 +23,6 @@ PAPER = Paper(
     "compared with three further notes; not the tables of Section 4 and not the training settings",
     idea="Few items get most of the clicks; teach the item tower to recognize an item from either half of its "
     "features, on items drawn uniformly, and the rare ones are learned, too.",
-    minutes=35, prerequisites=("softmax and cross-entropy", "embeddings", "contrastive learning"),
+    minutes=35, level="intermediate", prerequisites=("softmax and cross-entropy", "embeddings", "contrastive learning"),
 )
 # fmt: on

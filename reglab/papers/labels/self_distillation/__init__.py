@@ -25,6 +25,7 @@ PAPER = Paper(
     idea="Mix the labels with the network's own predictions of the epoch before, more and more as training goes on, so "
     "that it need not become infinitely sure.",
     minutes=40,
+    level="basic",
     prerequisites=("softmax and cross-entropy", "gradient descent", "what a calibrated probability is"),
     no_rival={"Microscope": "It shows how targets scale gradients; none of its arms is the better one."},
 )

@@ -26,6 +26,7 @@ PAPER = Paper(
     idea="Fill a box of each training picture with the same box of another one and mix the labels by area, so that no "
     "pixel is wasted and no single part of an object is enough.",
     minutes=45,
+    level="intermediate",
     prerequisites=("convolutional networks", "softmax and cross-entropy", "data augmentation"),
     flagship=True,
 )

@@ -24,5 +24,6 @@ PAPER = Paper(
     idea="A dropout mask makes each gradient noisy; draw several masks behind the expensive layers and average their "
     "losses, and the noise of the masks shrinks like one over their number.",
     minutes=35,
+    level="basic",
     prerequisites=("softmax and cross-entropy", "dropout", "variance of a mean", "stochastic gradient descent"),
 )

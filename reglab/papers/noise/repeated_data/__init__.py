@@ -25,5 +25,6 @@ PAPER = Paper(
     idea="When fresh text runs out a large model is shown the same tokens again and learns them by heart; of the usual "
     "regularizers the paper finds dropout to be the one that helps.",
     minutes=40,
+    level="basic",
     prerequisites=("cross-entropy and entropy", "overfitting", "dropout"),
 )

@@ -25,5 +25,6 @@ PAPER = Paper(
     idea="Trained weights have a sharper peak and heavier tails than a Gaussian, so a prior of that shape guides their "
     "start, a penalty on their bits and an 8-bit format.",
     minutes=40,
+    level="intermediate",
     prerequisites=("softmax and cross-entropy", "a prior as a penalty", "entropy and code length", "rounding"),
 )

@@ -27,5 +27,6 @@ PAPER = Paper(
     idea="Decide first which channels of a network will be cut, then push only these towards zero, so that the others "
     "train freely and the cut changes almost nothing.",
     minutes=35,
+    level="basic",
     prerequisites=("gradient descent", "batch normalization", "weight decay and L1 penalties"),
 )

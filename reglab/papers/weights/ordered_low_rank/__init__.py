@@ -25,6 +25,7 @@ PAPER = Paper(
     idea="Write a layer as a product of two factors and cut it at a random rank in training, so that the first columns "
     "must be useful alone and any rank can be chosen afterwards.",
     minutes=35,
+    level="intermediate",
     prerequisites=("the singular value decomposition", "principal components", "gradient descent"),
     no_rival=dict.fromkeys(("Linear", "Components"), "It measures the distance from the exact answer, the SVD or PCA."),
 )

@@ -26,6 +26,7 @@ PAPER = Paper(
     idea="Let small networks switch units on and off for each input, and push all inputs to agree, so that what is off "
     "can be deleted after one training.",
     minutes=35,
+    level="intermediate",
     prerequisites=("residual networks", "gradient descent with Adam", "mean and variance of a binary number"),
     no_rival={"Gates": "It looks at single gates with and without the penalty; none of its arms is the better one."},
 )

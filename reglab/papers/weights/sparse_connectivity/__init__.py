@@ -20,7 +20,9 @@ PAPER = Paper(
     sources="the abstract and bibliographic pages; neither the full text nor code could be found",
     idea="Give every weight an on/off switch that gradient descent can move, and a price for being on, so that a "
     "network decides by itself which connections it keeps.",
-    minutes=40, prerequisites=("gradient descent with momentum", "backpropagation through a layer", "weight decay"),
+    minutes=40,
+    level="basic",
+    prerequisites=("gradient descent with momentum", "backpropagation through a layer", "weight decay"),
     no_rival={"Reopening": "It compares proxies of one method; other ways to prune are measured in Connectivity."},
 )
 # fmt: on

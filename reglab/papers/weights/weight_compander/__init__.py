@@ -26,5 +26,6 @@ PAPER = Paper(
     idea="Let every weight pass a bounded S-shaped map of a stored number, so that no single weight can grow large and "
     "small ones move faster than large ones.",
     minutes=30,
+    level="basic",
     prerequisites=("gradient descent and the chain rule", "weight decay", "overfitting to wrong labels"),
 )
