@@ -385,7 +385,7 @@
     });
     const place = Object.assign(document.createElement("div"), { className: "skip-link d-print-none" });
     place.append(link);
-    document.getElementById("pst-skip-link").after(place);
+    document.body.prepend(place);
   }
   document.addEventListener("DOMContentLoaded", () => {
     replays.push(...[...document.querySelectorAll("figure[data-replay]")].map((figure) => new Replay(figure)));

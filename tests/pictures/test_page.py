@@ -121,8 +121,8 @@ def test_on_a_dark_page_a_picture_has_the_colours_by_night_and_its_numbers_keep_
         content = base64.b64encode(page.night(page.picture(plot).wide.content)).decode()
         tab.set_content(f'<html style="color-scheme:{scheme}"><img src="data:image/svg+xml;base64,{content}">')
         drawn = Image.open(io.BytesIO(tab.locator("img").screenshot())).convert("RGB")
-        counts: Any = drawn.getcolors(drawn.width * drawn.height)
-        return {"#{:02x}{:02x}{:02x}".format(*color) for count, color in counts if count > 999}
+        found, counts = np.unique(np.asarray(drawn).reshape(-1, 3), axis=0, return_counts=True)
+        return {f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in found[counts > 999]}
 
     for computer in ("light", "dark"):
         with browser.new_context(color_scheme=computer) as context:
