@@ -22,7 +22,7 @@ from reglab.recordings import store, sweep
 
 PAPER = "early_learning"
 GRID = {"spread": (0.1, 0.2), "ratio": (0.3, 0.5, 0.9)}
-MANY = {"spread": tuple(i / 1000 for i in range(100, 200)), "ratio": (0.3, 0.5, 0.9)}
+MANY = {"spread": tuple(i / 1000 for i in range(101, 201)), "ratio": (0.3, 0.5, 0.9)}
 SETTINGS = {"steps": 500}
 SEEDS = 3
 

@@ -171,6 +171,8 @@ class CurvesArtist(SeriesArtist):
             else:
                 drawn.set_ydata([at, at])
                 text.set_position((0.02, at))
+                low, high = self.axes.get_ylim()
+                text.set_visible(low <= at <= high)  # a name outside would take all room of the layout
             text.set_text(typeset(line.label) if np.isfinite(at) else "")
 
     def _fit(self, data: xr.Dataset, series: Sequence[Series], expected: Sequence[np.ndarray], final: bool) -> bool:

@@ -25,10 +25,8 @@ PAPER = Paper(
     sources=(
         "the abstract and the whole official code, with its stored tables of theory and simulations; not the proofs"
     ),
-    idea=(
-        "A wide network with quadratic units is a matrix in disguise, so the best that anyone can learn from data is "
-        "to guess that matrix, clean its eigenvalues optimally, and repeat."
-    ),
+    idea="A wide network with quadratic units is a matrix in disguise, so the best that anyone can learn from data is "
+    "to guess that matrix, clean its eigenvalues optimally, and repeat.",
     minutes=60,
     level="advanced",
     prerequisites=("eigenvalues and eigenvectors", "Bayes' rule, posterior mean", "gradient descent"),

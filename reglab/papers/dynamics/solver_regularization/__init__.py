@@ -26,10 +26,8 @@ PAPER = Paper(
     arxiv="2105.03918",
     code="https://github.com/avik-pal/RegNeuralDE.jl",
     sources="abstract, parts of the background, the code, formulas of steps from later code; not the tables of results",
-    idea=(
-        "An adaptive solver knows at every step how hard the equation is, so add that to the loss, and training finds "
-        "an equation that is as good and easier to solve."
-    ),
+    idea="An adaptive solver knows at every step how hard the equation is, so add that to the loss, and training "
+    "finds an equation that is as good and easier to solve.",
     minutes=50,
     level="advanced",
     prerequisites=("ordinary differential equations", "Runge-Kutta methods", "backpropagation"),

@@ -22,8 +22,7 @@ PAPER = Paper(
     arxiv="2210.16658",
     code="",
     sources="the whole main text (Sections 1 to 6) of the arXiv version; not the appendices with the proofs",
-    idea="Trained features of a class shrink towards one point, and weight decay on the layers that make them, more "
-    "than on the last layer, is said to decide how far they shrink.",
+    idea="Class features shrink to a point; decay of their layers, more than of the last, is said to decide how far.",
     minutes=60,
     level="advanced",
     prerequisites=("linear algebra: trace, eigenvalues, least squares", "gradient descent", "weight decay"),

@@ -22,10 +22,8 @@ PAPER = Paper(
     code="https://github.com/shengliu66/ELR",
     sources="the official code (loss, trainer, settings, noise generator) and the main text and appendices A to I of "
     "the paper in a full translation",
-    idea=(
-        "A network believes the true labels before it memorizes the wrong ones; keep that early belief as a target, "
-        "and the wrong labels lose their pull."
-    ),
+    idea="A network believes the true labels before it memorizes the wrong ones; keep that early belief as a target, "
+    "and the wrong labels lose their pull.",
     minutes=45,
     level="basic",
     prerequisites=("softmax and cross-entropy", "gradient descent", "overfitting"),

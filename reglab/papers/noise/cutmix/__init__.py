@@ -21,8 +21,7 @@ PAPER = Paper(
     year=2019,
     arxiv="1905.04899",
     code="https://github.com/clovaai/CutMix-PyTorch",
-    sources="the abstract, the first table and the start of the introduction, the official training code and its page "
-    "with all tables of results; not the sections on occlusion, attacks and unknown pictures",
+    sources="abstract, first table, start of introduction, code with tables; not occlusion, attacks, unknown pictures",
     idea="Fill a box of each training picture with the same box of another one and mix the labels by area, so that no "
     "pixel is wasted and no single part of an object is enough.",
     minutes=45,
