@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -37,6 +37,21 @@ def end(processes: Sequence[subprocess.Popen[Any]], patience: float = 0) -> None
 
 def spent(process: subprocess.Popen[Any]) -> float:
     """Return how many seconds of a processor a process has taken, with all that it started; 0 when it has ended."""
+
+    def seconds(member: Any) -> float:
+        times = member.cpu_times()
+        return float(times.user + times.system + times.children_user + times.children_system)
+
+    return _total(process, seconds)
+
+
+def memory(process: subprocess.Popen[Any]) -> float:
+    """Return how many bytes of memory a process takes now, with all that it started; 0 when it has ended."""
+    return _total(process, lambda member: float(member.memory_info().rss))
+
+
+def _total(process: subprocess.Popen[Any], amount: Callable[[Any], float]) -> float:
+    """Return the sum of an amount over a process and all that it started, as `psutil.Process`es."""
     import psutil
 
     total = 0.0
@@ -44,21 +59,7 @@ def spent(process: subprocess.Popen[Any]) -> float:
         parent = psutil.Process(process.pid)
         for member in [parent, *parent.children(recursive=True)]:
             with contextlib.suppress(psutil.NoSuchProcess):
-                times = member.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-    return total
-
-
-def memory(process: subprocess.Popen[Any]) -> int:
-    """Return how many bytes of memory a process takes now, with all that it started; 0 when it has ended."""
-    import psutil
-
-    total = 0
-    with contextlib.suppress(psutil.NoSuchProcess):
-        parent = psutil.Process(process.pid)
-        for member in [parent, *parent.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += member.memory_info().rss
+                total += amount(member)
     return total
 
 

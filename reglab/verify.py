@@ -22,6 +22,9 @@ from pathlib import Path
 
 from reglab import catalogue, processes
 
+MEASURED = "data/"
+"""Below this folder lie the claims and recordings of papers."""
+
 # ------------------------------------------------------------------------------------------------------ which papers
 
 
@@ -36,29 +39,17 @@ def base() -> str:
     return named or _git("rev-list", "-1", "--before=24 hours ago", "HEAD").strip()
 
 
-def changed() -> list[str]:
-    """Return the papers of which a file has changed since `base`, uncommitted changes too; all where there is none."""
-    files = _changed_files()
-    if files is None:
-        return list(catalogue.SLUGS)
-    return [name for name in catalogue.SLUGS if any(_belongs(file, name) for file in files)]
+def changed(below: str = "") -> list[str]:
+    """Return the papers of which a file `below` a folder has changed since `base`; all where there is no such commit.
 
-
-def measured_again() -> list[str]:
-    """Return the papers whose claims or recordings have changed, as `changed` does; these are fewer."""
-    files = _changed_files()
-    if files is None:
-        return list(catalogue.SLUGS)
-    measured = [file for file in files if file.startswith("data/")]
-    return [name for name in catalogue.SLUGS if any(_belongs(file, name) for file in measured)]
-
-
-def _changed_files() -> list[str] | None:
-    """Return the files that have changed since `base`, uncommitted ones too; None where there is no such commit."""
+    Uncommitted changes count, too. What was measured lies below `MEASURED`.
+    """
     since = base()
     if not since:
-        return None
-    return (_git("diff", "--name-only", since) + _git("ls-files", "--others", "--exclude-standard")).splitlines()
+        return list(catalogue.SLUGS)
+    files = (_git("diff", "--name-only", since) + _git("ls-files", "--others", "--exclude-standard")).splitlines()
+    files = [file for file in files if file.startswith(below)]
+    return [name for name in catalogue.SLUGS if any(_belongs(file, name) for file in files)]
 
 
 def _belongs(file: str, name: str) -> bool:

@@ -73,7 +73,7 @@ def test_a_paper_is_changed_with_each_of_its_files(repository: Path, file: str) 
     assert verify.changed() == []
     write(repository, file)
     assert verify.changed() == [SECOND], "not yet known to git"
-    assert verify.measured_again() == ([SECOND] if file.startswith("data/") else [])
+    assert verify.changed(verify.MEASURED) == ([SECOND] if file.startswith("data/") else [])
     git(repository, "add", "-A")
     assert verify.changed() == [SECOND], "not yet committed"
     commit(repository)
@@ -106,7 +106,7 @@ def test_changes_count_since_a_day_ago_or_since_the_commit_that_is_named(
 
 def test_without_an_older_commit_everything_counts_as_changed(repository: Path, tmp_path: Path) -> None:
     (tmp_path / ".git").rename(tmp_path / "no-git")
-    assert verify.base() == "" and verify.changed() == verify.measured_again() == list(catalogue.SLUGS)
+    assert verify.base() == "" and verify.changed() == verify.changed(verify.MEASURED) == list(catalogue.SLUGS)
     git(tmp_path, "init", "-q")
     commit(tmp_path, "1 hour ago")
     assert verify.base() == "" and verify.changed() == list(catalogue.SLUGS)
@@ -216,8 +216,7 @@ def test_the_command_says_what_failed_and_how_to_repeat_it(
         return [job("good"), job("bad", "fails")] if not everything else []
 
     monkeypatch.setattr(verify, "jobs", jobs)
-    monkeypatch.setattr(verify, "changed", lambda: [FIRST, SECOND, THIRD])
-    monkeypatch.setattr(verify, "measured_again", lambda: [THIRD])
+    monkeypatch.setattr(verify, "changed", lambda below="": [THIRD] if below else [FIRST, SECOND, THIRD])
     monkeypatch.setenv("COLUMNS", "200")
     report = tmp_path / "report.md"
     done = inside("verify", "--changed", FIRST, "--report", report)

@@ -39,7 +39,7 @@ def verify(
         shown = set[str]()
         if changed:
             found = engine.changed()
-            shown = {*found} - {*names, *engine.measured_again()}
+            shown = {*found} - {*names, *engine.changed(engine.MEASURED)}
             names += found
         names += engine.rotation(rotate, names)
         if not (papers or changed or rotate or everything):

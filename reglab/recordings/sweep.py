@@ -205,9 +205,10 @@ def _results(tasks: Sequence[Task], jobs: int | None, cluster: str) -> Iterator[
     from concurrent.futures import BrokenExecutor
 
     from joblib import Parallel, delayed
+    from threadpoolctl import threadpool_limits
 
     lost: tuple[type[Exception], ...] = (BrokenExecutor,)
-    with _pool(jobs, cluster) as count, _threads_as_before(), warnings.catch_warnings():
+    with _pool(jobs, cluster) as count, threadpool_limits(), warnings.catch_warnings():
         # that points under way are lost when a sweep is stopped is no news
         warnings.filterwarnings("ignore", category=UserWarning, module="joblib")
         if cluster:
@@ -271,7 +272,9 @@ def _run(setting: Experiment, seeds: int, label: str) -> xr.Dataset:
 
 def run(sweep: Sweep, place: Sequence[int]) -> xr.Dataset:
     """Return the whole results of one grid point, computed in this process as a worker does."""
-    with _threads_as_before():
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits():  # afterwards this process has the threads again that `_run` took
         return _run(sweep.point(place), sweep.seeds, sweep.label(place))
 
 
@@ -285,15 +288,6 @@ def _end_with(owner: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def _threads_as_before() -> Iterator[None]:
-    """Undo what `_run` does to the threads of this process, where it is its own worker."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits():
-        yield
 
 
 def _keep(sweep: Sweep, place: tuple[int, ...], data: xr.Dataset) -> None:

@@ -39,6 +39,11 @@ def work(job: dict[str, Any]) -> None:
     finish, dumps, process = os._exit, json.dumps, os.getpid
     kept = {name: dict(vars(one)) for name, one in sys.modules.items() if name.partition(".")[0] == "reglab"}
     modules = {name: sys.modules[name] for name in kept}
+
+    def restore() -> None:
+        for name, one in modules.items():
+            vars(one).update(kept[name])
+
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     problem = ""
     for source in job["cells"]:
@@ -51,13 +56,11 @@ def work(job: dict[str, Any]) -> None:
         if process() != own:  # the student's code has forked
             finish(0)
     found = []
-    for name, one in modules.items():
-        vars(one).update(kept[name])
+    restore()
     for source in job["page"]:
         shell.run_cell(source)
     for (answer, _), checker in zip(job["checks"], checkers, strict=True):
-        for name, one in modules.items():
-            vars(one).update(kept[name])
+        restore()
         try:
             kind, text = judge(eval(answer, shell.user_ns), checker)
         except BaseException as error:  # noqa: BLE001 - SystemExit, or an error whose text cannot be made

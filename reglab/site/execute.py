@@ -174,9 +174,9 @@ def execute(
 ) -> list[Failure]:
     """Run notebooks side by side, at most one for each core, and return those that failed, in the order of `tasks`.
 
-    Each kernel computes on one core. Quick notebooks share a kernel, emptied in
-    between. Only a kernel that does not start is tried a second time. A notebook may take as long as it computes; it is
-    stopped when for `stall` seconds nothing moves. `progress` is called with how many are done and which one was the
+    Each kernel computes on one core. Quick notebooks share a kernel, emptied in between. Only a kernel that does not
+    start is tried a second time. A notebook may take as long as it computes; it is stopped when for `stall` seconds
+    nothing moves. `progress` is called with how many are done and which one was the
     last. However this function is left, no process that it started stays behind.
     """
     cores = os.cpu_count() or 1
@@ -220,7 +220,7 @@ def _start(tasks: Sequence[Task], again: bool, scratch: Path) -> _Worker:
     settings = {"JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONIOENCODING": "utf-8"}
     # not what a person has set for other work
     settings |= {"JUPYTER_RUNTIME_DIR": str(scratch), "IPYTHONDIR": str(scratch), "PYTHONWARNINGS": ""}
-    settings["OMP_NUM_THREADS"] = "1"
+    settings |= {"OMP_NUM_THREADS": "1"}
     if tasks[0].quick:
         from reglab.notebook import QUICK
 

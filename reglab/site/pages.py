@@ -36,7 +36,16 @@ def generate() -> None:
     alts = {name: _thumbnail(name) for name in catalogue.SLUGS}
     papers = catalogue.papers()
     for key in catalogue.PARTS:
-        cards = "\n".join(_card(paper, alts[paper.name]) for paper in papers if paper.part == key)
+        cards = "\n".join(
+            _card(
+                paper,
+                alts[paper.name],
+                f"**{plain(paper.title)}**\n\n{plain(paper.idea)}",
+                f"{plain(paper.venue)} {paper.year} · {paper.level} · {paper.minutes} minutes",
+            )
+            for paper in papers
+            if paper.part == key
+        )
         if cards:
             grid = f":::::{{grid}} 1 2 2 3\n:gutter: 3\n:class-container: gallery\n\n{cards}\n:::::\n"
         else:
@@ -189,37 +198,29 @@ def _filters(measured: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def _card(paper: catalogue.Paper, alt: str) -> str:
-    """Return the card of a paper on the page of its part."""
+def _card(paper: catalogue.Paper, alt: str, text: str, note: str) -> str:
+    """Return the card of a paper; the picture with this alt text is left out where there is none."""
+    picture = f":img-top: /generated/thumbnails/{paper.part}-{paper.slug}.png\n:img-alt: {line(alt)}\n" if alt else ""
     return (
         f"::::{{grid-item-card}} {plain(paper.short)}\n"
         f":link: /lab/{paper.name}\n:link-type: doc\n:link-alt: {line(f'{paper.short}: {paper.title}')}\n"
-        f"{_picture(paper, alt)}\n"
-        f"**{plain(paper.title)}**\n\n{plain(paper.idea)}\n\n"
-        f":::{{div}} card-note\n{plain(paper.venue)} {paper.year} · {paper.level} · {paper.minutes} minutes\n"
-        ":::\n::::\n"
+        f"{picture}\n{text}\n\n:::{{div}} card-note\n{note}\n:::\n::::\n"
     )
 
 
 def _gallery(papers: list[catalogue.Paper], alts: Mapping[str, str]) -> str:
     """Return all papers as one grid of small cards, and what their levels mean."""
     cards = "\n".join(
-        f"::::{{grid-item-card}} {plain(paper.short)}\n"
-        f":link: /lab/{paper.name}\n:link-type: doc\n:link-alt: {line(f'{paper.short}: {paper.title}')}\n"
-        f"{_picture(paper, alts[paper.name])}\n"
-        f"{plain(paper.idea)}\n\n"
-        f":::{{div}} card-note\n{catalogue.PARTS[paper.part].title}  \n"
-        f"{paper.level} · {paper.minutes} minutes\n:::\n::::\n"
+        _card(
+            paper,
+            alts[paper.name],
+            plain(paper.idea),
+            f"{catalogue.PARTS[paper.part].title}  \n{paper.level} · {paper.minutes} minutes",
+        )
         for paper in papers
     )
     levels = "Level: " + "; ".join(f"*{level}*, {said}" for level, said in catalogue.LEVELS.items())
     return f"{levels}.\n\n:::::{{grid}} 1 2 3 4\n:gutter: 2\n:class-container: gallery dense\n\n{cards}\n:::::\n"
-
-
-def _picture(paper: catalogue.Paper, alt: str) -> str:
-    """Return what puts the picture of a paper with this alt text on a card; nothing where there is none."""
-    file = f"{paper.part}-{paper.slug}.png"
-    return f":img-top: /generated/thumbnails/{file}\n:img-alt: {line(alt)}\n" if alt else ""
 
 
 def _parts(papers: list[catalogue.Paper]) -> str:
