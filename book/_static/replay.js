@@ -87,11 +87,12 @@
     const lines = panel.lines.filter((line) => !hidden(line.at));
     const words = window.reglabKinds[panel.kind](panel, {
       grid, point, pinned, lines, alone, all: state.seeds === "all", add, table, hidden, read, last, lastPlace,
-      reduce, ends, chosen, mean, finite, written });
+      reduce, ends, chosen, mean, finite, written, told });
     for (const rule of panel.rules) {
       const place = rule.variable ? mean(read(rule, point, "seed")) : rule.at;
       if (place !== null) add(rule.axis === "x" ? "upright" : "across", { [rule.axis]: place, label: rule.label });
     }
+    if (panel.axis || panel.edges) strips(panel, table).forEach((strip) => add("strips", strip));
     const reach = panel.heights && heights(panel, found);
     if (reach) found.across = (found.across ?? []).filter(({ y }) => y >= reach[0] && y <= reach[1]);
     return { found, table, reach, words: words ?? atTheEnd(table) };
@@ -108,10 +109,19 @@
     const least = Math.min(low, ...beside), most = Math.max(high, ...beside), margin = 0.05 * (most - least);
     return [least - margin, most + margin].map((value) => (log ? 10 ** value : value));
   }
+  function told(row) { // one row of a table, in words
+    const [middle, low, high] = even(row.mean, row.low, row.high);
+    return `${row.line}: ${low === "none" ? middle : `${middle} (${low} to ${high})`}`;
+  }
   function atTheEnd(table) { // the last row of each line, in words
     const last = [...new Map(table.map((row) => [row.line, row])).values()];
-    const said = ([mean, low, high]) => (low === "none" ? mean : `${mean} (${low} to ${high})`);
-    return `At the end, ${last.map((row) => `${row.line}: ${said(even(row.mean, row.low, row.high))}`).join("; ")}`;
+    return `At the end, ${last.map(told).join("; ")}`;
+  }
+  function strips(panel, table) { // what is nearest to each place along the axis, and what a hand there is told
+    const places = [...new Set(table.map((row) => row.x))];
+    const borders = panel.edges ?? [...places.map((x, k) => (x + (places[k - 1] ?? x)) / 2), places.at(-1)];
+    return places.map((x, k) => ({ low: borders[k], high: borders[k + 1],
+      said: [`${panel.along} ${written(x)}`, ...table.filter((row) => row.x === x).map(told)].join("\n") }));
   }
 
   class Replay {
@@ -227,8 +237,9 @@
           domainColor: quiet, tickColor: quiet },
         legend: { labelFontSize: size - 1, labelColor: ink },
       };
-      const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, tooltip: false, config,
-        ast: true }; // expressions are interpreted, not compiled, which a server may forbid
+      const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, config,
+        ast: true, // expressions are interpreted, not compiled, which a server may forbid
+        tooltip: (chart, event, mark, text) => this.tell(text, event) };
       const space = large && this.space(view); // before there are charts
       const charts = await Promise.all([...this.box.querySelectorAll(".reglab-chart")].map(async (node, i) => {
         const panel = view.panels[i], text = JSON.stringify(panel.spec);
@@ -245,6 +256,13 @@
       if (this.frame !== frame) return charts.forEach(({ chart }) => chart.finalize()); // overtaken by a later one
       this.charts = charts;
       return this.draw();
+    }
+    tell(text, event) { // beside the hand, what it points at; the table says the same to those who use no hand
+      const tip = this.part("tip"), { clientWidth } = document.documentElement;
+      tip.textContent = text ?? "";
+      if (!text) return; // a chart that goes has no event
+      const left = Math.max(4, Math.min(event.clientX + 14, clientWidth - tip.offsetWidth - 4));
+      tip.style.translate = `${left}px ${event.clientY + 14}px`;
     }
     space(view) { // what the presented page has left for each row of charts, less a margin
       const { paddingTop, paddingBottom } = getComputedStyle(this.dialog);

@@ -245,7 +245,7 @@ def _chart(panel: Curves, scene: Scene) -> dict[str, Any]:
 def _layers(lines: Sequence[Mapping[str, Any]], scale: alt.Scale, domain: list[float], log: bool) -> Any:
     import altair as alt
 
-    from reglab.pictures.vega import following, number_axis, rules, strokes
+    from reglab.pictures.vega import following, number_axis, rules, strips, strokes
 
     x = alt.X("x:Q", title=None, scale=scale, axis=number_axis(scale))
     heights, marks = following("heights", domain, log)
@@ -257,5 +257,5 @@ def _layers(lines: Sequence[Mapping[str, Any]], scale: alt.Scale, domain: list[f
     theory = alt.Chart(alt.NamedData("theory")).mark_line(**dashed).encode(x, y("y"), alt.Detail("line:N"))
     star: Any = {"shape": STAR, "size": 320, "fill": "#F0E442", "stroke": "#000000", "strokeWidth": 0.8, "opacity": 1}
     peak = alt.Chart(alt.NamedData("peak")).mark_point(**star).encode(x, y("y"))
-    layers = alt.layer(*strokes(lines, x, y, marks=True), theory, *rules(x, y("y")), peak)
+    layers = alt.layer(*strokes(lines, x, y, marks=True), theory, *rules(x, y("y")), peak, strips(scale))
     return layers.add_params(alt.param(name="heights", value=domain))

@@ -195,4 +195,5 @@ def _layers(lines: Sequence[Mapping[str, Any]], domain: list[float]) -> Any:
         .encode(x, y, color, shape),
         means.mark_text(dy=-11, fontSize=11, color="#000000").encode(x, y, text="text:N"),
         *rules(x, y)[2:],  # upright ones only
+        means.mark_bar(opacity=0).encode(y, x=alt.value(0), x2=alt.value("width"), tooltip="said:N"),
     )  # fmt: skip

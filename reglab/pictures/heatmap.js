@@ -1,12 +1,13 @@
 // Heatmap: means as the colours of cells, at the last position of a further axis that has results.
-kinds.heatmap = (panel, { point, lines, add, table, last, reduce, ends, written }) => {
+kinds.heatmap = (panel, { point, lines, add, table, last, reduce, ends, written, told }) => {
   const filled = [];
   const cell = (source, seeds, x, y) => {
     const now = reduce(seeds, ends(source));
     const [line, place] = [panel.upwards + panel.names.y[y], panel.names.x[x]];
-    table.push({ line, x: place, ...now, seeds });
+    const row = { line, x: place, ...now, seeds };
+    table.push(row);
     if (now.mean === null) return;
-    add("cells", { x, y, value: now.mean });
+    add("cells", { x, y, value: now.mean, said: `${panel.along} ${place}\n${told(row)}` });
     filled.push({ value: now.mean, text: `${written(now.mean)} (${line}, ${panel.along} ${place})` });
   };
   for (const line of lines) {

@@ -201,7 +201,9 @@ def _chart(panel: Heatmap, scene: Scene) -> dict[str, Any]:
     chart = (
         alt.Chart(alt.NamedData("cells"))
         .mark_rect(strokeWidth=0)
-        .encode(side(panel.x, "x"), side(panel.y, "y"), alt.Color("value:Q", scale=scale, legend=bar_))
+        .encode(
+            side(panel.x, "x"), side(panel.y, "y"), alt.Color("value:Q", scale=scale, legend=bar_), tooltip="said:N"
+        )
     )
     return {
         "kind": "heatmap",

@@ -149,7 +149,7 @@ class HistogramArtist(PanelArtist):
 def _chart(panel: Histogram, scene: Scene) -> dict[str, Any]:
     import altair as alt
 
-    from reglab.pictures.vega import number_axis, strokes
+    from reglab.pictures.vega import number_axis, strips, strokes
 
     found = panel.sources(scene.first, scene.arms)
     lines = scene.lines(found)
@@ -173,5 +173,5 @@ def _chart(panel: Histogram, scene: Scene) -> dict[str, Any]:
         "along": f"{name}, from",
         "x": name,
         "y": "share per bin",
-        "spec": scene.specification(alt.layer(*strokes(lines, x, y, marks=True))),
+        "spec": scene.specification(alt.layer(*strokes(lines, x, y, marks=True), strips(across))),
     }

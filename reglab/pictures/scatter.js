@@ -15,7 +15,8 @@ kinds.scatter = (panel, tools) => {
   };
   for (const line of lines) {
     const found = pairs(line, point);
-    found.forEach(({ x, y }) => add("marks", { line: line.label, x, y }));
+    found.forEach(({ x, y, seed }) => add("marks", { line: line.label, x, y,
+      said: `${line.label}, run ${grid.seeds[seed]}\n${panel.x}: ${written(x)}\n${panel.y}: ${written(y)}` }));
     if (pinned) pairs(line, pinned).forEach(({ x, y }) => add("pinned", { line: line.label, x, y }));
     found.forEach(({ x, y, seed }) => {
       const seeds = grid.seeds.map((_, i) => (i === seed ? y : null));

@@ -222,7 +222,7 @@ def _chart(panel: Scatter, scene: Scene) -> dict[str, Any]:
         alt.Chart(alt.NamedData("pinned")).mark_point(color="#808080", size=size).encode(x, y, shape),
         alt.Chart(alt.NamedData("marks"))
         .mark_point(filled=True, opacity=0.75 if panel.items else 0.95, size=size)
-        .encode(x, y, color, shape),
+        .encode(x, y, color, shape, tooltip="said:N"),
     )
     across = [{"variable": one.variable, "at": scene.positions(one.at)} for one in found[panel.x]]
     straight = panel.line if panel.line in ("", "fit") else panel.straight([])

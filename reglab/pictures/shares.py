@@ -127,7 +127,7 @@ class SharesArtist(SeriesArtist):
 def _layers(lines: Sequence[Mapping[str, Any]], scale: alt.Scale) -> Any:
     import altair as alt
 
-    from reglab.pictures.vega import looks, number_axis
+    from reglab.pictures.vega import looks, number_axis, strips
 
     color = looks(lines)[0]
     x = alt.X("x:Q", title=None, scale=scale, axis=number_axis(scale))
@@ -143,4 +143,5 @@ def _layers(lines: Sequence[Mapping[str, Any]], scale: alt.Scale) -> Any:
         .encode(alt.Y("y:Q"), x=alt.value(alt.expr("width")), text="line:N"),
         text.mark_text(align="right", dx=-6, fontSize=12, fontWeight="bold", color="black")
         .encode(alt.Y("y:Q"), x=alt.value(alt.expr("width")), text="line:N"),
+        strips(scale),
     )  # fmt: skip

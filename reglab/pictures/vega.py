@@ -189,6 +189,14 @@ def strokes(lines: Sequence[Mapping[str, Any]], x: Any, y: Callable[[str], Any],
     return layers
 
 
+def strips(scale: alt.Scale) -> Any:
+    """Return the layer, unseen, that tells what lies nearest to each place along an axis; the page fills it."""
+    import altair as alt
+
+    x = alt.X("low:Q", title=None, scale=scale)
+    return alt.Chart(alt.NamedData("strips")).mark_rect(opacity=0).encode(x, alt.X2("high:Q"), tooltip="said:N")
+
+
 def rules(x: Any, y: Any) -> list[Any]:
     """Return straight reference lines with their names, across and upright."""
     import altair as alt

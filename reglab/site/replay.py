@@ -38,6 +38,7 @@ EMPTY: dict[str, Any] = {"lines": [], "rules": []}
 - `rules`: straight lines across ("y") or upright ("x"), at a number or at the mean of a variable,
 - `x`, `y`: names of the axes; `along`: the name of `x` in the table; `expected`: what a dashed line is;
   `peak`: the line whose best place has a star,
+- `edges`: where its bins end, if it has bins,
 - `heights`, `log`: the common ends of an axis that follows what is shown (`reglab.pictures.heights`), and whether it
   is logarithmic,
 - `swatch`: "mark" where the lines of the legend have no line; `aspect`: width by height, where that matters.
@@ -234,7 +235,7 @@ def _controls(kind: type[Experiment], grid: xr.Dataset) -> str:
         '<div class="reglab-panels"></div><p class="reglab-summary" aria-live="polite"></p><p class="reglab-then"></p>'
         f'<div class="reglab-buttons">{buttons}</div>'
         '<details class="reglab-table"><summary>Show as table</summary><div tabindex="0"></div></details>'
-        f'<p class="reglab-note">{typeset(note)}</p></div>'
+        f'<p class="reglab-note">{typeset(note)}</p><div class="reglab-tip" aria-hidden="true"></div></div>'
     )
 
 

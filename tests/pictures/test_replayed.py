@@ -120,6 +120,35 @@ def compare(view: Any, handle: Any) -> None:
         COMPARE[type(panel)](panel, chart, data, state)
 
 
+POINTED = {"Fields": ["cells", "cells"], "Marks": ["marks", "marks"], "Weights": ["strips", "cells"]}
+"""What a hand can point at in each panel of a picture: the data sets of its charts."""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("picture", POINTED)
+def test_a_hand_on_the_chart_is_told_what_it_points_at(view: Any, opened: Any, picture: str) -> None:
+    turned(view, opened, [one.title for one in Made.views].index(picture))
+    view.wait_for_function("(one) => one.charts.length", arg=opened)
+    tip = view.locator(".reglab-tip")
+    for i, (name, chart) in enumerate(zip(POINTED[picture], opened.evaluate(NUMBERS), strict=True)):
+        last = chart[name][-1]["said"]
+        area = opened.evaluate_handle(
+            """(one, [i, said]) => [...one.charts[i].node.querySelectorAll("path")]
+                .find((path) => path.__data__?.datum?.said === said)""",
+            [i, last],
+        ).as_element()
+        area.scroll_into_view_if_needed()
+        box = area.bounding_box()
+        view.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        tip.wait_for()
+        assert tip.text_content() == last
+        mean = opened.evaluate("(one, i) => one.result[i].table.at(-1).mean", i)
+        told = last.rpartition(": ")[2].split(" ")[0].replace("−", "-")
+        assert float(told) == pytest.approx(mean, rel=0.01, abs=0.051), "the mean of the last row of the table"
+        view.mouse.move(0, 0)
+        tip.wait_for(state="hidden")
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("picture", range(len(Made.views)), ids=[one.title for one in Made.views])
 def test_every_control_moves_the_charts_to_the_recorded_numbers(view: Any, opened: Any, picture: int) -> None:
