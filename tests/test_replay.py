@@ -28,7 +28,7 @@ from reglab.pictures.panel import uses
 from reglab.pictures.reached import latest
 from reglab.pictures.scatter import Marks
 from reglab.pictures.style import NIGHT
-from reglab.pictures.words import sentence
+from reglab.pictures.words import number, sentence
 from reglab.recordings import codec, store
 from reglab.site import replay
 
@@ -200,10 +200,12 @@ def compare(view: Any, handle: Any, kind: type[Experiment]) -> None:
         assert state["sentence"] == sentence(whole, kind.headline, kind.arms)
     else:
         assert state["sentence"].startswith(panels[0].question), "it speaks of the picture that is chosen"
+        assert not state["sentence"].endswith(" "), "and says something of it"
     assert len(charts) == len(panels)
     for panel, chart in zip(panels, charts, strict=True):
         if isinstance(panel, Points):
-            _compare_points(panel, chart, data, state["off"])
+            middle = _compare_points(panel, chart, data, state["off"])
+            assert panel is not panels[0] or picture.shows(kind.headline) or state["sentence"].endswith(middle)
             continue
         if isinstance(panel, Scatter):
             _compare_marks(panel.marks(chosen, kind.arms), chart, state["off"])
@@ -264,16 +266,18 @@ def _compare_steps(panel: Histogram, chart: Any, grid: Any, chosen: Any, arms: A
     _close([row["y"] for row in chart["threads"]], threads)
 
 
-def _compare_points(panel: Points, chart: Any, data: Any, off: list[str]) -> None:
+def _compare_points(panel: Points, chart: Any, data: Any, off: list[str]) -> str:
+    """Compare all points; return what the page says of them."""
     if panel.arm in off:
         assert not chart["lines"]
-        return
+        return "No data."
     values = data[panel.variable]
     values = values.sel(arm=panel.arm) if "arm" in values.dims else values
     values = values.isel(seed=0) if "seed" in values.dims else values
     last = latest(values, *(str(dim) for dim in values.dims[-2:]))[0].values
     last = last[np.isfinite(last).all(-1)]
     _close([[row["x"], row["y"]] for row in chart["lines"]], last)
+    return f" {len(last)} points of one run, middle at ({', '.join(map(number, last.mean(0)))})."
 
 
 def _compare_marks(marks: Sequence[Marks], chart: Any, off: list[str]) -> None:
@@ -311,12 +315,12 @@ def test_every_control_moves_the_charts_to_the_recorded_numbers(
     assert shown_by(site, kind), f"{kind.__name__} declares a grid, but its page does not explore it"
     handle = opened(view, site.as_uri() if way == "file" else served, kind)
     compare(view, handle, kind)
-    for number, name in enumerate(kind.grid):
-        slider = handle.evaluate_handle("(one, i) => one.sliders[i]", number).as_element()
+    for which, name in enumerate(kind.grid):
+        slider = handle.evaluate_handle("(one, i) => one.sliders[i]", which).as_element()
         slider.focus()
         for key, place in (("End", len(kind.grid[name]) - 1), ("Home", 0), ("ArrowRight", 1)):
             view.keyboard.press(key)
-            assert settled(view, handle)["at"][number] == place
+            assert settled(view, handle)["at"][which] == place
             assert float(slider.get_attribute("aria-valuetext")) == kind.grid[name][place]
             compare(view, handle, kind)
     picture, runs = handle.evaluate_handle("(one) => one.controls").get_properties().values()

@@ -115,13 +115,13 @@
   }
   function atTheEnd(table) { // the last row of each line, in words
     const last = [...new Map(table.map((row) => [row.line, row])).values()];
-    return `At the end, ${last.map(told).join("; ")}`;
+    return last.length ? `At the end, ${last.map(told).join("; ")}` : "No data.";
   }
   function strips(panel, table) { // what is nearest to each place along the axis, and what a hand there is told
     const places = [...new Set(table.map((row) => row.x))];
     const borders = panel.edges ?? [...places.map((x, k) => (x + (places[k - 1] ?? x)) / 2), places.at(-1)];
     return places.map((x, k) => ({ low: borders[k], high: borders[k + 1],
-      said: [`${panel.along} ${written(x)}`, ...table.filter((row) => row.x === x).map(told)].join("\n") }));
+      said: [`${panel.along} ${+x.toPrecision(4)}`, ...table.filter((row) => row.x === x).map(told)].join("\n") }));
   }
 
   class Replay {
