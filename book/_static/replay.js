@@ -149,7 +149,10 @@
       const all = (tag) => [...this.box.querySelectorAll(tag)];
       [this.controls, this.sliders, this.boxes] = ["select", "input[type=range]", "input[type=checkbox]"].map(all);
       this.box.addEventListener("input", () => this.set({}));
-      this.box.addEventListener("click", ({ target }) => this[target.dataset.does]?.(target));
+      this.box.addEventListener("click", (event) => {
+        this.tell(event.target.__data__?.tooltip, event); // what Vega knows of a mark: a finger never moves over it
+        this[event.target.dataset.does]?.(event.target);
+      });
       this.part("table").addEventListener("toggle", () => this.tabulate());
       this.read();
       await this.draw();
