@@ -48,7 +48,7 @@ notebook.card("stochastic_actor_critic")
 # the other half says what it is worth.
 
 # %% tags=["parameters"]
-seeds = 3
+seeds = 4
 beta = 0.125
 reward_noise = 2.0
 steps = 600
@@ -115,7 +115,7 @@ bet("Which agent is on the noisy hill most of the time?", results, "Bias and ris
 notebook.summary(results)
 
 # %% [markdown]
-# The text speaks of eight seeds, the pictures show three.
+# The text speaks of eight seeds, the pictures show four.
 #
 # STAC leaves the noisy hill. SAC visits it most, and its policy is worth most here (*What it is worth* in the widget).
 # The biases lie near zero, and so does that of the untrained critic (*Every arm*): a small mean bias proves little.
@@ -161,7 +161,7 @@ bet(question, noisy, "Bias and risk", late("overestimation"), among=experiments.
 # learns, too. The maps show where an agent was while it learned.
 
 # %%
-walks = notebook.run(experiments.PointMass(steps=700), 2)
+walks = notebook.run(experiments.PointMass(steps=1000), 2)
 bet("Which agent spends least time in danger?", walks, "Danger", late("inside"), wins="lowest")
 
 # %%
