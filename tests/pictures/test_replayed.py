@@ -128,7 +128,6 @@ POINTED = {"Fields": ["cells", "cells"], "Marks": ["marks", "marks"], "Weights":
 @pytest.mark.parametrize("picture", POINTED)
 def test_a_hand_on_the_chart_is_told_what_it_points_at(view: Any, opened: Any, picture: str) -> None:
     turned(view, opened, [one.title for one in Made.views].index(picture))
-    view.wait_for_function("(one) => one.charts.length", arg=opened)
     tip = view.locator(".reglab-tip")
     for i, (name, chart) in enumerate(zip(POINTED[picture], opened.evaluate(NUMBERS), strict=True)):
         last = chart[name][-1]["said"]
