@@ -45,7 +45,7 @@ class Page:
 
 
 def card(name: str) -> Page:
-    """Show the card of a paper: title, authors, links, minutes, what to know first, what was read."""
+    """Show the card of a paper: title, authors, links, level, minutes, what to know first, what was read."""
     facts = catalogue.paper(name)
     links = [f'<a href="{facts.arxiv_url}">arXiv {facts.arxiv}</a>']
     if facts.code:
@@ -54,6 +54,7 @@ def card(name: str) -> Page:
         "Paper": f"<em>{html.escape(facts.title)}</em>",
         "Authors": html.escape(", ".join(facts.authors)),
         "Where": f"{html.escape(facts.venue)} {facts.year} · {' · '.join(links)}",
+        "Level": f"{facts.level}: {catalogue.LEVELS[facts.level]}",
         "Time": f"about {facts.minutes} minutes",
         "Know first": html.escape(", ".join(facts.prerequisites)),
         "Read for this page": html.escape(facts.sources),
@@ -283,7 +284,7 @@ def check(answer: Any, checker: Callable[[Any], str]) -> Page:
 
 
 def map_of_lab() -> Page:
-    """Show the seven parts and every paper with its idea, minutes, what to know first and a link to its notebook."""
+    """Show the seven parts and every paper with its idea, level, minutes, what to know first and a link to its page."""
     lines = []
     for key, part in catalogue.PARTS.items():
         lines += [f"**{part.title}.** {part.idea}", ""]
@@ -291,7 +292,8 @@ def map_of_lab() -> Page:
         for paper in papers:
             lines.append(
                 f"- [{paper.title}]({key}/{paper.slug}.ipynb) ({paper.short}, {paper.year}). {paper.idea} "
-                f"About {paper.minutes} minutes; know first: {', '.join(paper.prerequisites)}."
+                f"{paper.level.capitalize()}, about {paper.minutes} minutes; "
+                f"know first: {', '.join(paper.prerequisites)}."
             )
         lines += [""] if papers else ["- No paper here yet.", ""]
     text = "\n".join(lines)

@@ -619,6 +619,7 @@ def test_by_night_the_chart_is_dark_and_a_phone_scrolls_only_downwards(site: Pat
     assert not view.problems
 
 
+@pytest.mark.sampled
 @pytest.mark.browser
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
 def test_on_a_phone_the_sliders_stay_while_the_charts_scroll_by(site: Path, view: Any, kind: type[Experiment]) -> None:

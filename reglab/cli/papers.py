@@ -25,7 +25,7 @@ def list_papers(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of a table.")] = False,
 ) -> None:
-    """List all papers in teaching order, with the time they need and their experiments; or what one paper has."""
+    """List all papers in teaching order, with their level and minutes; or what one paper has."""
     if name is not None:
         with explained():
             if as_json:
@@ -37,6 +37,7 @@ def list_papers(
             "part": paper.part,
             "name": paper.slug,
             "title": paper.title,
+            "level": paper.level,
             "minutes": paper.minutes,
             "experiments": catalogue.experiment_names(paper.name),
         }
@@ -45,9 +46,9 @@ def list_papers(
     if as_json:
         print_json(rows)
         return
-    table = Table("Part", Column("Name", no_wrap=True), "Title", "Minutes", "Experiments")
+    table = Table("Part", Column("Name", no_wrap=True), "Title", Column("Level", no_wrap=True), "Minutes")
     for row in rows:
-        table.add_row(row["part"], row["name"], row["title"], str(row["minutes"]), ", ".join(row["experiments"]))
+        table.add_row(row["part"], row["name"], row["title"], row["level"], str(row["minutes"]))
     print_table(table)
 
 

@@ -217,9 +217,8 @@ def _results(tasks: Sequence[Task], jobs: int | None, cluster: str) -> Iterator[
             lost = (*lost, KilledWorker)
         # batches of one and few points ahead, so that each result is kept as soon as it is there
         pool = Parallel(count, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
-        owner = 0 if cluster else os.getpid()
         calls = (
-            delayed(_one)(i, sweep.point(place), sweep.seeds, sweep.label(place), owner, _like(sweep))
+            delayed(_one)(i, sweep.point(place), sweep.seeds, sweep.label(place), _like(sweep))
             for i, (sweep, place) in enumerate(tasks)
         )
         try:
@@ -234,7 +233,8 @@ def _pool(jobs: int | None, cluster: str) -> Iterator[int]:
     from joblib import cpu_count, parallel_config
 
     if not cluster:
-        with parallel_config(backend="loky", inner_max_num_threads=1):
+        end = {"initializer": _end_with, "initargs": (os.getpid(),)}
+        with parallel_config(backend="loky", inner_max_num_threads=1, **end):
             yield jobs or cpu_count()
         return
     try:
@@ -250,11 +250,9 @@ def _pool(jobs: int | None, cluster: str) -> Iterator[int]:
 
 
 def _one(
-    number: int, setting: Experiment, seeds: int, label: str, owner: int = 0, like: xr.Dataset | None = None
+    number: int, setting: Experiment, seeds: int, label: str, like: xr.Dataset | None = None
 ) -> tuple[int, xr.Dataset]:
-    """Compute one grid point in a worker, thinned `like` another; `owner` is the process without which it is to end."""
-    if owner not in (0, os.getpid()):
-        _end_with(owner)
+    """Compute one grid point in a worker, thinned `like` another."""
     return number, thin(_run(setting, seeds, label), type(setting), like)
 
 
@@ -278,9 +276,11 @@ def run(sweep: Sweep, place: Sequence[int]) -> xr.Dataset:
         return _run(sweep.point(place), sweep.seeds, sweep.label(place))
 
 
-@functools.cache
 def _end_with(owner: int) -> None:
-    """End this process soon after its parent was killed; workers would wait for minutes else, with all their memory."""
+    """End this process soon after its parent was killed, also when it never had a task.
+
+    Workers would wait for minutes else, with all their memory.
+    """
 
     def watch() -> None:
         while os.getppid() == owner:

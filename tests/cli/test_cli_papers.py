@@ -23,12 +23,13 @@ def test_list_tells_about_every_paper(inside: Reglab) -> None:
     rows = json.loads(inside("list", "--json").stdout)
     assert [f"{row['part']}/{row['name']}" for row in rows] == list(catalogue.SLUGS)
     for row, paper in zip(rows, catalogue.papers(), strict=True):
-        assert set(row) == {"part", "name", "title", "minutes", "experiments"}
-        assert (row["title"], row["minutes"]) == (paper.title, paper.minutes)
+        assert set(row) == {"part", "name", "title", "level", "minutes", "experiments"}
+        assert (row["title"], row["level"], row["minutes"]) == (paper.title, paper.level, paper.minutes)
         assert row["experiments"] == [cls.__name__ for cls in catalogue.experiments(paper.name)]
     table = inside("list").stdout
     for row in rows:
-        assert row["name"] in table and str(row["minutes"]) in table
+        (line,) = (line for line in table.splitlines() if f" {row['name']} " in line)
+        assert row["level"] in line and f" {row['minutes']} " in line
 
 
 def test_list_of_one_paper_shows_its_knobs_arms_and_claims(inside: Reglab, monkeypatch: pytest.MonkeyPatch) -> None:

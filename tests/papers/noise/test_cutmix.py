@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
@@ -243,11 +244,17 @@ def plain_network(seed: int) -> nn.Sequential:
     return convolutional(digits.layers, 10, digits.network((seed,)), 0)
 
 
+@functools.cache
+def trained_at_once(steps: int, seeds: tuple[int, ...]) -> xr.Dataset:
+    """Return the results of all arms, computed once for the tests of all, in their precision."""
+    return experiments.Digits(steps=steps).run(seeds)
+
+
 @pytest.mark.parametrize("arm", experiments.Digits.arms)
 @pytest.mark.usefixtures("double_precision")
 def test_training_all_at_once_equals_a_plain_loop(arm: str) -> None:
     seed, steps = 5, 25
-    results = experiments.Digits(steps=steps).run([3, seed]).sel(arm=arm, seed=seed)
+    results = trained_at_once(steps, (3, seed)).sel(arm=arm, seed=seed)
 
     digits = data.digits((seed,), 200, standardize=False)
     x, y = digits.train_inputs[0].reshape(200, 1, 8, 8), digits.train_labels[0]
