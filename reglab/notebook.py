@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reglab import catalogue, claims, measurements
+from reglab.beside import Started
 from reglab.exercise import WrongAnswerError, judge
 from reglab.experiment import Experiment
 from reglab.knobs import Tuned
 from reglab.pictures import page, words
-from reglab.seeds import as_seeds, generator
+from reglab.seeds import Seeds, as_seeds, generator
 from reglab.site.replay import typeset
 
 if TYPE_CHECKING:
@@ -104,18 +105,37 @@ def arms(experiment: Experiment) -> Page:
     return Page(f'<div class="reglab-compared">{table}</div>', "\n".join(lines))
 
 
-def run(experiment: Experiment, seeds: int | Iterable[int] = 8) -> xr.Dataset:
-    """Run an experiment under a progress bar with the time left, and return its results.
+def start(experiment: Experiment, seeds: int | Iterable[int] = 8) -> Started:
+    """Begin an experiment in a second process, while the page goes on; `run` waits for what this returns.
+
+    Where there is one core, `run` computes it. `LOKY_MAX_CPU_COUNT=1` in the environment keeps a computer with many
+    users to one process for each. `reglab execute --quick` takes the smallest setting and at most two seeds.
+    """
+    from joblib import cpu_count
+
+    setting, chosen = _asked(experiment, seeds)
+    return Started(setting, chosen, alone=cpu_count() == 1 or bool(os.environ.get(QUICK)))
+
+
+def _asked(experiment: Experiment, seeds: int | Iterable[int]) -> tuple[Experiment, Seeds]:
+    """Return what to run, for which seeds; where a page is run quickly, that is less than what was asked for."""
+    chosen = as_seeds(seeds)
+    if os.environ.get(QUICK):
+        return experiment.make({**experiment.settings(), **experiment.smoke}), chosen[:QUICK_SEEDS]
+    return experiment, chosen
+
+
+def run(experiment: Experiment | Started, seeds: int | Iterable[int] = 8) -> xr.Dataset:
+    """Run an experiment under a progress bar with the time left, and return its results; or wait for one that began.
 
     Where `reglab execute --quick` runs the page, it takes the experiment's smallest setting and at most two seeds.
     """
     from IPython.display import display
 
-    chosen, label = as_seeds(seeds), type(experiment).__name__
-    if os.environ.get(QUICK):
-        experiment = experiment.make({**experiment.settings(), **experiment.smoke})
-        chosen = chosen[:QUICK_SEEDS]
-    started = shown = time.perf_counter()
+    task = experiment if isinstance(experiment, Started) else Started(*_asked(experiment, seeds), alone=True)
+    label, arms = type(task.experiment).__name__, task.experiment.arms
+    shown = time.perf_counter()
+    started = shown if task.alone else task.since
     handle = display(_progress(label, 0.0, None), display_id=True)
 
     def report(fraction: float) -> None:
@@ -125,10 +145,11 @@ def run(experiment: Experiment, seeds: int | Iterable[int] = 8) -> xr.Dataset:
             shown = now
             handle.update(_progress(label, fraction, (now - started) * (1 / fraction - 1)))
 
-    data = experiment.run(chosen, report)
+    data = task.results(report)
     if handle is not None:
-        arms = f" × {len(experiment.arms)} arms" if experiment.arms else ""
-        text = f"{label}: {words.seeds(len(chosen))}{arms} in {time.perf_counter() - started:.1f} s"
+        count = words.seeds(len(task.seeds)) + (f" × {len(arms)} arms" if arms else "")
+        how = f"{time.perf_counter() - started:.1f} s" if task.alone else "a second process"
+        text = f"{label}: {count} in {how}"
         handle.update(Page(f"<p>{text}</p>", text))
     return data
 

@@ -48,6 +48,8 @@ iterations = 150
 
 # %%
 prices = experiments.Prices(strength=strength, tolerance=tolerance, iterations=iterations)
+rings = experiments.Fronts(tolerance=tolerance, iterations=iterations)
+later = notebook.start(rings, max(1, seeds // 2))  # a second process computes it while you read
 results = notebook.run(prices, seeds)
 part = end("evaluations", "ER") / end("evaluations", "vanilla")
 bet("What share of vanilla's evaluations will ER need?", results, "Work and accuracy", part, low=0, high=1.2)
@@ -118,7 +120,7 @@ notebook.draw(results, "What is penalized")
 # training runs at a random time. At $\lambda=30$ speed costs about as much work as ER at 0.3.
 
 # %% tags=["thumbnail"]
-fronts = notebook.run(experiments.Fronts(tolerance=tolerance, iterations=iterations), max(1, seeds // 2))
+fronts = notebook.run(later)
 question = "Which accuracy will speed at λ = 30 have?"
 bet(question, fronts, "Rings", end("accuracy", "speed", strength=30), low=0.4, high=1)
 

@@ -54,6 +54,8 @@ reward_noise = 2.0
 steps = 600
 
 # %%
+scarce = experiments.Actors(**claims.SCARCE["β = 0.125"])
+later = notebook.start(scarce, 3)  # a second process computes it while you read
 bandit = notebook.run(experiments.Bandit(), seeds)
 question = "Each action is tried 128 times. By how much does STAC with β = 0.25 promise too much?"
 bet(question, bandit, "Best of many", end("bias", "STAC"), low=-3, high=3)
@@ -144,7 +146,7 @@ bet(question, results, "Where the pessimism sits", end("right"), among=trio, win
 # Now rewards are noisy everywhere, moves are very noisy on the right, and the agent remembers only 200 transitions.
 
 # %%
-noisy = notebook.run(experiments.Actors(**claims.SCARCE["β = 0.125"]), 3)
+noisy = notebook.run(later)
 question = "Which agent promises most too much in the last two thirds?"
 bet(question, noisy, "Bias and risk", late("overestimation"), among=experiments.MAIN)
 

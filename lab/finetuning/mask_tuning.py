@@ -53,6 +53,7 @@ threshold = 0.005
 # %% tags=["thumbnail"]
 tuning = {"strength": strength, "shots": shots, "threshold": threshold}
 masks = experiments.Masks(learning_rate=learning_rate, **tuning)
+later = notebook.start(experiments.Fronts(**tuning), max(1, seeds // 2))  # a second process computes it while you read
 results = notebook.run(masks, seeds)
 bet("Which arm will read rotated digits best?", results, "Gain and loss", end("rotated"))
 
@@ -144,7 +145,7 @@ notebook.draw(inside, "One matrix")
 # Fine-tuning with the smallest rate, 0.0001, reads rotated digits about as well as R-AMT in the first picture.
 
 # %%
-fronts = notebook.run(experiments.Fronts(**tuning), max(1, seeds // 2))
+fronts = notebook.run(later)
 question = "What share of plain digits does fine-tuning still read at that rate?"
 bet(question, fronts, "New against old", end("plain", "fine-tune", rate=1), low=0, high=1)
 

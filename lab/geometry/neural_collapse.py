@@ -51,6 +51,7 @@ epochs = 90
 
 # %% tags=["thumbnail"]
 digits = experiments.WeightDecay(decay, factor, feature_norm, epochs)
+later = notebook.start(experiments.LayerWise(), seeds)  # a second process computes it while you read
 results = notebook.run(digits, seeds)
 question = "Which change of the decay moves the variability farthest from base?"
 among = ("hidden layers", "hidden layer 3", "last layer", "last, same penalty")
@@ -182,7 +183,7 @@ bet(question, model, "Staircase", end("left"), wins="lowest")
 # there. How much comes from training, how much from the layer itself?
 
 # %%
-layers = notebook.run(experiments.LayerWise(), seeds)
+layers = notebook.run(later)
 notebook.draw(layers, "Depth")
 
 # %% [markdown]

@@ -46,6 +46,8 @@ steps = 400
 
 # %%
 digits = experiments.Digits(probability, alpha, examples, steps)
+scenes = experiments.Localization(threshold=0.15)
+later = notebook.start(scenes, 3)  # a second process computes it while you read
 results = notebook.run(digits, seeds // 2)
 question = "How much of the label will CutMix give to the first digit?"
 bet(question, results, "One picture from two", end("own", "CutMix"), low=0, high=1)
@@ -137,8 +139,7 @@ notebook.draw(results, "When it does not help")
 # $\tau$ of its maximum, should be the object's. Settings are those chosen on digits; Cutout's square has 6 pixels.
 
 # %%
-scenes = experiments.Localization(threshold=0.15)
-located = notebook.run(scenes, 3)
+located = notebook.run(later)
 notebook.draw(located, "Maps")
 
 # %% [markdown]

@@ -47,6 +47,8 @@ budget = 32000
 
 # %% tags=["thumbnail"]
 model = experiments.Repetition(unique, drop, hidden, budget)
+across = experiments.AcrossHidden(unique, drop, budget)
+later = notebook.start(across, seeds // 2)  # a second process computes it while you read
 results = notebook.run(model, seeds // 2)
 question = "A network reads 2000 letters 16 times. Which excess will it have on new letters in the end?"
 bet(question, results, "Fresh and repeated", end("test_excess", "repeated"), low=0, high=1.5)
@@ -108,7 +110,7 @@ notebook.summary(results)
 # Is a larger model better?
 
 # %%
-sizes = notebook.run(experiments.AcrossHidden(unique, drop, budget), seeds // 2)
+sizes = notebook.run(later)
 notebook.draw(sizes, "Model size")
 
 # %% [markdown]

@@ -14,8 +14,6 @@ import json
 import os
 import platform
 import shutil
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from reglab import catalogue, digests, results
+from reglab import catalogue, digests, processes, results
 from reglab.experiment import Experiment
 from reglab.recordings import store
 from reglab.recordings.thin import thin
@@ -233,7 +231,7 @@ def _pool(jobs: int | None, cluster: str) -> Iterator[int]:
     from joblib import cpu_count, parallel_config
 
     if not cluster:
-        end = {"initializer": _end_with, "initargs": (os.getpid(),)}
+        end = {"initializer": processes.end_with, "initargs": (os.getpid(),)}
         with parallel_config(backend="loky", inner_max_num_threads=1, **end):
             yield jobs or cpu_count()
         return
@@ -274,20 +272,6 @@ def run(sweep: Sweep, place: Sequence[int]) -> xr.Dataset:
 
     with threadpool_limits():  # afterwards this process has the threads again that `_run` took
         return _run(sweep.point(place), sweep.seeds, sweep.label(place))
-
-
-def _end_with(owner: int) -> None:
-    """End this process soon after its parent was killed, also when it never had a task.
-
-    Workers would wait for minutes else, with all their memory.
-    """
-
-    def watch() -> None:
-        while os.getppid() == owner:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _keep(sweep: Sweep, place: tuple[int, ...], data: xr.Dataset) -> None:

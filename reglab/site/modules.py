@@ -23,8 +23,8 @@ LAYERS = (
     Layer(
         "Ground",
         "Numbers, names and declarations; none of these knows what an experiment is.",
-        ("", "catalogue", "data", "digests", "exercise", "files", "knobs", "metrics", "names", "results", "seeds",
-         "statistics"),
+        ("", "catalogue", "data", "digests", "exercise", "files", "knobs", "metrics", "names", "processes", "results",
+         "seeds", "statistics"),
     ),
     Layer("Models and pictures", "Networks trained side by side, and what results look like.", ("models", "pictures")),
     Layer(
@@ -33,11 +33,11 @@ LAYERS = (
         ("experiment", "training", "across", "effects", "claims", "measurements"),
     ),
     Layer("Recordings", "Experiments computed over a grid of settings, kept and checked.", ("recordings",)),
-    Layer("Notebooks", "What the cells of a notebook call.", ("bet", "explore", "notebook", "site.replay")),
+    Layer("Notebooks", "What the cells of a notebook call.", ("beside", "bet", "explore", "notebook", "site.replay")),
     Layer(
         "Website and command line",
         "What people start; no notebook uses it.",
-        ("site", "cli", "__main__", "verify", "processes", "handout"),
+        ("site", "cli", "__main__", "verify", "handout"),
     ),
 )  # fmt: skip
 """The layers of the core from the ground up."""
