@@ -251,8 +251,9 @@ def test_where_nothing_runs_there_are_picture_and_sentence(
     (tmp_path / "lab" / "one.ipynb").write_text(json.dumps({"cells": cells}))
     monkeypatch.setattr(pages, "BOOK", tmp_path)
     monkeypatch.setattr(pages, "GENERATED", tmp_path)
-    assert pages._thumbnail("one") == picture.alt
-    assert (tmp_path / "thumbnails" / "one.png").is_file()
+    kept = tmp_path / "thumbnails" / "one.svg"
+    assert pages._thumbnail("one") == (kept.name, picture.alt)
+    assert kept.read_bytes() == page.night(picture.wide.content), "on a dark page it has the colours by night"
 
 
 # ------------------------------------------------------------------------------------------------- in a static page

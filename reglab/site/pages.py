@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from reglab import catalogue, claims, files, measurements
 from reglab.notebook import MARKS, history, marks, of_nulls
 from reglab.pictures import words
+from reglab.pictures.page import night
 from reglab.site import compared, costs, execute, hero, modules, replay
 from reglab.site.markdown import line, plain
 
@@ -33,13 +33,13 @@ def generate() -> None:
     missing = [name for name in ("index", *catalogue.SLUGS) if not (BOOK / "lab" / f"{name}.ipynb").is_file()]
     if missing:
         raise FileNotFoundError(f"not executed yet: {', '.join(missing)}; run `reglab execute` first")
-    alts = {name: _thumbnail(name) for name in catalogue.SLUGS}
+    thumbnails = {name: _thumbnail(name) for name in catalogue.SLUGS}
     papers = catalogue.papers()
     for key in catalogue.PARTS:
         cards = "\n".join(
             _card(
                 paper,
-                alts[paper.name],
+                thumbnails[paper.name],
                 f"**{plain(paper.title)}**\n\n{plain(paper.idea)}",
                 f"{plain(paper.venue)} {paper.year} · {paper.level} · {paper.minutes} minutes",
             )
@@ -52,7 +52,7 @@ def generate() -> None:
             grid = "The papers of this part are still being added.\n"
         files.write(GENERATED / f"part-{key}.md", f"{grid}\n{costs.written(key)}\n{compared.tables(key)}")
     files.write(GENERATED / "hero.md", hero.written())
-    files.write(GENERATED / "gallery.md", _gallery(papers, alts))
+    files.write(GENERATED / "gallery.md", _gallery(papers, thumbnails))
     files.write(GENERATED / "parts.md", _parts(papers))
     measured = {name: content for name in catalogue.SLUGS if (content := measurements.read(name)) is not None}
     files.write(GENERATED / "summary.md", summary(measured))
@@ -198,9 +198,11 @@ def _filters(measured: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def _card(paper: catalogue.Paper, alt: str, text: str, note: str) -> str:
-    """Return the card of a paper; the picture with this alt text is left out where there is none."""
-    picture = f":img-top: /generated/thumbnails/{paper.part}-{paper.slug}.png\n:img-alt: {line(alt)}\n" if alt else ""
+def _card(paper: catalogue.Paper, thumbnail: Thumbnail | None, text: str, note: str) -> str:
+    """Return the card of a paper, with its picture where there is one."""
+    picture = ""
+    if thumbnail:
+        picture = f":img-top: /generated/thumbnails/{thumbnail.file}\n:img-alt: {line(thumbnail.alt)}\n"
     return (
         f"::::{{grid-item-card}} {plain(paper.short)}\n"
         f":link: /lab/{paper.name}\n:link-type: doc\n:link-alt: {line(f'{paper.short}: {paper.title}')}\n"
@@ -208,12 +210,12 @@ def _card(paper: catalogue.Paper, alt: str, text: str, note: str) -> str:
     )
 
 
-def _gallery(papers: list[catalogue.Paper], alts: Mapping[str, str]) -> str:
+def _gallery(papers: list[catalogue.Paper], thumbnails: Mapping[str, Thumbnail | None]) -> str:
     """Return all papers as one grid of small cards, and what their levels mean."""
     cards = "\n".join(
         _card(
             paper,
-            alts[paper.name],
+            thumbnails[paper.name],
             plain(paper.idea),
             f"{catalogue.PARTS[paper.part].title}  \n{paper.level} · {paper.minutes} minutes",
         )
@@ -244,33 +246,32 @@ def _modules() -> Iterator[str]:
         yield f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n"
 
 
-def _thumbnail(name: str) -> str:
-    """Write the picture of a paper's card and return its alt text, "" for a notebook that did not run through.
+class Thumbnail(NamedTuple):
+    """The picture of a paper's card: a file in the folder `thumbnails`, and its alternative text."""
+
+    file: str
+    alt: str
+
+
+SHOWN = re.compile(r'<img alt="([^"]+)" src="data:image/(svg|webp)(?:\+xml)?;base64,([^"]+)"')
+"""How a cell shows a picture (`reglab.pictures.page`): its alternative text, its kind, its bytes."""
+
+
+def _thumbnail(name: str) -> Thumbnail | None:
+    """Write the picture of a paper's card; None for a notebook that did not run through.
 
     Raises `ValueError` where there is no picture.
     """
-    from PIL import Image
-
     if execute.failed(name):
-        return ""
-
+        return None
     source = BOOK / "lab" / f"{name}.ipynb"
     for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]:
         if "thumbnail" not in cell["metadata"].get("tags", ()):
             continue
         for output in cell.get("outputs", ()):
-            bundle = output.get("data", {})
-            if "image/png" not in bundle:
-                continue
-            markup = "".join(bundle.get("text/html", ""))
-            alt = re.search(r'<img[^>]*?\balt="([^"]+)"', markup)
-            with Image.open(io.BytesIO(base64.b64decode("".join(bundle["image/png"])))) as picture:
-                small = picture.convert("RGBA")
-                small.thumbnail((720, 540))
-                flat = Image.new("RGB", small.size, "white")
-                flat.paste(small, mask=small.getchannel("A"))
-            buffer = io.BytesIO()
-            flat.save(buffer, "PNG", optimize=True)
-            files.write(GENERATED / "thumbnails" / f"{name.replace('/', '-')}.png", buffer.getvalue())
-            return html.unescape(alt[1]) if alt else f"The main picture of {catalogue.paper(name).short}"
-    raise ValueError(f"{source}: no cell tagged 'thumbnail' has an image/png output; tag the one with the main picture")
+            if found := SHOWN.search("".join(output.get("data", {}).get("text/html", ""))):
+                content = base64.b64decode(found[3])
+                file = f"{name.replace('/', '-')}.{found[2]}"
+                files.write(GENERATED / "thumbnails" / file, night(content) if found[2] == "svg" else content)
+                return Thumbnail(file, html.unescape(found[1]))
+    raise ValueError(f"{source}: no cell tagged 'thumbnail' shows a picture; tag the one with the main picture")
