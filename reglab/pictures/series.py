@@ -120,10 +120,12 @@ class Strokes:
 def _apart(axes: Axes, x: np.ndarray) -> list[str]:
     """Return the names of positions along an axis; those too near to the one before have none."""
     places = (axes.transScale + axes.transLimits).transform(np.column_stack([x, np.ones(len(x))]))[:, 0]
-    names, last = [], -1.0
-    for value, place in zip(x, places, strict=True):
-        names.append(f"{value:g}" if place - last > 0.06 else "")
-        last = place if names[-1] else last
+    room = 0.75 * axes.bbox.width / axes.figure.dpi  # in inches, less what the labels of lines will take
+    names, end = [], -1.0
+    for value, place in zip(x, places * room, strict=True):
+        half = 0.04 * len(f"{value:g}")
+        names.append(f"{value:g}" if place - half > end else "")
+        end = place + half + 0.05 if names[-1] else end
     return names
 
 
