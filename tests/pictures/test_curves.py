@@ -63,7 +63,7 @@ def test_few_positions_are_named_but_for_those_too_near_to_another(log: int, nam
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_names_of_positions_stand_apart(width: float) -> None:
-    data = results().isel(time=slice(6)).assign_coords(time=[0.3, 0.45, 0.6, 0.9, 1.5, 3])
+    data = results().isel(time=slice(6)).assign_coords(time=[0.3, 0.45, 0.55, 0.9, 1.5, 3])
     data["time"].attrs |= {"long_name": "scale", "units": "1", "log": 1}
     chart = Chart(data, View("Near", (CURVES, CURVES), 2), ARMS, width)
     chart.png()
