@@ -25,6 +25,7 @@ class PanelArtist:
         self.artists: list[Artist] = []
         self._limits: tuple[float, float] | None = None
         self.side = 0.0  # inches to the left of the axes that names of rows take from the title
+        self.head = 0.0  # points between the axes and the title that names of upright lines take
 
     def fits(self, data: xr.Dataset) -> bool:
         """Tell whether results have the positions for which the axes were made."""

@@ -38,7 +38,8 @@ class Chart:
                 # the axes of a column stand in line
                 side = max(other.side for other in self._panels[i % columns :: columns])
                 letters = int((width / columns - 0.55 - side) * 10.5)
-                one.axes.set_title(typeset("\n".join(textwrap.wrap(panel.question, letters))))
+                head = max(other.head for other in self._panels[i // columns * columns :][:columns])
+                one.axes.set_title(typeset("\n".join(textwrap.wrap(panel.question, letters))), pad=6 + head)
             for empty in list(grid)[len(view.panels) :]:
                 empty.set_axis_off()
         self._background: Any = None

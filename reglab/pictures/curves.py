@@ -79,6 +79,7 @@ class CurvesArtist(SeriesArtist):
         self.panel, self._arms = panel, arms
         self._name_axes(data, coordinate)
         references = [self._reference(line) for line in panel.lines]
+        self.head = 11 if any(line.axis == "x" and line.label.strip() for line in panel.lines) else 0
         self._references = references
         self._strokes = [Strokes(axes, one.style, one.style.marker) for one in self.series]
         self._label([one.style.ink for one in self.series])
@@ -129,7 +130,8 @@ class CurvesArtist(SeriesArtist):
         straight = self.axes.axvline if line.axis == "x" else self.axes.axhline
         drawn = straight(np.nan, color="black", lw=1, ls=(0, (2, 2)))
         place = self.axes.get_xaxis_transform() if line.axis == "x" else self.axes.get_yaxis_transform()
-        text = self.axes.text(0, 0, "", transform=place, fontsize=9, ha="left", va="bottom")
+        side = "center" if line.axis == "x" else "left"
+        text = self.axes.text(0, 0, "", transform=place, fontsize=9, ha=side, va="bottom")
         text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5})
         return drawn, text
 
@@ -167,13 +169,13 @@ class CurvesArtist(SeriesArtist):
             (at,) = line.places(data)
             if line.axis == "x":
                 drawn.set_xdata([at, at])
-                text.set_position((at, 0.02))
+                text.set_position((at, 1.0))
             else:
                 drawn.set_ydata([at, at])
                 text.set_position((0.02, at))
                 low, high = self.axes.get_ylim()
                 text.set_visible(low <= at <= high)  # a name outside would take all room of the layout
-            text.set_text(typeset(line.label) if np.isfinite(at) else "")
+            text.set_text(typeset(line.label.strip()) if np.isfinite(at) else "")
 
     def _fit(self, data: xr.Dataset, series: Sequence[Series], expected: Sequence[np.ndarray], final: bool) -> bool:
         """Fit the y axis."""

@@ -208,6 +208,6 @@ def rules(x: Any, y: Any) -> list[Any]:
         across.mark_text(align="left", baseline="bottom", dx=4, dy=-2, fontSize=11, color="#000000")
         .encode(y=y, x=alt.value(0), text="label:N"),
         upright.mark_rule(**quiet).encode(x=x),
-        upright.mark_text(align="left", baseline="bottom", dx=4, dy=-4, fontSize=11, color="#000000")
-        .encode(x=x, y=alt.value(alt.expr("height")), text="label:N"),
+        upright.mark_text(align="center", baseline="bottom", dy=-2, fontSize=11, color="#000000")
+        .encode(x=x, y=alt.value(0), text="label:N"),
     ]  # fmt: skip
