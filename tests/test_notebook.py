@@ -114,3 +114,10 @@ def test_arms_are_listed_with_roles_and_settings_and_how_these_were_chosen() -> 
 
 def test_a_knob_that_was_moved_is_no_chosen_one() -> None:
     assert "weight λ = 0.3; memory = 0.5" in notebook.arms(Compared(weight=0.3)).text
+
+
+def test_the_card_and_the_map_tell_how_much_a_reader_should_bring_along() -> None:
+    paper = catalogue.paper(NAME)
+    said = BeautifulSoup(notebook.card(NAME).html, "html.parser").get_text()
+    assert f"{paper.level}: {catalogue.LEVELS[paper.level]}" in said
+    assert f"{paper.level.capitalize()}, about {paper.minutes} minutes" in notebook.map_of_lab().text
