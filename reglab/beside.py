@@ -34,10 +34,10 @@ class Started:
     def __init__(self, experiment: Experiment, seeds: Seeds, alone: bool) -> None:
         self.experiment, self.seeds = experiment, seeds
         self.alone, self.since = alone, time.perf_counter()
+        self._working = not alone
         self._data: xr.Dataset | None = None
         self._messages: Messages = queue.SimpleQueue()
         if alone:
-            self._messages.put(None)
             return
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
@@ -49,18 +49,17 @@ class Started:
 
     def results(self, progress: Callable[[float], None]) -> xr.Dataset:
         """Wait for the results and return them; `progress` is called with the fraction done (0 to 1)."""
-        while self._data is None:
+        while self._working:
             try:
                 message = self._messages.get(timeout=1)  # so that Windows, too, can interrupt it
             except queue.Empty:
                 continue
-            if message is None:
-                self._messages.put(None)  # for the next try, if this one is interrupted
-                self._data = self.experiment.run(self.seeds, progress)
-            elif isinstance(message, float):
+            if isinstance(message, float):
                 progress(message)
             else:
-                self._data = message
+                self._working, self._data = False, message
+        if self._data is None:
+            self._data = self.experiment.run(self.seeds, progress)
         return self._data
 
 

@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+ONE_CORE = {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
+"""Set in the environment of a process that is to keep to one core, with all that it starts."""
+
 
 def end(processes: Sequence[subprocess.Popen[Any]], patience: float = 0) -> None:
     """End processes with everything that they started, and wait until they have; those that have ended may be given.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -32,23 +32,24 @@ def list_papers(
                 raise ValueError("--json lists all papers; it takes no paper")
             _show(catalogue.paper(name))
         return
-    rows: list[dict[str, Any]] = [
-        {
-            "part": paper.part,
-            "name": paper.slug,
-            "title": paper.title,
-            "level": paper.level,
-            "minutes": paper.minutes,
-            "experiments": catalogue.experiment_names(paper.name),
-        }
-        for paper in catalogue.papers()
-    ]
     if as_json:
-        print_json(rows)
+        print_json(
+            [
+                {
+                    "part": paper.part,
+                    "name": paper.slug,
+                    "title": paper.title,
+                    "level": paper.level,
+                    "minutes": paper.minutes,
+                    "experiments": catalogue.experiment_names(paper.name),
+                }
+                for paper in catalogue.papers()
+            ]
+        )
         return
     table = Table("Part", Column("Name", no_wrap=True), "Title", Column("Level", no_wrap=True), "Minutes")
-    for row in rows:
-        table.add_row(row["part"], row["name"], row["title"], row["level"], str(row["minutes"]))
+    for paper in catalogue.papers():
+        table.add_row(paper.part, paper.slug, paper.title, paper.level, str(paper.minutes))
     print_table(table)
 
 

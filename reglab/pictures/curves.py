@@ -79,7 +79,7 @@ class CurvesArtist(SeriesArtist):
         self.panel, self._arms = panel, arms
         self._name_axes(data, coordinate)
         references = [self._reference(line) for line in panel.lines]
-        self.head = 11 if any(line.axis == "x" and line.label.strip() for line in panel.lines) else 0
+        self.head = 11 if any(line.axis == "x" and line.label for line in panel.lines) else 0
         self._references = references
         self._strokes = [Strokes(axes, one.style, one.style.marker) for one in self.series]
         self._label([one.style.ink for one in self.series])
@@ -175,7 +175,7 @@ class CurvesArtist(SeriesArtist):
                 text.set_position((0.02, at))
                 low, high = self.axes.get_ylim()
                 text.set_visible(low <= at <= high)  # a name outside would take all room of the layout
-            text.set_text(typeset(line.label.strip()) if np.isfinite(at) else "")
+            text.set_text(typeset(line.label) if np.isfinite(at) else "")
 
     def _fit(self, data: xr.Dataset, series: Sequence[Series], expected: Sequence[np.ndarray], final: bool) -> bool:
         """Fit the y axis."""

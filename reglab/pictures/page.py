@@ -26,6 +26,10 @@ HEAVY = 24_000
 """A vector picture of more compressed bytes has so many shapes that pixels are lighter."""
 
 
+EMBEDDED = r'"data:image/(?P<kind>svg|webp)(?:\+xml)?;base64,(?P<data>[A-Za-z0-9+/=]+)"'
+"""A pattern of the address of a `Form` inside a page."""
+
+
 @dataclass(frozen=True)
 class Form:
     """One form of a picture: the bytes of an SVG or WebP file, and its size in pixels of a page."""
@@ -126,6 +130,12 @@ def _lighter(svg: bytes) -> bytes:
     text = re.sub(r'\b(?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d)\d+", r"\1", found[0]), svg.decode())
     text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
     return re.sub(r"'DejaVu Sans'[^;\"]*sans-serif", "'DejaVu Sans', Verdana, sans-serif", text).encode()
+
+
+def unpacked(found: re.Match[str]) -> tuple[str, bytes]:
+    """Return the kind and the bytes of a file for a picture that was `EMBEDDED`; a vector picture has its `night`."""
+    kind, content = found["kind"], base64.b64decode(found["data"])
+    return kind, night(content) if kind == "svg" else content
 
 
 def night(svg: bytes) -> bytes:

@@ -51,7 +51,7 @@ class Scene:
         for line in lines:
             at = {"variable": line.at, "at": self.positions({"arm": line.arm} if line.arm else {})}
             place = at if isinstance(line.at, str) else {"at": line.at}
-            found.append({"axis": line.axis, "label": line.label.strip(), **place})
+            found.append({"axis": line.axis, "label": line.label, **place})
         return found
 
     def specification(self, chart: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ The site needs no other host, and no server either.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import json
@@ -21,7 +20,7 @@ from typing import Any
 from filelock import FileLock
 
 from reglab import catalogue, files
-from reglab.pictures.page import night
+from reglab.pictures.page import EMBEDDED, unpacked
 from reglab.site import execute, notebooks, replay
 from reglab.site.pages import BOOK, GENERATED, generate
 
@@ -205,14 +204,13 @@ def _without_pictures(page: Path) -> str:
     """Write the pictures inside a page to files, named by what they hold, and return the page with their names."""
 
     def moved(found: re.Match[str]) -> str:
-        content = base64.b64decode(found[2])
-        content = night(content) if found[1] == "svg" else content
-        name = f"{page.stem}-{hashlib.sha256(content).hexdigest()[:12]}.{found[1]}"
+        kind, content = unpacked(found)
+        name = f"{page.stem}-{hashlib.sha256(content).hexdigest()[:12]}.{kind}"
         files.write(page.with_name(name), content)
         return f'"{name}"'
 
     text = page.read_text(encoding="utf-8")
-    return re.sub(r'"data:image/(svg|webp)(?:\+xml)?;base64,([A-Za-z0-9+/=]+)"', moved, text)
+    return re.sub(EMBEDDED, moved, text)
 
 
 def _replays(site: Path) -> None:

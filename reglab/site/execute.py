@@ -220,7 +220,7 @@ def _start(tasks: Sequence[Task], again: bool, scratch: Path) -> _Worker:
     settings = {"JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONIOENCODING": "utf-8"}
     # not what a person has set for other work
     settings |= {"JUPYTER_RUNTIME_DIR": str(scratch), "IPYTHONDIR": str(scratch), "PYTHONWARNINGS": ""}
-    settings |= {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
+    settings |= processes.ONE_CORE
     if tasks[0].quick:
         from reglab.notebook import QUICK
 

@@ -207,13 +207,7 @@ def _start(number: int, job: _Job, scratch: Path) -> _Running:
     folder.mkdir()
     job.told["secret"] = secrets.token_hex(16)
     file.write_text(json.dumps(job.told), encoding="utf-8")
-    settings = {
-        "OMP_NUM_THREADS": "1",
-        "LOKY_MAX_CPU_COUNT": "1",
-        "MPLBACKEND": "agg",
-        "IPYTHONDIR": str(folder),
-        "PYTHONWARNINGS": "",
-    }
+    settings = {**processes.ONE_CORE, "MPLBACKEND": "agg", "IPYTHONDIR": str(folder), "PYTHONWARNINGS": ""}
     with output.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "reglab.site.answers", str(file)],

@@ -6,7 +6,6 @@ what the lab declares and measures.
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 import os
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 from reglab import catalogue, claims, files, measurements
 from reglab.notebook import MARKS, history, marks, of_nulls
 from reglab.pictures import words
-from reglab.pictures.page import night
+from reglab.pictures.page import EMBEDDED, unpacked
 from reglab.site import compared, costs, execute, hero, modules, replay
 from reglab.site.markdown import line, plain
 
@@ -253,8 +252,8 @@ class Thumbnail(NamedTuple):
     alt: str
 
 
-SHOWN = re.compile(r'<img alt="([^"]+)" src="data:image/(svg|webp)(?:\+xml)?;base64,([^"]+)"')
-"""How a cell shows a picture (`reglab.pictures.page`): its alternative text, its kind, its bytes."""
+SHOWN = re.compile(f'<img alt="(?P<alt>[^"]+)" src={EMBEDDED}')
+"""How a cell shows a picture: its alternative text, and what it shows."""
 
 
 def _thumbnail(name: str) -> Thumbnail | None:
@@ -270,8 +269,8 @@ def _thumbnail(name: str) -> Thumbnail | None:
             continue
         for output in cell.get("outputs", ()):
             if found := SHOWN.search("".join(output.get("data", {}).get("text/html", ""))):
-                content = base64.b64decode(found[3])
-                file = f"{name.replace('/', '-')}.{found[2]}"
-                files.write(GENERATED / "thumbnails" / file, night(content) if found[2] == "svg" else content)
-                return Thumbnail(file, html.unescape(found[1]))
+                kind, content = unpacked(found)
+                file = f"{name.replace('/', '-')}.{kind}"
+                files.write(GENERATED / "thumbnails" / file, content)
+                return Thumbnail(file, html.unescape(found["alt"]))
     raise ValueError(f"{source}: no cell tagged 'thumbnail' shows a picture; tag the one with the main picture")

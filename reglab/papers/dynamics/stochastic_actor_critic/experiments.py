@@ -210,7 +210,7 @@ def examine(learner: Learner, world: method.World) -> dict[str, Tensor]:
 
 
 CURVE, ALONG, CONSTANT = "arm seed step", "arm seed state", "constant pessimism"
-TRUTH, RIGHT, HILL = [Line("y", 0, "")], [Line("x", 0, "")], Line("x", method.BORDER, " right hill")
+TRUTH, RIGHT, HILL = [Line("y", 0, "")], [Line("x", 0, "")], Line("x", method.BORDER, "right hill")
 TOO_MUCH, RISK = "Does the critic promise too much?", "How often does it take the risk?"
 KNOWN, MAIN = ("sigma_at", "sigma_star_at"), ("β = 0", "STAC", CONSTANT, "min of two", "SAC")
 

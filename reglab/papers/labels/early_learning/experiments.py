@@ -36,7 +36,7 @@ RATES = Knob(0.1, 0.02, 0.2, stops=(0.02, 0.05, 0.1, 0.2), symbol="η", help="st
 EXAMPLES = 200
 """Points in the linear theory, n."""
 
-END = Line("x", "stopping_time", " T", "cross-entropy")
+END = Line("x", "stopping_time", "T", "cross-entropy")
 
 LEARNING_RATES = Axis((0.02, 0.05, 0.1, 0.2), label="learning rate η", log=True)
 
