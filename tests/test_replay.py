@@ -184,6 +184,13 @@ def settled(view: Any, handle: Any) -> dict[str, Any]:
     return handle.evaluate("(one) => ({ ...one.state, sentence: one.part('summary').textContent })")
 
 
+def stands_still(view: Any) -> None:
+    """Wait until nothing on the page moves any more: formulas are set, and replays that open when near are drawn."""
+    view.evaluate("MathJax.startup.promise.then(() => {})")
+    view.evaluate("Promise.all(reglabReplays.map((one) => one.open())).then(() => {})")
+    until(view, "reglabReplays.every((one) => one.charts.length > 0)")
+
+
 def compare(view: Any, handle: Any, kind: type[Experiment]) -> None:
     """Compare every number of the charts and the sentence with the recording at the setting of the controls."""
     state, charts = settled(view, handle), handle.evaluate(NUMBERS)
@@ -425,12 +432,9 @@ def test_the_address_keeps_every_control(site: Path, view: Any, kind: type[Exper
     fragment = view.evaluate("location.hash")
     first, second = kind.grid
     assert fragment.startswith(f"#{replay.key(kind)}:{first}={kind.grid[first][0]}&{second}={kind.grid[second][1]}")
-    again = settled(view, opened(view, site.as_uri(), kind, fragment))
-    assert again == state and state["seeds"] == 3 and state["pin"] == [1, 0] and state["off"] == [arm]
-    top = view.evaluate(
-        "(key) => reglabReplays.find((one) => one.key === key).figure.getBoundingClientRect().top", replay.key(kind)
-    )
-    assert abs(top) < 200, "the page does not open at the chart"
+    handle = opened(view, site.as_uri(), kind, fragment)
+    assert settled(view, handle) == state and state["seeds"] == 3 and state["pin"] == [1, 0] and state["off"] == [arm]
+    until(view, "(one) => Math.abs(one.figure.getBoundingClientRect().top) < 200", handle)  # it opens at the chart
 
 
 @pytest.mark.browser
@@ -475,7 +479,7 @@ def test_markup_in_an_address_stays_text(site: Path, view: Any) -> None:
 def test_section_anchors_keep_working_and_nonsense_is_ignored(site: Path, view: Any) -> None:
     handle = opened(view, site.as_uri(), FIRST, "#exercises")
     assert settled(view, handle)["at"] == payload(FIRST)["start"]
-    assert view.evaluate("document.getElementById('exercises').getBoundingClientRect().top") < 400
+    until(view, "document.getElementById('exercises').getBoundingClientRect().top < 400")
     knob = next(iter(FIRST.grid))
     handle = opened(view, site.as_uri(), FIRST, f"#{replay.key(FIRST)}:{knob}=wrong&seeds=99&picture=none&other=1")
     state = settled(view, handle)
@@ -628,6 +632,7 @@ def test_on_a_phone_the_sliders_stay_while_the_charts_scroll_by(site: Path, view
     view.set_viewport_size({"width": 390, "height": height})
     handle = opened(view, site.as_uri(), kind)
     box = "(one) => ((r) => [r.top, r.bottom, r.left, r.right])(one.getBoundingClientRect())"
+    stands_still(view)
     controls = handle.evaluate_handle("(one) => one.part('controls')").as_element()
     bar = view.locator(".bd-header-article").evaluate(box)
     for picture, shown in enumerate(kind.views):

@@ -391,6 +391,7 @@
       const known = replay.box;
       await replay.open();
       if (known) [replay.read(), replay.draw()];
+      await window.MathJax?.startup?.promise; // formulas above it move it
       replay.figure.scrollIntoView({ block: "start" });
     }
   }
