@@ -71,9 +71,8 @@ def level(uniform: Tensor, alpha: float) -> Tensor:
     return torch.from_numpy(betaincinv(alpha, alpha, uniform.numpy()))
 
 
-def augment(
-    arm: Arm, knobs: Mapping[str, Any], images: Tensor, drawn: Draws, of: Callable[[Tensor, float], Tensor] = level
-) -> tuple[Tensor, Tensor]:
+def augment(arm: Arm, knobs: Mapping[str, Any], images: Tensor, drawn: Draws,
+            of: Callable[[Tensor, float], Tensor] = level) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Return one arm's batch [S, N, H, W] and the weight λ of each picture's own label [S]."""
     names = ("probability", "alpha", "blend", "side", "reach", "one_label")
     probability, alpha, blend, side, reach, one_label = (arm.value(name, knobs) for name in names)
@@ -119,7 +118,7 @@ def class_maps(network: ConvNets, images: Tensor, labels: Tensor) -> Tensor:
     return method.class_activation_map(features, weights)
 
 
-BATCH, EVERY, CHUNK = 25, 100, 50
+BATCH, EVERY, CHUNK = 25, 10, 25
 """Size of a batch, steps between two measurements, pictures that are measured at once."""
 
 
@@ -134,7 +133,7 @@ class Mixed(Experiment):
     steps: int = knob(400, low=25, high=1600, step=25, help="training steps, batches of 25")
 
     outputs = {
-        "accuracy": Var("arm seed step", "test accuracy", "share of test pictures classified right", high=1),
+        "accuracy": Var("arm seed", "test accuracy", "share of test pictures classified right", high=1),
         "loss": Var("arm seed step", "training loss", "on the changed batches, mean since the last measurement", low=0),
         "nll": Var("arm seed", "NLL", "negative log-likelihood of the test pictures", "nats", low=0),
     }
@@ -147,12 +146,17 @@ class Mixed(Experiment):
     # fmt: on
 
     def axes(self) -> dict[str, Axis]:
-        """Every hundredth training step and the last one."""
+        """Every tenth training step and the last one."""
         return {"step": Axis(sorted({*range(EVERY, self.steps + 1, EVERY), self.steps}), label="training step")}
 
     def sets(self, seeds: Seeds) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         """Return what trains and what tests: pictures [S, n, H, W], labels [S, n], and what else belongs to them."""
         raise NotImplementedError
+
+    def watch(self, network: ConvNets, test: Any, tick: Tick) -> Generator[Tick, None, dict[str, Tensor]]:
+        """Measure during training, beside the loss."""
+        yield tick
+        return {}
 
     def probe(self, network: ConvNets, test: Any, seeds: Seeds) -> Events:
         """Measure after training; ticks from 0.8 on."""
@@ -188,19 +192,21 @@ class Mixed(Experiment):
             yield losses.detach()
 
     def frames(self, seeds: Seeds) -> Events:
-        """Train; accuracy and loss at every hundredth step; then the NLL and what is probed."""
+        """Train, and watch every tenth step; then accuracy, NLL and what is probed."""
         (images, labels, *_), test = self.sets(seeds)
         network, losses, when, truth = self.network(seeds), [], list(self.axes()["step"].values), test[1]
         for step, loss in enumerate(self.train(network, images, labels, seeds), start=1):
             losses.append(loss)
-            tick = Tick(0.8 * step / self.steps)
-            yield tick
-            if step in when and "accuracy" in self.outputs:
-                logits = yield from measure(network, network, tick, test[0])
-                found = {"accuracy": metrics.accuracy(logits, truth), "loss": torch.stack(losses).mean(0)}
-                every, losses = truth.expand(len(logits), -1, -1), []
-                nll = method.mixed_cross_entropy(logits, every, every, torch.ones(()))
-                yield Frame({"step": when.index(step)}, {**found, "nll": nll})
+            yield (tick := Tick(0.8 * step / self.steps))
+            if step in when and "loss" in self.outputs:
+                watched = yield from self.watch(network, test, tick)
+                yield Frame({"step": when.index(step)}, {"loss": torch.stack(losses).mean(0), **watched})
+                losses = []
+        if "nll" in self.outputs:
+            logits = yield from measure(network, network, Tick(0.8), test[0])
+            every = truth.expand(len(logits), -1, -1)
+            nll = method.mixed_cross_entropy(logits, every, every, torch.ones(()))
+            yield Frame({}, {"accuracy": metrics.accuracy(logits, truth), "nll": nll})
         yield from self.probe(network, test, seeds)
 
 
@@ -217,18 +223,16 @@ class Digits(Mixed):
     alpha: float = knob(replace(ALPHA, tuned=tuned(0.5, (0.2, 0.5, 1, 2), JUDGE)))
 
     arms = {
-        PLAIN: Arm("baseline"),
-        MIXUP: Arm("rival", probability=1, blend=tuned(0.2, (0.1, 0.2, 0.4, 1), JUDGE)),
+        PLAIN: Arm("baseline"), MIXUP: Arm("rival", probability=1, blend=tuned(0.2, (0.1, 0.2, 0.4, 1), JUDGE)),
         CUTOUT: Arm("rival", probability=1, side=tuned(3, (2, 3, 4, 5), JUDGE)),
         CUTMIX: Arm("method", probability="probability", alpha="alpha"),
         ONE_LABEL: Arm("ablation", probability="probability", alpha="alpha", one_label=1),
         "label smoothing": Arm("further", smoothing=tuned(0.4, (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8), JUDGE)),
-        "shifts": Arm("further", reach=tuned(1, (0, 1, 2), JUDGE)),
-        UNTRAINED: Arm("null", ignorant=1),
+        "shifts": Arm("further", reach=tuned(1, (0, 1, 2), JUDGE)), UNTRAINED: Arm("null", ignorant=1),
     }
     outputs = {
         **Mixed.outputs,
-        JUDGE: share("arm seed", "validation accuracy", "share of 100 further digits classified right"),
+        JUDGE: share("arm seed step", "validation accuracy", "share of 100 further digits classified right"),
         "hidden": share("arm seed hole", "test accuracy", "share of test digits classified right behind a hole"),
         "inside": Var("arm seed", "test accuracy", "accuracy when only the inner 6 x 6 pixels are left", high=1),
         "attacked": Var("arm seed", "test accuracy", "accuracy on 300 of them, each pixel moved by 0.1 (FGSM)", low=0),
@@ -238,12 +242,12 @@ class Digits(Mixed):
         "auroc": Var("arm seed", "AUROC", "how often a digit has a larger largest probability than noise", high=1),
     }
     views = (
-        View("One picture from two", (
-            Images("What does each arm see?", "sample", arms=SHOWN),
-            Dots("How much does its own class count in the label?", "own", SHOWN))),
+        View("One picture from two", (Images("What does each arm see?", "sample", arms=SHOWN),
+                                      Dots("How much does its own class count in the label?", "own", SHOWN))),
         View("Occlusion", (Curves("What is seen behind a hole?", ["hidden"], SHOWN),
                            Dots("And behind one of 4x4 pixels?", "hidden", at={"hole": 4})), height=3.2),
-        View("Accuracy", (Dots("Who reads new digits?", "accuracy", (*SHOWN, "label smoothing", "shifts")),), 1),
+        View("Accuracy", (Dots("Who reads new digits?", "accuracy", (*SHOWN, "label smoothing", "shifts")),
+                          Curves("How soon, on 100 others?", [JUDGE], (PLAIN, CUTMIX, "shifts"))), height=3.2),
         View("Trust", (Dots("Is it less sure of noise?", "auroc", lines=[Line("x", 0.5, "")]),
                        Dots("How right is it under attack?", "attacked", lines=[Line("x", 0.1, "")])), height=3.2),
         View("When it does not help", (Dots("Who is right without the border?", "inside"),
@@ -287,10 +291,15 @@ class Digits(Mixed):
             yield Frame({"arm": name}, {"sample": mixed[row, 0], "own": own[row], "gap": left[1:].amax(0)})
         yield from super().frames(seeds)
 
+    def watch(self, network: ConvNets, test: Any, tick: Tick) -> Generator[Tick, None, dict[str, Tensor]]:
+        """Validate."""
+        *_, held, labels = test
+        logits = yield from measure(network, network, tick, held)
+        return {JUDGE: metrics.accuracy(logits, labels)}
+
     def probe(self, network: ConvNets, test: Any, seeds: Seeds) -> Events:
-        """Validate, erase the middle and the border, attack, and show noise."""
-        images, truth, held, labels = test
-        yield from score(network, JUDGE, held, labels, Tick(0.81))
+        """Erase the middle and the border, attack, and show noise."""
+        images, truth, *_ = test
         for i, side in enumerate(self.holes):
             around = F.pad(torch.ones(side, side), [(8 - side) // 2] * 4) == 0
             yield from score(network, "hidden", images * around, truth, Tick(0.82 + 0.02 * i), hole=i)
@@ -363,10 +372,8 @@ class Localization(Mixed):
     canvas: int = knob(16, stops=(16, 20, 24), unit="pixels", label="scene", help="side of the picture")
     threshold: float = knob(0.15, low=0.05, high=0.5, step=0.05, symbol="τ", help="threshold of the boxes shown")
 
-    arms = {
-        PLAIN: Digits.arms[PLAIN], CUTOUT: Arm("rival", probability=1, side=6),
-        **{arm: Digits.arms[arm] for arm in (CUTMIX, ONE_LABEL, UNTRAINED)},
-    }
+    arms = {PLAIN: Digits.arms[PLAIN], CUTOUT: Arm("rival", probability=1, side=6),
+            **{arm: Digits.arms[arm] for arm in (CUTMIX, ONE_LABEL, UNTRAINED)}}
     outputs = {
         **Mixed.outputs,
         "headless": Var("arm seed", "test accuracy", "share of scenes classified right with the head erased", high=1),
@@ -382,8 +389,7 @@ class Localization(Mixed):
                       Images("Do the true box and the map's agree?", "boxes")), columns=3),
         View("Head and object", (Dots("How right is it when the head is erased?", "headless"),
                                  Dots("How large is the loss on whole scenes?", "nll"),
-                                 Curves("How often is the object found?", ["localization"],
-                                        lines=[Line("y", "fixed", "fixed box")])), 1, 2.2),
+            Curves("How often is the object found?", ["localization"], lines=[Line("y", "fixed", "middle")])), 1, 2.2),
     )
     scaled = "photographs became drawn scenes of 16x16 pixels; mixing, maps, thresholds and boxes are kept"
     headline = "headless"
