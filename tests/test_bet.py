@@ -275,13 +275,14 @@ def static(asked: list[Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     theme = importlib.resources.files("sphinx_book_theme") / "theme" / "sphinx_book_theme" / "static" / "styles"
     (folder / "theme.css").write_text((theme / "sphinx-book-theme.css").read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "base.css").write_text(_pydata().read_text(encoding="utf-8"), encoding="utf-8")
-    for name in ("reglab.css", "bet.js"):
+    for name in ("reglab.css", "reglab.js", "bet.js"):
         shutil.copy(ROOT / "book" / "_static" / name, folder)
     sheets = "".join(f'<link rel="stylesheet" href="{name}.css">' for name in ("base", "theme", "reglab"))
     cells = "".join(f'<div class="cell_output"><div class="output text_html">{one.html}</div></div>' for one in asked)
     text = (
         '<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8"><title>Bets</title>'
-        f'<meta name="viewport" content="width=device-width">{sheets}<script src="bet.js"></script>'
+        f'<meta name="viewport" content="width=device-width">{sheets}'
+        '<script src="bet.js"></script><script src="reglab.js"></script>'
         f'<main class="bd-content"><article class="bd-article"><h1>Bets</h1>{cells}</article></main></html>'
     )
     for name in ("page", "other"):
@@ -404,6 +405,19 @@ def test_who_opens_the_answer_first_makes_no_bet(static: Path, view: Any, asked:
     assert one.get_by_role("img").is_visible() and one.get_by_text(asked[0].wager.measured).is_visible()
     view.wait_for_function("document.querySelector('.reglab-bet fieldset').disabled")
     assert one.get_by_role("button", name="Bet").is_disabled() and tallies(view) == []
+
+
+@pytest.mark.browser
+def test_on_paper_the_answers_are_open_and_afterwards_bets_are_still_made(static: Path, view: Any) -> None:
+    view.goto(static.as_uri())
+    seen = "[...document.querySelectorAll('.reglab-bet img')].map((one) => one.checkVisibility())"
+    view.evaluate(f"addEventListener('beforeprint', () => {{ window.onPaper = {seen}; }})")
+    view.pdf()
+    assert view.evaluate("onPaper") == [True, True] and view.evaluate(seen) == [False, False]
+    box(view, 0).get_by_label("new").check()
+    box(view, 0).get_by_role("button", name="Bet").click()
+    assert tallies(view) == ["You were right in 1 of 1 bet on this page."]
+    assert not view.problems
 
 
 @pytest.mark.browser

@@ -34,7 +34,9 @@ document.addEventListener("DOMContentLoaded", () => {
         this.form.querySelector("input").focus();
       });
       // who opens the answer first makes no bet
-      this.details.addEventListener("toggle", () => { this.fields.disabled ||= this.details.open; });
+      this.details.addEventListener("toggle", () => {
+        this.fields.disabled ||= this.details.open && !("printed" in this.details.dataset);
+      });
       this.reset();
     }
     get judged() { // what the kept bet is worth; null without one that can still be made

@@ -28,6 +28,20 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(`.bd-article :is(${wide})`).forEach((node) => watcher.observe(node));
 });
 
+// Paper cannot be opened: what is folded is printed, but for code, solutions and tables of numbers, and folds again.
+let unfolded = [];
+addEventListener("beforeprint", () => {
+  unfolded = [...document.querySelectorAll(".bd-article details:not([open], .hide, .reglab-table)")]
+    .filter((fold) => fold.querySelector("summary").textContent !== "Solution");
+  for (const fold of unfolded) fold.open = fold.dataset.printed = true;
+});
+addEventListener("afterprint", () => {
+  for (const fold of unfolded) {
+    fold.open = false;
+    delete fold.dataset.printed;
+  }
+});
+
 // The table of claims shows the rows that a form asks for; without scripts there is no form, and all rows are shown.
 function filterClaims(form) {
   const { part, paper } = form.elements;
