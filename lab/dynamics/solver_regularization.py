@@ -120,6 +120,8 @@ notebook.draw(results, "What is penalized")
 # training runs at a random time. At $\lambda=30$ speed costs about as much work as ER at 0.3.
 
 # %% tags=["thumbnail"]
+compared = experiments.Fronts("digits", tolerance, 100).only(("vanilla", "ER", "speed", "f = 0", "decay"))
+numbers = notebook.start(compared, 1)  # for further below
 fronts = notebook.run(later)
 question = "Which accuracy will speed at λ = 30 have?"
 bet(question, fronts, "Rings", end("accuracy", "speed", strength=30), low=0.4, high=1)
@@ -137,8 +139,7 @@ bet(question, fronts, "Rings", end("accuracy", "speed", strength=30), low=0.4, h
 # 1200 digits, 16 dimensions: the nearest to the paper's MNIST. **f = 0** is two linear maps.
 
 # %%
-compared = experiments.Fronts("digits", tolerance, 100).only(("vanilla", "ER", "speed", "f = 0", "decay"))
-digits = notebook.run(compared, 1)
+digits = notebook.run(numbers)
 question = "Which accuracy has a network without an equation on digits?"
 bet(question, digits, "Digits", end("accuracy", "f = 0", strength=1), low=0.1, high=1)
 

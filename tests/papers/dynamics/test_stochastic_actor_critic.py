@@ -592,7 +592,7 @@ def test_a_deterministic_critic_has_no_sigma_and_maps_are_shares() -> None:
 
 
 @pytest.mark.usefixtures("double_precision")
-def test_time_in_danger_is_that_of_the_steps_of_a_quarter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_in_danger_is_that_of_the_steps_of_the_past_quarter(monkeypatch: pytest.MonkeyPatch) -> None:
     seen, step = [], experiments.point_step
 
     def watched(*arguments: Tensor) -> experiments.Batch:
@@ -602,9 +602,9 @@ def test_time_in_danger_is_that_of_the_steps_of_a_quarter(monkeypatch: pytest.Mo
     monkeypatch.setattr(experiments, "point_step", watched)
     plane = experiments.PointMass(steps=40).run((5,))
     inside = (experiments.danger(torch.stack(seen[1:])) > 0).double()  # the first call fills the buffer
-    for quarter in range(4):
-        expected = inside[10 * quarter : 10 * quarter + 10].mean(0)
-        np.testing.assert_allclose(plane.inside.isel(seed=0, step=quarter + 1), expected, atol=1e-6)
+    for end in plane.step.values:
+        expected = inside[max(0, end - 10) : end].sum(0) / 10
+        np.testing.assert_allclose(plane.inside.sel(step=end).isel(seed=0), expected, atol=1e-6)
     cells = (torch.stack(seen[1:]) * experiments.CELLS).long().clamp(max=experiments.CELLS - 1)
     for arm in range(4):
         count = np.zeros((experiments.CELLS, experiments.CELLS))

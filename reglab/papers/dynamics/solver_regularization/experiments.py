@@ -35,6 +35,11 @@ PRICES, SQUARE = (0.1, 0.3, 1, 3, 10, 30), (0.01, 0.03, 0.1, 0.3, 1)
 """The strengths among which each penalty's own is chosen: errors and speed, squared errors and stiffness."""
 
 
+def moments(iterations: int) -> list[int]:
+    """Return after which training steps is measured: at most 31 times, from 0 on."""
+    return sorted({round(iterations * i / 30) for i in range(31)})
+
+
 class NeuralODE(nn.Module):
     """R networks side by side: a linear start, an equation with one hidden layer, and a linear readout.
 
@@ -143,18 +148,18 @@ class Prices(Training):
     # fmt: on
 
     def axes(self) -> dict[str, Axis]:
-        """Six moments of the training."""
-        return {"iteration": Axis([self.iterations * fifth // 5 for fifth in range(6)], label="training step")}
+        """About thirty moments of the training."""
+        return {"iteration": Axis(moments(self.iterations), label="training step")}
 
     def frames(self, seeds: Seeds) -> Events:
-        """Train all arms and seeds as one; a frame at six moments."""
+        """Train all arms and seeds as one; a frame at about thirty moments."""
         load, sizes, rate, asked = TASKS[self.task]
-        lanes, moments, (batches, validation, test) = self.lanes(seeds), [*self.axes()["iteration"].values], load(seeds)
+        lanes, shown, (batches, validation, test) = self.lanes(seeds), [*self.axes()["iteration"].values], load(seeds)
         model, spread = NeuralODE(lanes, sizes), lanes.each("spread", 0, torch.float64)
         optimizer, steer = torch.optim.Adam(model.parameters(), lr=rate), lanes.generators("end times")
         for iteration, (points, labels) in zip(range(self.iterations), batches, strict=False):
-            if iteration in moments:
-                yield Frame({"iteration": moments.index(iteration)}, self._measure(lanes, model, test))
+            if iteration in shown:
+                yield Frame({"iteration": shown.index(iteration)}, self._measure(lanes, model, test))
             yield Tick(iteration / (self.iterations + 1))
             # of two numbers a step, the second is not used
             drawn = torch.stack([2 * torch.rand(2, generator=source)[0] - 1 for source in steer]).double()
@@ -168,7 +173,7 @@ class Prices(Training):
             optimizer.zero_grad()
             (loss + method.annealed(price, iteration, self.iterations)).sum().backward()
             optimizer.step()
-        yield Frame({"iteration": 5}, self._measure(lanes, model, test))
+        yield Frame({"iteration": len(shown) - 1}, self._measure(lanes, model, test))
         held = self._measure(lanes, model, validation)
         score = -held["evaluations"] - 1000 * (asked - held["accuracy"]).clamp(min=0)
         with torch.no_grad():
@@ -184,6 +189,14 @@ class Prices(Training):
         parts, accuracy = method.penalties(found), metrics.accuracy(model.readout(found.z), labels)
         values = {"evaluations": found.evaluations, "accuracy": accuracy, "squared": parts["square"]}
         return {name: lanes.split(value) for name, value in (values | {"stiff": parts["stiff"]}).items()}
+
+
+class Ends(Prices):
+    """The same, measured at the end only."""
+
+    def axes(self) -> dict[str, Axis]:
+        """The last training step."""
+        return {"iteration": Axis([self.iterations])}
 
 
 PATHS = {
@@ -225,12 +238,12 @@ class Fronts(Training):
         """Train with all strengths and seeds as one; everything is measured at the end."""
         places = [(name, strength) for name in self.arms for strength in PATHS[name][1]]
         arms = {f"{name} {strength}": Arm("further", **{PATHS[name][0]: strength}) for name, strength in places}
-        prices = Prices(**self.settings())
-        object.__setattr__(prices, "arms", arms)
-        for event in prices.frames(seeds):
+        ends = Ends(**self.settings())
+        object.__setattr__(ends, "arms", arms)
+        for event in ends.frames(seeds):
             if isinstance(event, Tick):
                 yield event
-            elif event.at.get("iteration", 5) == 5:
+            else:
                 for i, (name, strength) in enumerate(places):
                     values = {one: found[i] for one, found in event.values.items() if one in ENDS}
                     yield Frame({"arm": name, "strength": PLACES.index(strength)}, values)
@@ -284,12 +297,13 @@ class Spiral(Experiment):
     smoke = {"iterations": 10}
 
     def axes(self) -> dict[str, Axis]:
-        """Every tenth training step."""
-        return {"iteration": Axis(range(0, self.iterations + 1, 10), label="training step")}
+        """About thirty moments of the training."""
+        return {"iteration": Axis(moments(self.iterations), label="training step")}
 
     def frames(self, seeds: Seeds) -> Events:
-        """Train all arms and seeds as one; a frame at every tenth training step."""
+        """Train all arms and seeds as one; a frame at about thirty moments."""
         yield Tick(0)
+        shown = [*self.axes()["iteration"].values]
         lanes, test = self.lanes(seeds), brownian(seeds, "test paths", 256)
         goal, sources = lanes.repeat(method.moments(truth(seeds))), lanes.generators("weights")
         error, speed, still = (lanes.each(name, 0, torch.float64) for name in ("error", "speed", "still"))
@@ -313,11 +327,11 @@ class Spiral(Experiment):
             return (method.moments(found.saved) - goal).square().unflatten(-1, (2, 2)).mean((1, 3)).sum(-1), found
 
         for iteration in range(self.iterations + 1):
-            if iteration % 10 == 0:
+            if iteration in shown:
                 with torch.no_grad():
                     loss, found = solved(test)
                 values = {"accepted": lanes.split(found.accepted), "loss": lanes.split(loss)}
-                yield Frame({"iteration": iteration // 10}, values)
+                yield Frame({"iteration": shown.index(iteration)}, values)
             yield Tick(iteration / (self.iterations + 1))
             if iteration < self.iterations:
                 loss, found = solved(brownian(seeds, f"paths {iteration}", 48))

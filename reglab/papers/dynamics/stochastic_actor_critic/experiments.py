@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -274,8 +275,8 @@ class Actors(Experiment):
         return method.World(shake, {"risky": (0.1, 0.1 + rho), "noisy": (rho, rho), "still": (0.0, 0.0)}[self.variant])
 
     def axes(self) -> dict[str, Axis]:
-        """Every hundredth step and the last; the grid of states."""
-        steps = Axis([*range(0, self.steps, 100), self.steps], label="step")
+        """Every twentieth step and the last; the grid of states."""
+        steps = Axis([*range(0, self.steps, 20), self.steps], label="step")
         return {"step": steps, "state": Axis(method.STATES.numpy(), label="state s")}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
@@ -340,8 +341,8 @@ class PointMass(Experiment):
         "β = 0.5": Arm("method", target=0.5, actor=0.5), CONSTANT: Arm("rival", target=0.5, actor=0.5, flat=1),
     }  # fmt: skip
     outputs = {
-        "inside": Var(CURVE, "share of time in danger", "share of the steps of a quarter in the danger zone", low=0),
-        "arrivals": Var(CURVE, "arrivals", "how often the goal was reached in a quarter of training", low=0),
+        "inside": Var(CURVE, "share of time in danger", "share of the past quarter of training in the zone", low=0),
+        "arrivals": Var(CURVE, "arrivals", "how often the goal was reached in the past quarter of training", low=0),
         "map": share("arm seed row column", "share of time", "share of all training steps in each cell of the square"),
     }
     views = (View("Danger", (Curves("How long is it in danger?", ["inside"]), Curves("Does it arrive?", ["arrivals"]))),
@@ -351,13 +352,14 @@ class PointMass(Experiment):
     smoke = {"steps": 20}
 
     def axes(self) -> dict[str, Axis]:
-        """Quarters of training; cells of the map."""
+        """At most 33 moments, eight to a quarter of training; cells of the map."""
         cells = [(cell + 0.5) / CELLS for cell in range(CELLS)]
         row, column = (Axis(cells, label=f"{which} coordinate") for which in ("second", "first"))
-        return {"step": Axis([q * self.steps // 4 for q in range(5)], label="step"), "row": row, "column": column}
+        steps = sorted({eighth * self.steps // 32 for eighth in range(33)})
+        return {"step": Axis(steps, label="step"), "row": row, "column": column}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train all arms and seeds as one; a frame at the end of every quarter."""
+        """Train all arms and seeds as one; a frame at each moment, of the quarter of training before it."""
         lanes = self.lanes(seeds)
         learner, models = Learner(lanes, 2, 2, 0.2, 0.99), torch.arange(len(lanes))
         first = lanes.repeat(uniform(seeds, "first transitions", 4000, 7))
@@ -376,14 +378,16 @@ class PointMass(Experiment):
             following = begin[models, episode.add_(over).long() % begin.shape[1], None]
             return happened, torch.where(over[:, None, None], following, happened.following)
 
-        def measure() -> dict[str, Tensor]:
-            found = {"inside": 4 * inside / self.steps, "arrivals": arrivals.clone(), "map": visits / self.steps}
-            inside.zero_()
-            arrivals.zero_()
-            return found
+        shown, counted = list(self.axes()["step"].values), list[Tensor]()
 
-        memory, checkpoints = point_step(first[..., :2], 2 * first[..., 2:4] - 1, first[..., 4:]), self.axes()["step"]
-        yield from train(learner, memory, begin[:, :1], move, measure, list(checkpoints.values), goal=-2.0)
+        def measure() -> dict[str, Tensor]:
+            counted.append(torch.stack([inside, arrivals]))
+            began = bisect.bisect(shown, max(0, shown[len(counted) - 1] - self.steps // 4)) - 1
+            danger, reached = counted[-1] - counted[began]
+            return {"inside": 4 * danger / self.steps, "arrivals": reached, "map": visits / self.steps}
+
+        memory = point_step(first[..., :2], 2 * first[..., 2:4] - 1, first[..., 4:])
+        yield from train(learner, memory, begin[:, :1], move, measure, shown, goal=-2.0)
 
 
 @dataclass(frozen=True)
