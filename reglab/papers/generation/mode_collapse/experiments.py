@@ -324,13 +324,13 @@ class ModeCollapse(Experiment):
     may_be_nan = ("fake_entropy", "real_entropy")  # nulls have no codes
 
     def axes(self) -> dict[str, Axis]:
-        """Every 50th step and the last, and the points of the pictures."""
-        step, places = Axis([*range(0, self.steps, 50), self.steps], label="step"), Modes.of(self.target, self.modes)
+        """Every 40th step and the last, and the points of the pictures."""
+        step, places = Axis([*range(0, self.steps, 40), self.steps], label="step"), Modes.of(self.target, self.modes)
         points = {"point": Axis(range(FILM)), "plane": Axis(["x", "y"]), "place": Axis(range(len(places.centers)))}
         return {"step": step, **points}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train arms and seeds side by side; two frames at every 50th step, of half the arms each."""
+        """Train arms and seeds side by side; two frames at every 40th step, of half the arms each."""
         modes, shown = Modes.of(self.target, self.modes), list(self.axes()["step"].values)
         yield Frame({}, {"centers": modes.centers})
         for null in (arm for arm in self.arms if self.arms[arm] == "null"):
