@@ -165,8 +165,8 @@ class WeightDecay(Experiment):
     equals_baseline = (*(({"factor": 1}, arm) for arm in LEVERS[:-1]), ({"feature_norm": 0}, "feature norm"))
 
     def axes(self) -> dict[str, Axis]:
-        """Epochs from 0 (before training) on, at most 16."""
-        moments = sorted({round(self.epochs * part / 15) for part in range(16)})
+        """Epochs from 0 (before training) on, at most 31."""
+        moments = sorted({round(self.epochs * part / 30) for part in range(31)})
         return {"epoch": Axis(moments, unit="epochs", label="epoch (“4 × epochs”: four times that)")}
 
     def frames(self, seeds: Seeds) -> Events:

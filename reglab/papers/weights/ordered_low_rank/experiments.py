@@ -34,8 +34,8 @@ def drawn(lanes: Lanes, purpose: str, count: int, steps: int) -> Tensor:
 
 
 def times(steps: int) -> list[int]:
-    """Return after which steps is measured: at most 21 times, from 0 on."""
-    return sorted({round(steps * i / 20) for i in range(21)})
+    """Return after which steps is measured: at most 31 times, from 0 on."""
+    return sorted({round(steps * i / 30) for i in range(31)})
 
 
 def learn(lanes: Lanes, first: Sequence[Tensor], target: Tensor, covariance: Tensor, steps: int, momentum: float,

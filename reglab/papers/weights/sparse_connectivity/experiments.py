@@ -136,8 +136,8 @@ def measured(network: Masked, lanes: Lanes, split: Digits, last: bool) -> dict[s
 
 
 def epoch_axis(epochs: int) -> Axis:
-    """Return the ten epochs at which results are taken, or all where they are fewer."""
-    return Axis(sorted({max(round(place * epochs / 10), 1) for place in range(1, 11)}), unit="epochs", label="epoch")
+    """Return the thirty epochs at which results are taken, or all where they are fewer."""
+    return Axis(sorted({max(round(place * epochs / 30), 1) for place in range(1, 31)}), unit="epochs", label="epoch")
 
 
 def fixed(lanes: Lanes, split: Digits, final: Sequence[Tensor], epochs: int) -> tuple[Masked, Callable[[int], None]]:

@@ -20,7 +20,7 @@ from reglab.results import Axis, Frame, Tick, Var, share
 from reglab.seeds import Seeds, generator
 from reglab.training import Lanes, fit, minibatches
 
-TRAIN, WIDTHS, RATE, MEASURED = 300, (64, 100, 100, 10), 0.05, 20
+TRAIN, WIDTHS, RATE, MEASURED = 300, (64, 100, 100, 10), 0.05, 30
 """Training digits; widths of the layers; learning rate; measurements of a run after its start."""
 
 JUDGE = "validation_accuracy"
@@ -151,13 +151,13 @@ class WrongLabels(Experiment):
     may_be_nan = ("bound_excess", "stopped_accuracy", "weights")
 
     def axes(self) -> dict[str, Axis]:
-        """About twenty epochs from 0 on, and the weights of the sample."""
+        """About thirty epochs from 0 on, and the weights of the sample."""
         epochs = sorted({round(i * self.epochs / MEASURED) for i in range(MEASURED + 1)})
         sample = range(-(-cost.count(WIDTHS[:-1]) // SAMPLE))
         return {"epoch": Axis(epochs, unit="epochs", label="epoch"), "weight": Axis(sample)}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train all arms and seeds as one; frames at about twenty epochs, with what belongs to the end in the last."""
+        """Train all arms and seeds as one; frames at about thirty epochs, with what belongs to the end in the last."""
         arms = {"baseline": type(self).arms["baseline"], **self.arms}  # accuracies are compared with it
         lanes, split = Lanes(arms, seeds, self.settings()), digits(seeds, TRAIN)
         wrong = [data.symmetric_noise(one, self.label_noise * 10 / 9, 10, seeds)
