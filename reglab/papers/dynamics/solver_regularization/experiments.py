@@ -126,9 +126,7 @@ class Prices(Training):
         "vanilla": Arm("baseline"), "ER": Arm("method", error="strength"),
         "speed": Arm("rival", speed=tuned(0.3, PRICES, "validation")), "f = 0": Arm("null", still=1),
         "ER²": Arm("ablation", square=tuned(0.1, SQUARE, "validation")),
-        "SR": Arm("ablation", stiff=tuned(0.1, SQUARE, "validation")),
-        "detached": Arm("ablation", detached="strength"),
-    }
+        "SR": Arm("ablation", stiff=tuned(0.1, SQUARE, "validation")), "detached": Arm("ablation", detached="strength")}
     outputs = {
         "evaluations": Var(CURVE, "evaluations (NFE)", "evaluations of f for the test points", low=0),
         "accuracy": Var(CURVE, "test accuracy", "share of the test points classified right", high=1),
@@ -280,15 +278,12 @@ class Spiral(Experiment):
     tolerance: float = knob(0.03, stops=(0.01, 0.03, 0.1), help="tolerance of the solver, absolute and relative")
     iterations: int = knob(120, low=10, high=400, step=10, help="training steps")
 
-    arms = {
-        "vanilla": Arm("baseline"), "ER": Arm("method", error="strength"), "f = 0": Arm("null", still=1),
-        "speed": Arm("rival", speed=tuned(1e-3, (1e-4, 1e-3, 0.003, 0.01, 0.03, 0.1), "validation")),
-    }
+    arms = {"vanilla": Arm("baseline"), "ER": Arm("method", error="strength"), "f = 0": Arm("null", still=1),
+            "speed": Arm("rival", speed=tuned(1e-3, (1e-4, 1e-3, 0.003, 0.01, 0.03, 0.1), "validation"))}
     outputs = {
         "accepted": Var(CURVE, "accepted steps", "steps of the solver that counted, 256 test paths", low=0),
         "loss": Var(CURVE, "loss", "squared error of means and variances, 256 test paths", low=0),
-        "validation": Var("arm seed", "score", "minus steps, minus one for each hundredth of a loss above 0.2"),
-    }
+        "validation": Var("arm seed", "score", "minus steps, minus one for each hundredth of a loss above 0.2")}
     views = (View("Noisy spiral", (Curves("How many steps does it take?", ["accepted"]),
                                    Curves("How well does it fit?", ["loss"], log=True))),)
     # fmt: on

@@ -235,13 +235,11 @@ class Actors(Experiment):
     dropout: float = knob(0.0, stops=(0, 0.01, 0.05, 0.1), symbol="p", help="share of hidden units dropped in training")
     steps: int = knob(600, low=20, high=2000, step=20, help="steps in the world and of training")
 
-    arms = {
-        "β = 0": Arm("baseline"), "STAC": Arm("method", target="beta", actor="beta"),
-        CONSTANT: Arm("rival", target="beta", actor="beta", flat=1),
-        "target only": Arm("ablation", target="beta"), "actor only": Arm("ablation", actor="beta"),
-        "slow target": Arm("further", soft=0.01), "untrained": Arm("null", idle=1),
-        "min of two": Arm("further", twin=1), "SAC": Arm("rival", twin=1, plain=1),
-    }
+    arms = {"β = 0": Arm("baseline"), "STAC": Arm("method", target="beta", actor="beta"),
+            CONSTANT: Arm("rival", target="beta", actor="beta", flat=1),
+            "target only": Arm("ablation", target="beta"), "actor only": Arm("ablation", actor="beta"),
+            "slow target": Arm("further", soft=0.01), "untrained": Arm("null", idle=1),
+            "min of two": Arm("further", twin=1), "SAC": Arm("rival", twin=1, plain=1)}
     outputs = {
         "overestimation": Var(CURVE, "overestimation", "mean of the critic's value minus the exact soft value"),
         "value": Var(CURVE, "policy value", "mean exact discounted reward of the policy, from all states"),
@@ -249,8 +247,7 @@ class Actors(Experiment):
         "gap": Var(ALONG, "critic's value − exact value", "overestimation of the policy's middle action"),
         "sigma_at": Var(ALONG, "critic's σ", "standard deviation that the critic predicts there", low=0),
         "sigma_star_at": Var(ALONG, "exact σ", "exact standard deviation of the critic's target there", low=0),
-        "occupancy": Var(ALONG, "density", "how often the agent is at a place; integrates to 1", low=0),
-    }
+        "occupancy": Var(ALONG, "density", "how often the agent is at a place; integrates to 1", low=0)}
     views = (
         View("Bias and risk", (Curves(TOO_MUCH, ["overestimation"], MAIN, lines=TRUTH), Curves(RISK, ["right"], MAIN))),
         View("What the critic knows", (Curves("STAC: does it know the noise?", KNOWN, ["STAC"], "σ", [HILL]),)),
