@@ -26,7 +26,7 @@ points, test (and validation) points, points of a batch."""
 ENDS, UNIT = cost.count((2, WIDTH)) + cost.count((WIDTH, CLASSES)), 2 * WIDTH
 """Weights outside the blocks, and those of one unit: as many multiply-adds each."""
 
-EPOCHS, MOMENTS, BINS, SHOWN = (0, 1, 2, 5, 10, 20, 40, 60), (0, 5, 60), 10, 100
+EPOCHS, MOMENTS, BINS, SHOWN = (*range(0, 61, 2),), (0, 5, 60), 10, 100
 """Measured epochs of 60, those of a picture (as many parts of another training), bins of mean gates, points shown."""
 
 NET, BRANCH = ("hidden", "hidden_bias", "score", "score_bias"), ("up", "up_bias", "down", "down_bias")
