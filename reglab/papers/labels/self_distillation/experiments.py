@@ -250,7 +250,7 @@ class Microscope(Experiment):
 
     alpha: float = knob(0.3, low=0, high=1, step=0.1, symbol="α", label="past predictions", help="their weight")
     rate: float = knob(0.005, stops=(0.002, 0.005, 0.01, 0.02, 0.05), symbol="η", help="learning rate of SGD")
-    epochs: int = knob(30, low=2, high=60, step=1, help="passes over the training points")
+    epochs: int = knob(31, low=2, high=60, step=1, help="passes over the training points")
 
     arms = {
         "CE": Arm("baseline"),

@@ -66,7 +66,7 @@ def accuracies(network: Dense, lanes: Lanes, split: Digits) -> list[Tensor]:
 
 
 def train(lanes: Lanes, split: Digits, measure: Callable[[int, Dense], Frame]) -> Generator[Frame | Tick, None, Dense]:
-    """Train all arms and seeds as one, by Adam in batches of 100, and return the networks.
+    """Train all arms and seeds as one, by Adam in batches of 100; measure after each half epoch; return the networks.
 
     Penalties act after each step on all parameters, until fine-tuning starts or, for arms with `always`, to the end.
     When it starts, arms with `keep` lose all but that share of their weights. Those with `still` learn nothing.
@@ -94,15 +94,16 @@ def train(lanes: Lanes, split: Digits, measure: Callable[[int, Dense], Frame]) -
     def losses(index: Tensor) -> Tensor:
         return learns * metrics.nll(network(lanes.pick(split.train, index)), lanes.pick(split.train_labels, index))
 
-    def after(epoch: int) -> Frame:
-        rate.copy_(ETA * ((always > 0) | (epoch < active)))
-        if epoch == active:
+    def after(half: int) -> Frame:
+        rate.copy_(ETA * ((always > 0) | (half < 2 * active)))
+        if half == 2 * active:
             mask.copy_(flat(largest(weights, keep.flatten())) | (keep[:, 0] == 0))
             load(weights, flat(weights) * mask)
-        return measure(epoch, network)
+        return measure(half, network)
 
     optimizer.register_step_post_hook(penalize)
-    yield from fit(optimizer, losses, batches, after, epochs=epochs)
+    yield from fit(optimizer, losses, lambda half: batches((half + 1) // 2).tensor_split(2)[(half + 1) % 2], after,
+                   epochs=2 * epochs)  # fmt: skip
     return network
 
 
@@ -122,8 +123,7 @@ class Compression(Experiment):
 
     # fmt: off
     arms = {
-        "plain": Arm("baseline", k=1),
-        "BackSlash": Arm("method", gg="strength", shape="start_shape", k=0.5),
+        "plain": Arm("baseline", k=1), "BackSlash": Arm("method", gg="strength", shape="start_shape", k=0.5),
         "no fine-tune": Arm("ablation", gg="strength", shape="start_shape", always=1, k=1),
         "GG start": Arm("ablation", shape=1, k=1),
         "L1": Arm("rival", l1=0.45, k=0.5), "small dense": Arm("rival", width=32, k=2.5),
@@ -158,12 +158,13 @@ class Compression(Experiment):
     equals_baseline = (({"strength": 0, "start_shape": 2}, "no fine-tune"),)
 
     def axes(self) -> dict[str, Axis]:
-        """Epochs from 0 on, roundings, rates, and every 22nd weight."""
-        epochs, rates = Axis(range(self.epochs + 1), "epochs", "epoch"), Axis(RATES, "bits", "bits a weight")
+        """Half epochs from 0 on, roundings, rates, and every 22nd weight."""
+        halves = [half / 2 for half in range(2 * self.epochs + 1)]
+        epochs, rates = Axis(halves, "epochs", "epoch"), Axis(RATES, "bits", "bits a weight")
         return {"epoch": epochs, "rounding": Axis(ROUNDINGS), "rate": rates, "weight": Axis(range(0, DENSE, 22))}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train all arms and seeds as one; a frame for each epoch, and one with all roundings."""
+        """Train all arms and seeds as one; a frame for each half epoch, and one with all roundings."""
         lanes, split = Lanes({"plain": Arm("baseline"), **self.arms}, seeds, self.settings()), digits(seeds, TRAIN)
         width, factor = (lanes.each(name, 0) for name in ("width", "scale"))
         width, factor = torch.where(width > 0, width, 64), torch.where(factor > 0, factor, 1)[:, None, None]
@@ -183,10 +184,10 @@ class Compression(Experiment):
             # `plain` is trained also where other arms alone are asked for
             return Frame(at, {name: lanes.split(one)[-len(self.arms) :] for name, one in found.items()})
 
-        def measure(epoch: int, trained: Dense) -> Frame:
+        def measure(half: int, trained: Dense) -> Frame:
             network, theta = shrunk(trained)
             nu = method.estimate(flat(network.parameters()), own + 2 * width + 10)
-            return frame({"nu": nu, "bits_fixed": rate((theta * 256).round())}, epoch=epoch)
+            return frame({"nu": nu, "bits_fixed": rate((theta * 256).round())}, epoch=half)
 
         network, theta = shrunk((yield from within(train(lanes, split, measure), 0, 0.7)))
         test, rms, curves = accuracies(network, lanes, split)[1], (theta.square().sum(1) / own).sqrt()[:, None], []
