@@ -23,7 +23,7 @@ from reglab.training import Lanes
 V, CONTEXT, EMBEDDING, WIDTH = 12, 4, 8, 64
 """Letters, length of a context, numbers of an embedding, width of the model."""
 
-BATCH, HELD_OUT, POINTS = 32, 2000, 20
+BATCH, HELD_OUT, POINTS = 32, 2000, 30
 """Contexts of a batch, contexts that a validation or test string has, measurements of a run."""
 
 OFF = 3 * (torch.zeros(()),)
@@ -135,12 +135,12 @@ class Repetition(Experiment):
     equals_baseline = (({"drop": 0}, "repeated + dropout"), ({"unique": 32000}, "fresh"))
 
     def axes(self) -> dict[str, Axis]:
-        """Tokens seen at each of 20 measurements."""
+        """Tokens seen at each of 30 measurements."""
         steps = [round(self.budget // BATCH * (i + 1) / POINTS) for i in range(POINTS)]
         return {"tokens": Axis([BATCH * step for step in steps], unit="tokens", label="tokens seen")}
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Fit the tables; then train all other arms and seeds as one, with a frame at each of 20 measurements."""
+        """Fit the tables; then train all other arms and seeds as one, with a frame at each of 30 measurements."""
         lengths = {"training": self.budget, "validation": HELD_OUT, "test": HELD_OUT}
         drawn = {purpose: strings(seeds, purpose, self.source, n + CONTEXT) for purpose, n in lengths.items()}
         yield from self._tables(drawn)
