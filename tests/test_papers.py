@@ -528,6 +528,13 @@ def test_progress_grows_and_results_with_it(cls: type[Experiment]) -> None:
 
 
 @every_experiment
+def test_a_training_is_seen_at_thirty_moments(cls: type[Experiment]) -> None:
+    """Each of them is a frame, for the first seeds that the widget runs and again for the others."""
+    along = ("step", "epoch", "iteration", "tokens", "time")
+    assert all(len(axis.values) >= 30 for name, axis in cls().axes().items() if name in along)
+
+
+@every_experiment
 def test_every_picture_is_drawn_and_told(cls: type[Experiment]) -> None:
     data = run(cls)
     for view in cls.views:
