@@ -88,12 +88,13 @@ def cut(network: Dense, masks: Sequence[Tensor]) -> Dense:
 
 def train(
     network: Dense, lanes: Lanes, split: Digits, epochs: int, before: int = 0, *, rate: float, falling: bool = False,
-    measure: Callable[[int], Frame] = lambda epoch: Frame({}, {}),
+    measure: Callable[[int], Frame] = lambda part: Frame({}, {}), parts: int = 1,
     gradients: Callable[..., None] | None = None, moved: Callable[..., None] | None = None,
 ) -> Iterator[Frame | Tick]:  # fmt: skip
     """Train on after `before` epochs, at a constant rate or one that falls to 0 along half a cosine.
 
-    `gradients` is called before and `moved` after each step. Weight decay 5e-4 is on weights only, not on γ and β.
+    `gradients` is called before and `moved` after each step, `measure` after each of the `parts` of an epoch, which it
+    counts from 0, before training, on. Weight decay 5e-4 is on weights only, not on γ and β.
     """
     steps, batches = epochs * (TRAIN // BATCH), minibatches(lanes, TRAIN, BATCH)
     optimizer = sgd(network, torch.full((len(lanes), 1, 1), 5e-4), rate=rate, steps=steps if falling else 0)
@@ -105,7 +106,11 @@ def train(
     def losses(index: Tensor) -> Tensor:
         return metrics.nll(network(lanes.pick(split.train, index)), lanes.pick(split.train_labels, index))
 
-    yield from fit(optimizer, losses, lambda epoch: batches(before + epoch), measure, epochs=epochs)
+    def some(part: int) -> Tensor:
+        epoch, place = divmod(part - 1, parts)
+        return batches(before + 1 + epoch).tensor_split(parts)[place]
+
+    yield from fit(optimizer, losses, some, measure, epochs=parts * epochs)
 
 
 @dataclass(frozen=True)
@@ -174,9 +179,10 @@ class Pruning(Experiment):
     may_be_nan = ("kept_gamma", "doomed_gamma", "gamma", "loss_b")  # small dense has no stage B; nothing may be doomed
 
     def axes(self) -> dict[str, Axis]:
-        """Epochs of stage B; the units of both hidden layers."""
+        """Half epochs of stage B; the units of both hidden layers."""
         units = Axis(range(2 * UNITS), label="hidden unit")
-        return {"epoch": Axis(range(self.epochs_b + 1), unit="epochs", label="epoch of stage B"), "unit": units}
+        halves = [half / 2 for half in range(2 * self.epochs_b + 1)]
+        return {"epoch": Axis(halves, unit="epochs", label="epoch of stage B"), "unit": units}
 
     @property
     def kept(self) -> int:
@@ -229,15 +235,15 @@ class Pruning(Experiment):
             for values, begun, mask in fades:
                 values.copy_(method.faded(begun, values, mask, done / steps))
 
-        def measure(epoch: int) -> Frame:
+        def measure(half: int) -> Frame:
             gamma = torch.cat([norm.gamma for norm in norms], 2).abs().squeeze(1)
             of = {"kept_gamma": ~doomed, "doomed_gamma": doomed}
             found = {name: lanes.split(metrics.mean_where(gamma, units)) for name, units in of.items()}
-            if epoch == self.epochs_b:
+            if half == 2 * self.epochs_b:
                 fitted = lanes.split(evaluate(network, lanes.repeat(split.train)))
                 found |= {"gamma": lanes.split(gamma), "loss_b": metrics.nll(fitted, split.train_labels)}
                 found["accuracy_b"] = accuracies(network, lanes, split)["accuracy"]
-            return Frame({"arm": arms, "epoch": epoch}, found)
+            return Frame({"arm": arms, "epoch": half}, found)
 
         def tuning(epoch: int) -> Frame:
             if epoch == 0:
@@ -246,7 +252,7 @@ class Pruning(Experiment):
 
         penalized = [mask | everywhere for mask in masks]
         stage_b = train(network, lanes, split, self.epochs_b, self.epochs_a, rate=0.05, measure=measure,
-                        gradients=lambda: penalize(network, penalized, strength), moved=fade)  # fmt: skip
+                        parts=2, gradients=lambda: penalize(network, penalized, strength), moved=fade)  # fmt: skip
         yield from within(stage_b, 0, 0.75)
         if self.absorb:
             absorb(network, masks)
