@@ -200,8 +200,8 @@ notebook.check(my_errors, exercises.check_price)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# About 7.4 %, 5.7 % and 43 %. Per step sixteen masks are ahead. But a step costs
-# $(8192+16\cdot8832)/(8192+8832)=8.8$ times as much: for the price of 300 steps there are 34, measured after 20.
+# About 7.4 %, 5.7 % and 33 %. Per step sixteen masks are ahead. But a step costs
+# $(8192+16\cdot8832)/(8192+8832)=8.8$ times as much: for the price of 300 steps there are 34, measured after 30.
 #
 # </details>
 

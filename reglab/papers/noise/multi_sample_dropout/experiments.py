@@ -23,7 +23,7 @@ from reglab.training import Lanes
 
 DROPOUT, MULTI, FASTER, NONE, SAME = SHOWN = ("dropout", "multi-sample", "dropout, faster", "no dropout", "same mask")
 
-BATCH, EVERY, BEFORE, HELD_OUT, TESTED = 32, 20, 60, 200, 1000
+BATCH, EVERY, BEFORE, HELD_OUT, TESTED = 32, 10, 60, 200, 1000
 """Size of a batch, steps between two measurements, steps before gradients are drawn, digits to validate and to test."""
 
 STOPS, RATES = (1, 2, 4, 8, 16), (5e-4, 1e-3, 2e-3, 3e-3, 5e-3)
@@ -140,7 +140,7 @@ class MultiSample(Experiment):
     # fmt: on
 
     def axes(self) -> dict[str, Axis]:
-        """Every twentieth step, from the twentieth on; the arithmetic that so many steps of dropout take."""
+        """Every tenth step, from the tenth on; the arithmetic that so many steps of dropout take."""
         steps = range(EVERY, self.steps + 1, EVERY)
         return {
             "step": Axis(steps, label="training step"),
@@ -148,7 +148,7 @@ class MultiSample(Experiment):
         }
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train; a frame at every twentieth step."""
+        """Train; a frame at every tenth step."""
         lanes, (training, held_out, test) = self.lanes(seeds), digits(seeds, self.train)
         losses, errors = [], []
         for step, (networks, _) in enumerate(itertools.islice(train(lanes, training), self.steps), start=1):
@@ -159,7 +159,7 @@ class MultiSample(Experiment):
                 yield Frame({"step": len(losses) - 1}, {"clean_loss": losses[-1], "test_error": errors[-1]})
         validation = -score(networks, held_out)[0]
         yield Frame({}, {"trace": torch.stack(losses).mean(0), "error": errors[-1], "validation": validation})
-        paid = torch.stack([torch.full_like(errors[0], torch.nan), *errors])  # [1 + steps / 20, A, S]
+        paid = torch.stack([torch.full_like(errors[0], torch.nan), *errors])  # [1 + steps / 10, A, S]
         for a, (name, arm) in enumerate(self.arms.items()):
             price = method.arithmetic(self.width, arm.value("copies", self.settings()))
             reached = torch.arange(1, len(paid)) * method.arithmetic(self.width, 1) // price
