@@ -239,7 +239,7 @@ def test_training_equals_a_plain_loop(arm: str) -> None:
         optimizer.zero_grad()
         (sum(several) / len(several)).backward()  # type: ignore[union-attr]
         optimizer.step()
-        if step % 20 == 0:
+        if step % 10 == 0:
             with torch.no_grad():
                 losses.append(float(F.cross_entropy(g(f(x)), y)))
                 wrong = g(f(test)).argmax(-1) != split.test_labels[0, :1000]
@@ -279,12 +279,12 @@ def test_the_price_is_paid_in_steps_of_dropout() -> None:
     error, priced = results.test_error, results.priced_error
     np.testing.assert_array_equal(priced.sel(arm="dropout"), error.sel(arm="dropout"))
     several = priced.sel(arm="multi-sample")  # a step costs 43520 / 17024 = 2.56 steps of dropout
-    assert several.sel(price=[20, 40]).isnull().all()
-    for price, step in ((60, 20), (80, 20), (100, 20)):
+    assert several.sel(price=[10, 20]).isnull().all()
+    for price, step in ((30, 10), (50, 10), (60, 20), (80, 30), (100, 30)):
         np.testing.assert_array_equal(several.sel(price=price), error.sel(arm="multi-sample", step=step))
     two = experiments.MultiSample(copies=2, steps=100).run(2)  # 1.52 steps
     found = two.priced_error.sel(arm="multi-sample", price=[40, 60, 80, 100]).values
-    expected = two.test_error.sel(arm="multi-sample", step=[20, 20, 40, 60]).values
+    expected = two.test_error.sel(arm="multi-sample", step=[20, 30, 50, 60]).values
     np.testing.assert_array_equal(found, expected)
 
 
