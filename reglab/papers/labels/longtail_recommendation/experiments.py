@@ -26,8 +26,8 @@ ITEMS, TOP, HEAD, GROUPS, VALUES = 600, 50, 60, 16, 48
 FEATURES = ("f1", "f2", "f3", "f4", "f5", "f6", "f7")
 """f1, f2 and the four tags f7 follow the first hidden group, f4, f5 the second; f3 and f6 are publisher and twin."""
 
-TAU, BATCH, EVERY = 0.1, 100, 2
-"""Both temperatures, size of a batch, epochs between two measurements."""
+TAU, BATCH = 0.1, 100
+"""Both temperatures, size of a batch."""
 
 ASKED = {"test": (1500, True), "uniform": (1500, False), "validation": (300, True)}
 """Clicks that nobody learns from: how many, and whether popular items are in greater demand."""
@@ -226,16 +226,20 @@ class Shopping(Experiment):
     # fmt: on
 
     def axes(self) -> dict[str, Axis]:
-        """Every second epoch, features, tenths of the items by popularity, and weights of popularity in the score."""
+        """At most 30 moments, features, tenths of the items by popularity, and weights of popularity in the score."""
         # fmt: off
-        return {"epoch": Axis(sorted({*range(EVERY, self.epochs, EVERY), self.epochs}), unit="epochs", label="epoch"),
+        return {"epoch": Axis([step * BATCH / self.pairs for step in self.moments()], unit="epochs", label="epoch"),
                 "feature": Axis(FEATURES, label="feature"), "feature_2": Axis(FEATURES, label="other feature"),
                 "decile": Axis(range(1, 11), label="tenth of the items, from popular to rare"),
                 "prior": Axis(PRIORS, label="weight γ of log(clicks + 1) in the score")}
         # fmt: on
 
+    def moments(self) -> list[int]:
+        """Return after which training steps is measured: at most 30 times."""
+        return sorted({max(1, round(self.epochs * (self.pairs // BATCH) * i / 30)) for i in range(1, 31)})
+
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
-        """Train all arms and seeds as one batch of models; frames at every second epoch, and more at the end."""
+        """Train all arms and seeds as one batch of models; frames at up to 30 moments, and more at the end."""
         stock = shop(seeds, self.zipf)
         wants, log = clicks(stock, seeds, "training clicks", self.pairs)
         asked = {what: clicks(stock, seeds, f"{what} clicks", *how) for what, how in ASKED.items()}
@@ -261,28 +265,28 @@ class Shopping(Experiment):
             right = metrics.accuracy(both, torch.arange(BATCH))
             return method.batch_softmax(main) + alpha * method.batch_softmax(both), right.where(alpha > 0, torch.nan)
 
-        when, popular = list(self.axes()["epoch"].values), counts.log1p().unsqueeze(1)
-        for epoch in range(1, self.epochs + 1):
-            matching, batches = [], minibatches(lanes, self.pairs, BATCH)(epoch)
-            for step, index in enumerate(batches, 1):
-                optimizer.zero_grad()
-                loss, right = losses(index)
-                loss.sum().backward()
-                optimizer.step()
-                matching.append(right)
-                yield Tick((epoch - 1 + step / len(batches)) / self.epochs)
-            if epoch in when:
-                at, told = {"epoch": when.index(epoch)}, asked if epoch == self.epochs else {"test": asked["test"]}
+        when, popular, matching = self.moments(), counts.log1p().unsqueeze(1), list[Tensor]()
+        batches = minibatches(lanes, self.pairs, BATCH)
+        for step, index in enumerate((one for epoch in range(self.epochs) for one in batches(epoch + 1)), 1):
+            optimizer.zero_grad()
+            loss, right = losses(index)
+            loss.sum().backward()
+            optimizer.step()
+            matching.append(right)
+            yield Tick(step / when[-1])
+            if step in when:
+                at, told = {"epoch": when.index(step)}, asked if step == when[-1] else {"test": asked["test"]}
+                right = torch.stack(matching[-(self.pairs // BATCH) :]).mean(0)
                 with torch.no_grad():
                     z = lanes.split(items(lanes.repeat(stock.features)))
                     q = {what: lanes.split(queries(lanes.repeat(told[what][0]))) for what in told}
-                yield Frame({"arm": trained, **at}, {"matching": lanes.split(torch.stack(matching).mean(0))})
+                yield Frame({"arm": trained, **at}, {"matching": lanes.split(right)})
                 for arm in self.arms:
                     m = trained.index(arm) if arm in trained else None
                     scores = {what: popular.expand(*told[what][1].shape, -1) if m is None else
                               method.similarity(q[what][m], z[m]) for what in told}  # fmt: skip
                     yield Frame({"arm": arm, **at}, slices(scores["test"], asked["test"][1], counts))
-                    if epoch == self.epochs:
+                    if step == when[-1]:
                         yield Frame({"arm": arm}, final(scores, asked, counts, stock))
         a, b = (metrics.mean_where(method.purity(z, groups), counts <= 1) for groups in stock.groups.unbind(1))
         yield Frame({"arm": trained}, {"purity_a": a, "purity_b": b})
