@@ -229,7 +229,7 @@ class Averaging(Experiment):
 
     def shown(self) -> list[int]:
         """Return the steps at which the training is looked at."""
-        return [round(self.steps * i / 20) for i in range(21)]
+        return sorted({round(self.steps * i / 30) for i in range(31)})
 
     def frames(self, seeds: Seeds) -> Iterator[Frame | Tick]:
         """One frame whenever the training is looked at."""
