@@ -602,9 +602,9 @@ def test_time_in_danger_is_that_of_the_steps_of_the_past_quarter(monkeypatch: py
     monkeypatch.setattr(experiments, "point_step", watched)
     plane = experiments.PointMass(steps=40).run((5,))
     inside = (experiments.danger(torch.stack(seen[1:])) > 0).double()  # the first call fills the buffer
-    for end in plane.step.values:
-        expected = inside[max(0, end - 10) : end].sum(0) / 10
-        np.testing.assert_allclose(plane.inside.sel(step=end).isel(seed=0), expected, atol=1e-6)
+    for last in plane.step.values:
+        expected = inside[max(0, last - 10) : last].sum(0) / 10
+        np.testing.assert_allclose(plane.inside.sel(step=last).isel(seed=0), expected, atol=1e-6)
     cells = (torch.stack(seen[1:]) * experiments.CELLS).long().clamp(max=experiments.CELLS - 1)
     for arm in range(4):
         count = np.zeros((experiments.CELLS, experiments.CELLS))
