@@ -413,6 +413,30 @@ def test_a_subscript_stands_beside_its_letter(view: Any) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(
+    ("paper", "name"), [("geometry/neural_collapse", "ExactModel"), ("dynamics/bayes_optimal_network", "Learning")]
+)
+def test_a_subscript_of_a_chart_stands_below(served: str, view: Any, paper: str, name: str) -> None:
+    """Charts, keys, sentence and table write λ_H and α_PR with small letters, after a move and with a pin, too."""
+    handle = opened(view, served, catalogue.experiment(paper, name))
+    handle.evaluate("(one) => { one.part('table').open = true; one.pin(); }")
+    pictures = handle.evaluate("(one) => one.grid.views.length")
+    found = []
+    for picture, place in itertools.product(range(pictures), (0, 1)):
+        handle.evaluate("(one, [picture, place]) => one.set({ picture, at: [place, place] })", [picture, place])
+        written = "one.charts.length && !/_/.test(one.part('panels').textContent + one.part('table').textContent)"
+        until(view, f"(one) => {written}", handle)
+        found += handle.evaluate("""(one) => [...one.box.querySelectorAll("svg tspan[font-size]")].map((small) => {
+            const letter = document.createRange(), text = small.previousSibling;
+            letter.setStart(text, text.length - 1);
+            letter.setEnd(text, text.length);
+            const [left, right] = [letter.getBoundingClientRect(), small.getBoundingClientRect()];
+            return [right.left - left.right, right.bottom - left.bottom, right.height - left.height];
+        })""")
+    assert found and all(abs(across) < 1 and down > 0 > height for across, down, height in found), found
+
+
+@pytest.mark.browser
 def test_the_button_to_print_prints(served: str, view: Any) -> None:
     view.add_init_script(f"{WATCH} window.print = () => {{ window.printed = true; }};")
     view.goto(f"{served}/lab/{FIRST.paper()}.html", wait_until="load")

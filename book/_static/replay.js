@@ -6,7 +6,14 @@
   const here = document.currentScript.src, replays = [], scripts = {};
   const load = (url) => (scripts[url] ??= new Promise((onload, onerror) =>
     document.head.append(Object.assign(document.createElement("script"), { src: url, onload, onerror }))));
-  const shown = (text) => String(text).replace(/[&<]/g, (sign) => `&#${sign.charCodeAt()};`);
+  const below = /(?<!\p{L})(\p{L})_([\p{L}\p{N}_]+)/gu; // as `reglab.pictures.words.SUBSCRIPT` has it: λ_H, Tr Σ_W
+  const shown = (text) => String(text).replace(/[&<]/g, (sign) => `&#${sign.charCodeAt()};`)
+    .replace(below, "$1<sub>$2</sub>");
+  const lower = (chart) => chart.querySelectorAll("svg text").forEach((text) => { // SVG knows no <sub>
+    if (text.textContent.search(below) < 0) return;
+    const pieces = '$1<tspan dy="0.3em" font-size="75%">$2</tspan><tspan dy="-0.225em">\u200B</tspan>';
+    text.innerHTML = text.innerHTML.replace(below, pieces);
+  });
   const theme = () => document.documentElement.dataset.theme ?? "light";
   const finite = (values) => values.filter((value) => value !== null);
   const mean = (values) => {
@@ -206,16 +213,16 @@
       this.box.querySelector("[data-does=pin]").textContent = state.pin ? "Unpin" : "Pin";
       this.present();
       this.result = this.rows(view, state.at, state.pin);
-      this.part("summary").textContent = words(state.at);
+      this.part("summary").innerHTML = shown(words(state.at));
       const frame = [state.picture, theme(), Boolean(this.presented)].join();
       if (this.frame !== frame) return this.layOut(view, frame);
-      this.part("then").textContent = state.pin ? `Pinned at ${named(state.pin)}: ${words(state.pin)}` : "";
+      this.part("then").innerHTML = state.pin ? shown(`Pinned at ${named(state.pin)}: ${words(state.pin)}`) : "";
       this.charts.forEach(({ chart, node, names, panel }, i) => {
         const { found, reach } = this.result[i];
         names.forEach((name) => chart.data(name, found[name] ?? []));
         if (reach) chart.signal("heights", reach);
         node.parentElement.toggleAttribute("data-fitted", reach !== panel.heights);
-        chart.run();
+        chart.runAsync().then(() => lower(node));
         node.setAttribute("aria-label", `${panel.question} ${this.result[i].words}`);
         const keys = node.parentElement.querySelector(".reglab-keys");
         keys.querySelector(".reglab-pinned")?.remove();
@@ -262,7 +269,7 @@
     }
     tell(text, event) { // beside the hand, what it points at; the table says the same to those who use no hand
       const tip = this.part("tip"), { clientWidth } = document.documentElement;
-      tip.textContent = text ?? "";
+      tip.innerHTML = shown(text ?? "");
       if (!text) return; // a chart that goes has no event
       const left = Math.max(4, Math.min(event.clientX + 14, clientWidth - tip.offsetWidth - 4));
       tip.style.translate = `${left}px ${event.clientY + 14}px`;

@@ -50,7 +50,7 @@ iterations = 150
 prices = experiments.Prices(strength=strength, tolerance=tolerance, iterations=iterations)
 rings = experiments.Fronts(tolerance=tolerance, iterations=iterations)
 later = notebook.start(rings, max(1, seeds // 2))  # a second process computes it while you read
-results = notebook.run(prices, seeds)
+results = notebook.run(prices, max(1, seeds - 1))
 part = end("evaluations", "ER") / end("evaluations", "vanilla")
 bet("What share of vanilla's evaluations will ER need?", results, "Work and accuracy", part, low=0, high=1.2)
 
@@ -58,7 +58,7 @@ bet("What share of vanilla's evaluations will ER need?", results, "Work and accu
 notebook.summary(results)
 
 # %% [markdown]
-# The text speaks of eight seeds, the pictures show four.
+# The text speaks of eight seeds, the pictures show three.
 #
 # The work of vanilla grows during training. ER ends with less than half of it and answers as well. So does a third
 # network, which pays for the **speed** of its state, but it needs more work. Without an equation (**f = 0**) an answer
@@ -120,9 +120,9 @@ notebook.draw(results, "What is penalized")
 # training runs at a random time. At $\lambda=30$ speed costs about as much work as ER at 0.3.
 
 # %% tags=["thumbnail"]
+noisy = notebook.start(experiments.Spiral(iterations=60), max(1, seeds // 2))  # it and digits are for further below
 compared = experiments.Fronts("digits", tolerance, 100).only(("vanilla", "ER", "speed", "f = 0", "decay"))
-numbers = notebook.start(compared, 1)  # for further below
-fronts = notebook.run(later)
+digits, fronts = notebook.run(compared, 1), notebook.run(later)
 question = "Which accuracy will speed at λ = 30 have?"
 bet(question, fronts, "Rings", end("accuracy", "speed", strength=30), low=0.4, high=1)
 
@@ -139,7 +139,6 @@ bet(question, fronts, "Rings", end("accuracy", "speed", strength=30), low=0.4, h
 # 1200 digits, 16 dimensions: the nearest to the paper's MNIST. **f = 0** is two linear maps.
 
 # %%
-digits = notebook.run(numbers)
 question = "Which accuracy has a network without an equation on digits?"
 bet(question, digits, "Digits", end("accuracy", "f = 0", strength=1), low=0.1, high=1)
 
@@ -154,7 +153,7 @@ bet(question, digits, "Digits", end("accuracy", "f = 0", strength=1), low=0.1, h
 # The same works for stochastic equations. A noisy spiral is to be imitated, in means and variances.
 
 # %%
-spiral = notebook.run(experiments.Spiral(iterations=60), max(1, seeds // 2))
+spiral = notebook.run(noisy)
 share = end("accepted", "ER") / end("accepted", "vanilla")
 bet("What share of vanilla's steps will ER need?", spiral, "Noisy spiral", share, low=0, high=1.5)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import xarray as xr
+
 from reglab.claims import Claim
 from reglab.effects import advantage
 from reglab.papers.generation.mode_collapse.experiments import Estimators, ModeCollapse
@@ -18,7 +20,14 @@ PARTS, KEPT, NOTHING = "All three parts are said to help", "Without sacrificing 
 PLANE = "In the plane distances of samples mean something as they are; the regularizers are made for images."
 FUZZY = "After 1200 steps no arm counts one of the 25 modes on average: too few steps for clouds so small."
 
-EXAM = 2000
+EXAM = 3000
+
+
+def loses_some(results: xr.Dataset) -> xr.DataArray:
+    """Return 1 for each seed in which MEE has less HQ than the GAN, but no more than 0.2 less, else 0."""
+    change = advantage("quality", "MEE", "GAN")(results)
+    return ((change < 0) & (change > -0.2)).astype(float)
+
 
 # fmt: off
 CLAIMS = (
@@ -72,9 +81,9 @@ CLAIMS = (
             "With a discriminator as fast as the generator both cover about as many modes: modes that MEE covers more",
             NOTHING, advantage("covered", "MEE", "GAN"), BALANCED, within=(-1, 1), essential=True, source="pilot"),
     control("one mode: precision is lost", ModeCollapse,
-            "With one Gaussian there is nothing to cover, and entropy costs precision: change of the share near it",
-            NOTHING, advantage("quality", "MEE", "GAN"), {"one": {"target": "one"}}, within=(-0.2, 0), seeds=48,
-            why="A GAN's end is chaotic: on another computer these seeds gave −0.033 [−0.050, −0.015]."),
+            "With one Gaussian there is nothing to cover, and entropy costs precision: share of runs in which it does, "
+            "by up to 0.2 of HQ", NOTHING, loses_some, {"one": {"target": "one"}}, above=0.5, seeds=48, essential=True,
+            source="pilot"),
     control("grid: better than noise", ModeCollapse,
             "On the grid of 25 more of MEE's samples lie near a center than of uniform noise: share more",
             NOTHING, advantage("quality", "MEE", "uniform square"), {"grid": {"target": "grid"}}, above=0, why=FUZZY),
