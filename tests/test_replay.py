@@ -181,7 +181,10 @@ def until(view: Any, script: str, argument: Any = None) -> None:
 def settled(view: Any, handle: Any) -> dict[str, Any]:
     """Return the state of the controls once the charts are drawn."""
     until(view, "(one) => one.charts.length > 0", handle)
-    return handle.evaluate("(one) => ({ ...one.state, sentence: one.part('summary').textContent })")
+    return handle.evaluate("""(one) => {
+        const texts = [...one.part("summary").childNodes].map((n) => (n.tagName === "SUB" ? "_" : "") + n.textContent);
+        return { ...one.state, sentence: texts.join("") };
+    }""")
 
 
 def stands_still(view: Any) -> None:

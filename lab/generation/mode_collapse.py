@@ -268,7 +268,7 @@ notebook.check(my_share, exercises.check_haze)
 #
 # Up to 0.005 most modes are missed. At 0.02 about seven count. At 0.5 HQ is about a third: the samples drift away from
 # the centers. With one Gaussian there is no mode to win, and entropy can only push samples out: with 16 seeds HQ is
-# 0.92, and 0.96 without it. In some runs the plain GAN itself fails; then the entropy helps.
+# 0.92, and 0.96 without it, but not lower in every run.
 #
 # </details>
 
