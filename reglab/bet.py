@@ -146,8 +146,8 @@ class Choice:
         )
 
     def told(self) -> dict[str, Any]:
-        """Return what the page's script needs to judge a guess."""
-        return {"answers": {arm: [answer.right, answer.text] for arm, answer in self.answers.items()}}
+        """Return what the page's script needs to judge a guess, texts as HTML."""
+        return {"answers": {arm: [answer.right, typeset(answer.text)] for arm, answer in self.answers.items()}}
 
     def control(self) -> Any:
         """Return the control of the live widget."""
@@ -209,9 +209,10 @@ class Number:
         )
 
     def told(self) -> dict[str, Any]:
-        """Return what the page's script needs to judge a guess."""
+        """Return what the page's script needs to judge a guess, texts as HTML."""
+        texts = {where: typeset(text) for where, text in self.texts.items()}
         mean = self.mean if math.isfinite(self.mean) else None
-        return {"texts": self.texts, "inside": self.inside, "mean": mean, "ends": (self.low, self.high),
+        return {"texts": texts, "inside": self.inside, "mean": mean, "ends": (self.low, self.high),
                 "digits": self.digits, "drawn": self.drawing}  # fmt: skip
 
     def control(self) -> Any:
@@ -302,7 +303,7 @@ class Bet:
         self.answer = widgets.HTML()
         self.figure = widgets.HTML()
         self.button.on_click(lambda _: self._clicked())
-        asked = f"<strong>Your bet:</strong> {html.escape(question)}<br><small>{html.escape(wager.hint)}</small>"
+        asked = f"<strong>Your bet:</strong> {typeset(question)}<br><small>{typeset(wager.hint)}</small>"
         self.widget = widgets.VBox([widgets.HTML(asked), self.control, self.button, self.answer, self.figure])
 
     def place(self, guess: Any) -> Answer:
@@ -316,7 +317,7 @@ class Bet:
         tally = (
             f"You were right in {sum(kept.values())} of {len(kept)} {'bet' if len(kept) == 1 else 'bets'} on this page."
         )
-        self.answer.value = f'<div role="status"><p>{html.escape(answer.text)}</p>{answer.drawing}<p>{tally}</p></div>'
+        self.answer.value = f'<div role="status"><p>{typeset(answer.text)}</p>{answer.drawing}<p>{tally}</p></div>'
         self.figure.value = self.picture.html
         return answer
 
@@ -330,17 +331,17 @@ class Bet:
     def html(self) -> str:
         """The bet for a page: folded until it is opened; the site's script makes a form of it."""
         form = (
-            f'<form><fieldset><legend>Your bet: {html.escape(self.question)}</legend><div class="reglab-guess">'
+            f'<form><fieldset><legend>Your bet: {typeset(self.question)}</legend><div class="reglab-guess">'
             f"{self.wager.inputs()}<button>Bet</button></div>"
-            f'<p class="reglab-note">{html.escape(self.wager.hint)}</p></fieldset></form>'
+            f'<p class="reglab-note">{typeset(self.wager.hint)}</p></fieldset></form>'
         )
         told = json.dumps({"question": self.question, "form": form, **self.wager.told()}, ensure_ascii=False)
         return (
             f'<div class="reglab-bet" data-bet="{html.escape(told)}">'
-            f"<p><strong>Your bet:</strong> {html.escape(self.question)}<br>"
-            f"<small>{html.escape(self.wager.options)}</small></p>"
+            f"<p><strong>Your bet:</strong> {typeset(self.question)}<br>"
+            f"<small>{typeset(self.wager.options)}</small></p>"
             f"<details><summary>Open the answer</summary>"
-            f'<p class="reglab-summary">{html.escape(self.wager.measured)}</p>{self.picture.html}</details></div>'
+            f'<p class="reglab-summary">{typeset(self.wager.measured)}</p>{self.picture.html}</details></div>'
         )
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def summary(results: xr.Dataset) -> Page:
     """Say in one sentence what the results show, with the uncertainty in words."""
     made_by = catalogue.experiment(results.attrs["paper"], results.attrs["experiment"])
     text = words.sentence(results, made_by.headline, made_by.arms)
-    return Page(f'<p class="reglab-summary">{html.escape(text)}</p>', text)
+    return Page(f'<p class="reglab-summary">{typeset(text)}</p>', text)
 
 
 LEFT = 'style="text-align:left"'
@@ -247,10 +247,10 @@ def _table(records: Sequence[Mapping[str, Any]], caption: str = "") -> str:
 def _row(claim: Mapping[str, Any]) -> str:
     bound = html.escape(claim["bound"].replace("-", "−"))
     kind = "essential" if claim["essential"] else "expected"
-    why = f"<br><em>{html.escape(claim['why'])}</em>" if claim["why"] else ""
-    nulls = "".join(f"<br><small>{html.escape(text)}</small>" for text in of_nulls(claim))
+    why = f"<br><em>{typeset(claim['why'])}</em>" if claim["why"] else ""
+    nulls = "".join(f"<br><small>{typeset(text)}</small>" for text in of_nulls(claim))
     return (
-        f"<tr><td {LEFT}>{html.escape(claim['claim'])}{why}</td><td {LEFT}>{html.escape(claim['reported'])}</td>"
+        f"<tr><td {LEFT}>{typeset(claim['claim'])}{why}</td><td {LEFT}>{typeset(claim['reported'])}</td>"
         f"<td>{_effect(claim)}</td><td>{bound}<br><small>{claims.SOURCES[claim['source']]}</small></td>"
         f'<td class="reglab-{claim["verdict"].replace(" ", "-")}">{MARKS[claim["verdict"]]}<br><small>{kind}</small>'
         f"{nulls}</td></tr>"
@@ -271,9 +271,9 @@ def of_nulls(claim: Mapping[str, Any]) -> list[str]:
 def history(before: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """Return as HTML what was measured of some claims before, folded, one line for each; "" for nothing."""
     lines = [
-        f"<li><strong>{html.escape(key)}</strong>, {words.blocks([one['block']])}, {one['date']}: "
+        f"<li><strong>{typeset(key)}</strong>, {words.blocks([one['block']])}, {one['date']}: "
         f"{words.measured(one['effect'], one['low'], one['high'])}, needed {html.escape(one['bound'])}: "
-        f"{one['verdict']}. {html.escape(one['why'])}</li>"
+        f"{one['verdict']}. {typeset(one['why'])}</li>"
         for key, entries in before.items()
         for one in entries
     ]
@@ -301,7 +301,7 @@ def check(answer: Any, checker: Callable[[Any], str]) -> Page:
     text = f"{ANSWERS[found.kind]} {found.text}"
     if found.kind != "right" and os.environ.get("NBGRADER_EXECUTION"):
         raise WrongAnswerError(text)
-    return Page(f'<p class="reglab-answer">{html.escape(text)}</p>', text)
+    return Page(f'<p class="reglab-answer">{typeset(text)}</p>', text)
 
 
 def map_of_lab() -> Page:

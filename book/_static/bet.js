@@ -73,7 +73,7 @@ document.addEventListener("DOMContentLoaded", () => {
       }
       this.fields.disabled = this.details.open = true;
       this.answer.hidden = this.tally.hidden = false;
-      this.answer.textContent = judged.text;
+      this.answer.innerHTML = judged.text;
       this.drawing.innerHTML = judged.drawing;
       this.summary.textContent = "The picture";
     }
@@ -82,7 +82,7 @@ document.addEventListener("DOMContentLoaded", () => {
       this.form.reset();
       this.fields.disabled = this.details.open = false;
       this.answer.hidden = this.tally.hidden = true;
-      this.answer.textContent = this.drawing.innerHTML = "";
+      this.answer.innerHTML = this.drawing.innerHTML = "";
       this.summary.textContent = "Open the answer without a bet";
     }
   }

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from reglab import catalogue
-from reglab.site import pages
+from reglab.site import markdown, pages
 
 RECORD = {
     "key": "k",
     "paper": catalogue.SLUGS[0],
     "experiment": "Memorization",
-    "claim": "the *gap* of `a_b` is <null> at $5",
+    "claim": "the *gap* of `all_b` is <null> at $5",
     "group": "control",
     "essential": True,
     "effect": -0.0123456,
@@ -47,11 +47,16 @@ BEFORE = {
 }
 
 
+def test_a_text_is_shown_as_it_is_but_for_subscripts() -> None:
+    assert markdown.plain("λ_H λ_W < 1") == "λ<sub>H</sub> λ<sub>W</sub> \\< 1"
+    assert markdown.plain("Tr Σ_W of my_file.py") == "Tr Σ<sub>W</sub> of my\\_file\\.py"
+
+
 def test_a_claim_is_shown_as_it_was_measured() -> None:
     content = {"claims": [RECORD], "stale": True, "date": "2026-01-01", "versions": {"torch": "2.9"}}
     content["history"] = {"k": [BEFORE]}
     page = pages.claims_page({catalogue.SLUGS[0]: content})
-    for text in ("the \\*gap\\* of \\`a\\_b\\` is \\<null\\> at \\$5", "**−0.012**", "−0.020 to 0.000", "? unclear"):
+    for text in ("the \\*gap\\* of \\`all\\_b\\` is \\<null\\> at \\$5", "**−0.012**", "−0.020 to 0.000", "? unclear"):
         assert text in page
     for text in ("few seeds", "base: defaults", "clean: noise = 0", "8 seeds", "essential", "digits", "torch 2.9"):
         assert text in page.replace("\\", "")
