@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
-from handouts import answered, cell, put, source
+from handouts import answered, cell, code, put, source
 
 from reglab import catalogue, handout
 from reglab.exercise import WrongAnswerError
@@ -100,3 +102,13 @@ def test_only_nbgrader_gets_an_error_for_an_answer_that_is_not_right(monkeypatch
     for answer in (None, (None, None), (0.25, 0.141)):
         with pytest.raises(WrongAnswerError):
             notebook.check(answer, exercises.check_label)
+
+
+@every_paper
+def test_a_solution_uses_no_name_that_its_page_lacks(paper: str) -> None:
+    """A student who copies it gets no `NameError`."""
+    page = [one.source for one in source(paper).cells if one.cell_type == "code"]
+    whole = "\n\n".join([*page, *(code(paper, number) for number in (1, 2, 3))])
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", "-"]
+    found = subprocess.run(command, input=whole, capture_output=True, text=True, encoding="utf-8")
+    assert found.returncode == 0, found.stdout

@@ -235,6 +235,8 @@ notebook.check(my_dropout, exercises.check_dropout)
 # <details><summary>Solution</summary>
 #
 # ```python
+# import torch
+#
 # def my_mask(weight, scores, threshold):
 #     hard = (scores > threshold).float()
 #     return weight * (hard + scores - scores.detach())

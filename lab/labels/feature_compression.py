@@ -158,13 +158,15 @@ notebook.check(my_optimum, exercises.check_optimum)
 # <details><summary>Solution</summary>
 #
 # ```python
+# import torch
+#
 # def my_optimum(h, targets, probabilities):
 #     there = probabilities.flip(0).cumsum(0).flip(0)  # P(k ≥ j)
 #     j = torch.arange(len(there))
 #     together = there[torch.maximum(j, j[:, None])]
 #     return torch.linalg.solve(h.T @ h * together, h.T @ targets * there)
 # ```
-# (`import torch` first.) For orthonormal features both sides carry the same factor, so it is least squares for every
+# For orthonormal features both sides carry the same factor, so it is least squares for every
 # $\eta$.
 #
 # </details>

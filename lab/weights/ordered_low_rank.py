@@ -157,6 +157,8 @@ notebook.check(my_factors, exercises.check_mixed)
 # <details><summary>Solution</summary>
 #
 # ```python
+# import torch
+#
 # def my_factors(u, v):
 #     turn = torch.tensor([[1.0, 1, 0], [0, 1, 0], [0, 0, 1]])
 #     return u @ turn, v @ torch.linalg.inv(turn).T
@@ -181,6 +183,8 @@ notebook.check(my_prefix, exercises.check_prefix)
 # <details><summary>Solution</summary>
 #
 # ```python
+# import torch
+#
 # def my_prefix(C, covariance, b):
 #     values, vectors = torch.linalg.eigh(covariance)
 #     root = vectors * values.sqrt() @ vectors.T

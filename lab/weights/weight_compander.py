@@ -193,6 +193,8 @@ notebook.check(my_weight, exercises.check_half)
 # <details><summary>Solution</summary>
 #
 # ```python
+# import math
+#
 # def my_weight(a):
 #     return a * math.acos(2 ** -0.25)  # 0.572 a
 # ```
