@@ -287,7 +287,7 @@ class Explorer:
             text += " Dotted: the pinned run (" + self._difference(self.pinned, data) + ")."
         elif self._recorded is not None:
             text += f" Dotted: what was recorded here ({words.seeds(self._recorded.sizes['seed'])})."
-        self.sentence.value = f'<p class="reglab-summary">{html.escape(text)}</p>'
+        self.sentence.value = f'<p class="reglab-summary">{replay.typeset(text)}</p>'
 
     def _difference(self, before: xr.Dataset, now: xr.Dataset) -> str:
         old, new = (settings_of(data) for data in (before, now))
@@ -310,7 +310,7 @@ class Explorer:
         text = words.sentence(self.results, self.kind.headline, self.kind.arms)
         knobs = ", ".join(replay.typeset(knob.full(name)) for name, knob in self.kind.knobs().items())
         note = f"Live only: in a running notebook, sliders stand here: {knobs}."
-        caption = f"<figcaption>{html.escape(text)} {note}</figcaption>"
+        caption = f"<figcaption>{replay.typeset(text)} {note}</figcaption>"
         page = f'<figure class="reglab-explore"{replay.attributes(self.kind)}>{fallback.html}{caption}</figure>'
         live = self.widget._repr_mimebundle_(**options) or {}
         return {**fallback._repr_mimebundle_(), **live, "text/html": page, "text/plain": fallback.alt}

@@ -166,8 +166,7 @@ notebook.check(my_optimum, exercises.check_optimum)
 #     together = there[torch.maximum(j, j[:, None])]
 #     return torch.linalg.solve(h.T @ h * together, h.T @ targets * there)
 # ```
-# For orthonormal features both sides carry the same factor, so it is least squares for every
-# $\eta$.
+# For orthonormal features both sides carry the same factor, so it is least squares for every $\eta$.
 #
 # </details>
 

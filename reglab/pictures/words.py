@@ -14,8 +14,13 @@ from reglab.statistics import mean_interval, possible
 if TYPE_CHECKING:
     import xarray as xr
 
-SUBSCRIPT = re.compile(r"(?<![^\W\d_])([^\W\d_])_(\w+)")
-"""A letter with what stands below it, as names write it: λ_H, Tr Σ_W."""
+SUBSCRIPT = re.compile(r"(?<![^\W\d_])([^\W\d_])\\?_(\w+)")
+"""A letter with what stands below it, as names write it: λ_H, Tr Σ_W. Markdown may have a backslash between them."""
+
+
+def lowered(markup: str) -> str:
+    """Return HTML or Markdown with subscripts in the place of underscores."""
+    return SUBSCRIPT.sub(r"\1<sub>\2</sub>", markup)
 
 
 def typeset(text: str) -> str:

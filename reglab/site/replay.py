@@ -183,7 +183,7 @@ def _sentences(kind: type[Experiment], grid: xr.Dataset) -> list[list[str]]:
 
 def typeset(text: str) -> str:
     """Return a text as HTML, with subscripts in the place of underscores: λ_H, Tr Σ_W."""
-    return words.SUBSCRIPT.sub(r"\1<sub>\2</sub>", html.escape(text))
+    return words.lowered(html.escape(text))
 
 
 def _swatch(look: Mapping[str, Any], line: bool = True) -> str:
