@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import commands
@@ -29,21 +30,12 @@ def experiment() -> Experiment:
     return KIND.make({**KIND().settings(), **KIND.smoke})
 
 
-def others(of: psutil.Process) -> list[psutil.Process]:
-    """Return the processes that one has started to compute."""
-    found = []
-    for one in of.children():
-        with suppress(psutil.Error):  # it has ended by now
-            found += [one] if "spawn_main" in str(one.cmdline()) else []
-    return found
-
-
 @contextmanager
 def one_more() -> Iterator[list[psutil.Process]]:
-    """Give a list that holds at the end what this process has started inside."""
-    before, found = {one.pid for one in others(psutil.Process())}, list[psutil.Process]()
+    """Give a list that holds at the end the processes that have been started inside to compute."""
+    before, found = {one.pid for one in multiprocessing.active_children()}, list[psutil.Process]()
     yield found
-    found += [one for one in others(psutil.Process()) if one.pid not in before]
+    found += [psutil.Process(one.pid) for one in multiprocessing.active_children() if one.pid not in before]
 
 
 def test_it_computes_the_same_and_ends(experiment: Experiment) -> None:
@@ -83,13 +75,13 @@ def test_it_ends_with_the_object_that_stands_for_it() -> None:
 
 def test_it_ends_with_a_process_that_is_killed() -> None:
     code = (
-        "from reglab import catalogue; from reglab.beside import Started; "
+        "import multiprocessing; from reglab import catalogue; from reglab.beside import Started; "
         f"one = Started(catalogue.experiment({commands.PAPER!r})(), tuple(range(100)), alone=False); "
-        "print('begun', flush=True); input()"
+        "print(multiprocessing.active_children()[0].pid, flush=True); input()"
     )
     process = processes.start([sys.executable, "-c", code], stdin=subprocess.PIPE, cwd=catalogue.ROOT)
-    assert process.stdout is not None and process.stdout.readline() == "begun\n"
-    (other,) = others(psutil.Process(process.pid))
+    assert process.stdout is not None
+    other = psutil.Process(int(process.stdout.readline()))
     process.kill()
     other.wait(processes.GUARD)
     process.communicate()
