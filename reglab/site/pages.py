@@ -56,7 +56,8 @@ def generate() -> None:
     measured = {name: content for name in catalogue.SLUGS if (content := measurements.read(name)) is not None}
     files.write(GENERATED / "summary.md", summary(measured))
     files.write(GENERATED / "claims.md", claims_page(measured))
-    files.write(GENERATED / "api.md", "\n".join(_modules()))
+    for folder, sections in _modules().items():
+        files.write(GENERATED / f"api-{folder}.md", "\n".join(sections))
     files.write(GENERATED / "repository.md", repository(os.environ.get("REGLAB_REPOSITORY", "")))
     files.write(GENERATED / "map.md", "\n".join(modules.listed()))
 
@@ -236,13 +237,17 @@ def _parts(papers: list[catalogue.Paper]) -> str:
     return ":::::{grid} 1 2 3 4\n:gutter: 3\n\n" + "\n".join(cards) + ":::::\n"
 
 
-def _modules() -> Iterator[str]:
-    """Yield one section for each module of the core, in alphabetical order."""
+def _modules() -> dict[str, list[str]]:
+    """Return, for the core's folders and "core" for what is in none, a section for each module in alphabetical order."""
+    sections: dict[str, list[str]] = {}
     for source in catalogue.core():
-        if source.stem == "__main__":
+        name = modules.name(source)
+        if name == "__main__":
             continue
-        name = ".".join(source.relative_to(catalogue.PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-        yield f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n"
+        folder = "core" if source.parent == catalogue.PACKAGE else source.parent.name
+        title = f"reglab.{name}".rstrip(".")
+        sections.setdefault(folder, []).append(f"## `{title}`\n\n```{{eval-rst}}\n.. automodule:: {title}\n```\n")
+    return sections
 
 
 class Thumbnail(NamedTuple):

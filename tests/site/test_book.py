@@ -58,6 +58,12 @@ def test_every_part_has_a_page_with_its_title() -> None:
         assert (BOOK / "parts" / f"{key}.md").read_text(encoding="utf-8").startswith(f"# {part.title}\n")
 
 
+def test_every_folder_of_the_core_has_a_page_of_its_own() -> None:
+    folders = {path.parent.name for path in catalogue.core()} - {catalogue.PACKAGE.name}
+    assert [name for name in LISTED if name.startswith("api/")] == [f"api/{folder}" for folder in sorted(folders)]
+    assert all(f"](api/{folder}.md)" in (BOOK / "api.md").read_text(encoding="utf-8") for folder in folders)
+
+
 @pytest.mark.parametrize("name", catalogue.SLUGS)
 def test_every_paper_is_in_the_bibliography(name: str) -> None:
     references = (BOOK / "references.bib").read_text(encoding="utf-8")
