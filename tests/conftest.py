@@ -96,6 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
 PAPERS = pytest.StashKey[list[str]]()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads which tests belong together
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is not asked for, and say which tests belong into one process.
 

@@ -238,7 +238,7 @@ def _parts(papers: list[catalogue.Paper]) -> str:
 
 
 def _modules() -> dict[str, list[str]]:
-    """Return, for the core's folders and "core" for what is in none, a section for each module in alphabetical order."""
+    """Return the sections of all modules by the folder of the core that they are in; "core" for those in none."""
     sections: dict[str, list[str]] = {}
     for source in catalogue.core():
         name = modules.name(source)
