@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from reglab import notebook
+from reglab.effects import Combined, Effect, Reading
 from reglab.pictures import words
 from reglab.pictures.page import Picture
 from reglab.site.replay import typeset
-from reglab.statistics import mean_interval
+from reglab.statistics import mean_interval, possible
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,6 +29,9 @@ TOLERANCE = 0.05
 
 SAME = 1e-6
 """Differences below this are written as 0, and no arm wins by one."""
+
+ANY = (-math.inf, math.inf)
+"""The ends of what can be any number."""
 
 OFF = "These runs give no number to compare with, so the bet is off."
 
@@ -59,11 +63,11 @@ def bet(
         arms = [str(arm) for arm in results["arm"].values] if "arm" in results.dims else []
         if unknown := [arm for arm in among if arm not in arms]:
             raise ValueError(f"among: there is no arm {unknown[0]!r}; the results have: {', '.join(arms)}")
-        wager = Choice({arm: _of_arm(effect, results, arm) for arm in among or arms}, wins)
+        wager = Choice({arm: _of_arm(effect, results, arm) for arm in among or arms}, wins, _ends(effect, results))
     elif low is None or high is None or among or wins != "highest":
         raise ValueError("low and high, both given, make a bet on a number; among and wins, one on a choice of arms")
     else:
-        wager = Number(_by_seed(effect(results)), low, high)
+        wager = Number(_by_seed(effect(results)), low, high, _ends(effect, results))
     return Bet(question, wager, shown, str(results.attrs.get("paper", "")))
 
 
@@ -78,6 +82,17 @@ def _by_seed(values: xr.DataArray) -> np.ndarray:
     if values.dims != ("seed",):
         raise ValueError(f"the effect of a bet is one number for each seed, and this one is along {values.dims}")
     return np.asarray(values.values, dtype=float)
+
+
+def _ends(effect: Any, results: xr.Dataset) -> tuple[float, float]:
+    """Return the ends of what an effect can be, where they are known: no share is above 1, no ratio of two below 0."""
+    if isinstance(effect, Reading):
+        return possible(results[effect.variable].attrs)
+    if isinstance(effect, Combined) and effect.how == "/":
+        parts = [one for one in (effect.left, effect.right) if isinstance(one, Effect)]
+        if len(parts) == 2 and all(_ends(one, results)[0] >= 0 for one in parts):
+            return 0, math.inf
+    return ANY
 
 
 # ------------------------------------------------------------------------------------------- what is right, in words
@@ -98,7 +113,7 @@ class Choice:
     Right is every arm that no other one beats beyond the 95 % interval of their difference, seed by seed.
     """
 
-    def __init__(self, effects: Mapping[str, np.ndarray], wins: str) -> None:
+    def __init__(self, effects: Mapping[str, np.ndarray], wins: str, ends: tuple[float, float] = ANY) -> None:
         if wins not in ("highest", "lowest"):
             raise ValueError(f"wins={wins!r}: the arm that is 'highest' or 'lowest' can win")
         if len(effects) < 2:
@@ -120,11 +135,11 @@ class Choice:
         best, second = ranked[:2]
         tops = [arm for arm in ranked if not beaten[arm]]
         if len(tops) == 1:
-            top = f"{wins.capitalize()} is {_called(best)}: {_around(effects[best])}"
+            top = f"{wins.capitalize()} is {_called(best)}: {_around(effects[best], ends=ends)}"
             after = f"; next is {_called(second)}, {_around(gap(best, second), f' {worse}')}"
         else:
             top = f"{wins.capitalize()} are {_listed([_called(arm) for arm in tops])}, which cannot be told apart: "
-            top, after = top + _listed([_around(effects[arm]) for arm in tops]), ""
+            top, after = top + _listed([_around(effects[arm], ends=ends) for arm in tops]), ""
         note = _note(len(effects[best]))
         self.measured = f"{top}{after}. {note}"
         self.answers = {arm: Answer(True, f"✓ You said {_called(arm)}: right. {self.measured}") for arm in tops}
@@ -159,7 +174,7 @@ class Choice:
 class Number:
     """A number from `low` to `high`, given the effect seed by seed: right within its interval and a little beside."""
 
-    def __init__(self, effect: np.ndarray, low: float, high: float) -> None:
+    def __init__(self, effect: np.ndarray, low: float, high: float, ends: tuple[float, float] = ANY) -> None:
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(f"low={low:g}, high={high:g}: two numbers are needed, low below high")
         self.low, self.high, tolerance = low, high, TOLERANCE * (high - low)
@@ -169,7 +184,7 @@ class Number:
         self.step = next(step * magnitude for step in (1, 2, 5, 10) if step * magnitude * 100 >= (high - low) * 0.999)
         self.digits = max(0, -math.floor(math.log10(self.step) + 1e-9))
         self.hint = f"Right is what lies in the 95 % interval or at most {words.number(tolerance)} beside it."
-        mean, start, stop = (float(end) for end in mean_interval(effect))
+        mean, start, stop = (float(end) for end in mean_interval(effect, ends=ends))
         self.mean = mean
         if not math.isfinite(mean):
             self.inside, self.drawing, self.measured = (low, high), "", OFF
@@ -178,7 +193,7 @@ class Number:
         start, stop = (end if math.isfinite(end) else mean for end in (start, stop))
         self.inside = start - tolerance, stop + tolerance
         self.drawing = self._line(start, stop)
-        said, note = f"measured: {_around(effect)}", _note(len(effect))
+        said, note = f"measured: {_around(effect, ends=ends)}", _note(len(effect))
         self.measured = f"{said.capitalize()}. {note}"
         self.texts = {
             "low": f"✗ You said {{guess}}; {said}. Your guess is {{off}} too low. {note}",
@@ -268,9 +283,9 @@ def _low(values: np.ndarray) -> float:
     return float(mean_interval(values)[1])
 
 
-def _around(values: np.ndarray, then: str = "") -> str:
+def _around(values: np.ndarray, then: str = "", ends: tuple[float, float] = ANY) -> str:
     """Write a mean and its interval in brackets, where there is one: `0.15 lower [0.13, 0.17]`."""
-    mean, low, high = (float(end) for end in mean_interval(values))
+    mean, low, high = (float(end) for end in mean_interval(values, ends=ends))
     return words.measured(mean, low, high, then)
 
 

@@ -24,6 +24,7 @@ from reglab.catalogue import ROOT
 from reglab.effects import advantage, end, peak
 from reglab.pictures import page
 from reglab.site import pages
+from reglab.statistics import mean_interval
 
 RIGHT = {"plain": [0.2, 0.5, 0.8, 1.1], "new": [0.45, 0.75, 1.05, 1.35], "odd": [0.54, 0.64, 1.14, 1.24]}
 """In every seed `new` is .25 above `plain`; `odd` is above or below `new`, as often one as the other."""
@@ -119,6 +120,26 @@ def test_a_number_is_right_within_the_interval_and_a_twentieth_of_the_range_besi
     assert f"Your guess is {half + 0.51:.1f} too low." in number.judge(5 - half - 0.51).text
     assert number.judge(5).text == f"✓ You said 5.0: right; {measured}. {note}"
     assert "at most 0.50 beside it" in number.hint
+
+
+def test_no_interval_reaches_beyond_what_can_be(picture: page.Picture) -> None:
+    data = results({"plain": [0.7, 0.8, 1.0], "new": [0.1, 0.5, 0.9]})
+    data["score"].attrs.update(low=0, high=1)
+
+    def measured(effect: Any, **bounds: Any) -> str:
+        return bet("How much?", data, picture, effect, **bounds).wager.measured
+
+    plain, new = end("score", "plain"), end("score", "new")
+    assert measured(new, low=0, high=1) == "Measured: 0.5 [0.0, 1.0]. In brackets: 95 % intervals, 3 seeds."
+    assert "[−1" in measured(new - plain, low=-1, high=1), "a difference may be below 0"
+    ratio = mean_interval(np.array([0.1 / 0.7, 0.5 / 0.8, 0.9]))
+    assert ratio[1] < 0
+    assert f"[0.0, {ratio[2]:.1f}]" in measured(new / plain, low=0, high=2), "a share of a share may be above 1"
+    assert measured(new / plain - 1, low=-1, high=1).count("−") == 2
+    choice = measured(end("score"))
+    assert "[0.0, 1.0]" in choice and "−" not in choice
+    data["score"].attrs.clear()
+    assert "[−" in measured(new, low=0, high=1) and "[−" in measured(new / plain, low=0, high=2)
 
 
 @pytest.mark.parametrize(("low", "high", "step"), [(0, 1, 0.01), (-1, 1, 0.02), (0, 100, 1), (0, 3, 0.05),
