@@ -7,6 +7,9 @@ from typing import Any
 
 from reglab.site import notebooks
 
+MARKUP = re.compile(r"`(?P<span>[^`]+)`|(?P<block>(?:^ {4}.*\n)+)|(?P<sign>[*|_\\])", re.MULTILINE)
+"""What docstrings have that is code, and signs that reStructuredText would take for its own."""
+
 
 def setup(app: Any) -> dict[str, Any]:
     """Connect to Sphinx."""
@@ -21,10 +24,14 @@ def setup(app: Any) -> dict[str, Any]:
 
 
 def _docstring(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Turn code spans into literals and show every other sign as it is."""
-    pieces = re.split(r"`([^`]+)`", "\n".join(lines))
-    shown = [f"``{piece}``\\ " if i % 2 else re.sub(r"([*|_\\])", r"\\\1", piece) for i, piece in enumerate(pieces)]
-    lines[:] = "".join(shown).split("\n")
+    """Turn code spans and indented lines into literals and show every other sign as it is."""
+
+    def written(found: re.Match[str]) -> str:
+        if found["span"]:
+            return f"``{found['span']}``\\ "
+        return f"::\n\n{found['block']}" if found["block"] else f"\\{found['sign']}"
+
+    lines[:] = MARKUP.sub(written, "\n".join(lines)).split("\n")
 
 
 def _signature(
