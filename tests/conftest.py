@@ -29,6 +29,8 @@ pytest_plugins = ["recording_fixtures"]
 ROOT = Path(__file__).resolve().parent.parent
 ROTATING = 4
 """So many unchanged papers are looked at closely in each run."""
+SHARING = ("test_papers", "test_replay")
+"""Modules whose tests of one paper are faster in one process."""
 Reglab = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -100,7 +102,8 @@ PAPERS = pytest.StashKey[list[str]]()
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is not asked for, and say which tests belong into one process.
 
-    The contract of a paper shares its runs, and the website is built by the first test of all while others go on.
+    The contract of a paper shares its runs, as what is asked of its recordings shares what was read; and the website is
+    built by the first test of all while others go on.
     """
     chosen = config.stash[PAPERS]
     kept: list[pytest.Item] = []
@@ -111,8 +114,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         near = not paper or paper in chosen or not (deep or sampled)
         wanted = near and deep == config.getoption("--deep")
         (kept if wanted else left).append(item)
-        if item.path.name == "test_papers.py" and paper:
-            item.add_marker(pytest.mark.xdist_group(paper))
+        if item.path.stem in SHARING and paper and "site" not in _fixtures(item):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}:{paper}"))
     order = {"test_the_website_is_built": 0, "test_style_and_types": 1}
     kept.sort(key=lambda item: order.get(getattr(item, "originalname", ""), 3 if "site" in _fixtures(item) else 2))
     items[:] = kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,24 +14,38 @@ from small_recording import SMALL, Small
 from reglab.recordings import sweep
 
 
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
+    """Return a function that gives the bytes of a small recording, which is computed once in each process."""
+
+    @functools.cache
+    def content(label: str) -> bytes:
+        with pytest.MonkeyPatch.context() as patch:
+            return Small(label, tmp_path_factory.mktemp("recorded"), patch.setattr).path.read_bytes()
+
+    return content
+
+
 @pytest.fixture(scope="module", params=SMALL)
-def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+def small(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, recorded: Callable[[str], bytes]
+) -> Iterator[Small]:
     """Return each of the small recordings."""
+    content = recorded(request.param)
     with pytest.MonkeyPatch.context() as patch:
-        yield Small(request.param, tmp_path_factory.mktemp("small"), patch.setattr)
+        yield Small(request.param, tmp_path_factory.mktemp("small"), patch.setattr, content)
 
 
-@pytest.fixture(scope="module")
-def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return the bytes of a small recording."""
-    with pytest.MonkeyPatch.context() as patch:
-        return Small("curves", tmp_path_factory.mktemp("curves"), patch.setattr).path.read_bytes()
+@pytest.fixture(scope="session")
+def whole(recorded: Callable[[str], bytes]) -> bytes:
+    """Return the bytes of an uninterrupted recording of curves, made in this process by one job."""
+    return recorded("curves")
 
 
 @pytest.fixture
-def curves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes) -> Small:
+def curves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whole: bytes) -> Small:
     """Return a small recording that a test may damage."""
-    return Small("curves", tmp_path, monkeypatch.setattr, content)
+    return Small("curves", tmp_path, monkeypatch.setattr, whole)
 
 
 @pytest.fixture

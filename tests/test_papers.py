@@ -161,7 +161,7 @@ def test_everything_of_a_paper_is_where_its_name_says(name: str) -> None:
 def test_all_that_is_asked_of_a_paper_is_asked_in_one_process(name: str, request: pytest.FixtureRequest) -> None:
     if not getattr(request.config.option, "loadgroup", False):
         pytest.skip("there is one process only")
-    assert request.node.nodeid.endswith(f"@{name}")
+    assert request.node.nodeid.endswith(f"@test_papers:{name}")
 
 
 def test_every_module_notebook_test_and_claims_file_belongs_to_a_paper() -> None:

@@ -68,7 +68,7 @@ def test_solutions_are_right_and_mistakes_are_not(reglab: Reglab, tmp_path: Path
     assert found["bo", CUTMIX, 3][0] == "error" and "SyntaxError" in found["bo", CUTMIX, 3][1]
 
 
-HANG = "import time\n\ndef my_area(draws):\n    while True:\n        pass"
+HANG = "import time\n\ndef my_area(draws):\n    while True:\n        time.sleep(1)"
 LEAVE = "import subprocess\nsubprocess.Popen(['sleep', '3000'], start_new_session=True)\nmy_strength = 0.3"
 FORK = "import os\nos.fork()\n" + RIGHT
 FLOOD = "import sys\nfor _ in range(1000):\n    print('x' * 100_000)\n    sys.stderr.write('y' * 1000)\n" + RIGHT

@@ -82,6 +82,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     return (folder / "page.html").as_uri()
 
 
+@pytest.mark.xdist_group("every")
 @pytest.mark.browser
 def test_at_every_recorded_setting_the_curves_of_a_replay_fill_their_picture(view: Any, page: str) -> None:
     """But for curves of one value; and the page finds the same ends as Python does."""
@@ -113,6 +114,7 @@ OVERLAPS = """(one) => one.charts.flatMap(({ node }) => {
 })"""
 
 
+@pytest.mark.xdist_group("every")
 @pytest.mark.browser
 def test_no_two_texts_of_a_replay_overlap_and_the_best_place_has_a_star(view: Any, page: str) -> None:
     view.goto(page)

@@ -30,15 +30,6 @@ PAPER = small_recording.PAPER
 FILE = f"recorded/labels/{PAPER}.nc"
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return the bytes of an uninterrupted recording, made in this process by one job."""
-    folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        small_recording.plan(patch.setattr, folder)
-        return sweep.record(PAPER, jobs=1).read_bytes()
-
-
 Command = Callable[..., tuple[int, str, str]]
 
 
