@@ -1,11 +1,13 @@
 """The real command `reglab` with a small plan: `python small_recording.py FOLDER HOW ARGUMENT...`.
 
 It records two by three settings of `LinearTheory`, few steps each, in a folder of its own. HOW is `through`, or `many`
-for a grid that takes far longer than any test, or `halt` to halt (SIGSTOP) once, when the first point is kept.
+for a grid that takes far longer than any test, or `halt` to halt (SIGSTOP) once, when the first point is kept, or
+`later` to halt when the third is.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -47,14 +49,14 @@ def start(folder: Path, *arguments: str, how: str = "through") -> subprocess.Pop
     return processes.start([sys.executable, __file__, str(folder), how, *arguments], env=environment)
 
 
-def halt_once(patch: Any) -> None:
-    """Let `patch(object, name, value)` make this process halt, all its threads, when the first point has been kept."""
-    keep = sweep._keep
+def halt_once(patch: Any, point: int) -> None:
+    """Let `patch(object, name, value)` make this process halt, all its threads, when so many points have been kept."""
+    keep, count = sweep._keep, itertools.count(1)
 
     def halting(*arguments: Any) -> None:
         keep(*arguments)
-        patch(sweep, "_keep", keep)
-        os.kill(os.getpid(), signal.SIGSTOP)
+        if next(count) == point:
+            os.kill(os.getpid(), signal.SIGSTOP)
 
     patch(sweep, "_keep", halting)
 
@@ -97,7 +99,7 @@ def accuracy(values: xr.DataArray) -> tuple[bool, float]:
 
 if __name__ == "__main__":
     plan(setattr, Path(sys.argv[1]), grid=MANY if sys.argv[2] == "many" else None)
-    if sys.argv[2] == "halt":
-        halt_once(setattr)
+    if point := {"halt": 1, "later": 3}.get(sys.argv[2]):
+        halt_once(setattr, point)
     sys.argv = ["reglab", *sys.argv[3:]]
     cli.main()

@@ -215,8 +215,9 @@ def _results(tasks: Sequence[Task], jobs: int | None, cluster: str) -> Iterator[
             lost = (*lost, KilledWorker)
         # batches of one and few points ahead, so that each result is kept as soon as it is there
         pool = Parallel(count, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+        # positions are in the call: joblib gives large arguments to some workers before it, with whom they can be lost
         calls = (
-            delayed(_one)(i, sweep.point(place), sweep.seeds, sweep.label(place), _like(sweep))
+            delayed(functools.partial(_one, like=_like(sweep)))(i, sweep.point(place), sweep.seeds, sweep.label(place))
             for i, (sweep, place) in enumerate(tasks)
         )
         try:

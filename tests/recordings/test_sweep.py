@@ -180,16 +180,19 @@ def test_a_killed_process_loses_nothing(tmp_path: Path, whole: bytes) -> None:
     assert finish(process, tmp_path) == whole
 
 
-def test_a_killed_dask_worker_loses_nothing(tmp_path: Path, whole: bytes) -> None:
+@pytest.mark.parametrize(("how", "killed"), [("halt", 1), ("later", 2)])
+def test_killed_dask_workers_lose_nothing(tmp_path: Path, whole: bytes, how: str, killed: int) -> None:
+    """One is killed before any point is handed out that depends on the first one, or all when some have been."""
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         with distributed.Client(cluster) as client:
             workers = list(client.run(os.getpid).values())
         assert len(workers) == 2
-        process = small_recording.start(tmp_path, "record", PAPER, "--cluster", cluster.scheduler_address, how="halt")
+        process = small_recording.start(tmp_path, "record", PAPER, "--cluster", cluster.scheduler_address, how=how)
         wait_for_halt(process)
         assert kept(tmp_path)
-        os.kill(workers[0], signal.SIGKILL)
+        for worker in workers[:killed]:
+            os.kill(worker, signal.SIGKILL)
         process.send_signal(signal.SIGCONT)
         assert finish(process, tmp_path) == whole
 
