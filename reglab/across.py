@@ -16,8 +16,8 @@ from reglab.training import within
 class Across(Experiment):
     """Some outputs of an experiment, its sibling, along one of its knobs; all other knobs are those of the sibling.
 
-        class AcrossNoise(Across, sibling=Memorization, knob="noise", values=Axis((0, 0.4, 0.8)),
-                          outputs=("test_accuracy",)):
+        class AcrossNoise(Across, sibling=Memorization, knob="noise",
+                          values=Axis((0, 0.4, 0.8)), outputs=("test_accuracy",)):
 
     Arms, what was scaled down and which outputs may be NaN are the sibling's, too; views, headline and smoke are
     declared in the class. The sibling runs once for each value; it finds the outputs that are asked for in
