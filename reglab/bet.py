@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from reglab import notebook
-from reglab.effects import Combined, Effect, Reading
+from reglab.effects import Effect
 from reglab.pictures import words
 from reglab.pictures.page import Picture
 from reglab.site.replay import typeset
-from reglab.statistics import mean_interval, possible
+from reglab.statistics import mean_interval
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,16 +58,17 @@ def bet(
     bet, `KeyError` for an unknown view.
     """
     shown = notebook.draw(results, picture) if isinstance(picture, str) else picture
+    ends = effect.ends(results) if isinstance(effect, Effect) else ANY
     wager: Choice | Number
     if low is None and high is None:
         arms = [str(arm) for arm in results["arm"].values] if "arm" in results.dims else []
         if unknown := [arm for arm in among if arm not in arms]:
             raise ValueError(f"among: there is no arm {unknown[0]!r}; the results have: {', '.join(arms)}")
-        wager = Choice({arm: _of_arm(effect, results, arm) for arm in among or arms}, wins, _ends(effect, results))
+        wager = Choice({arm: _of_arm(effect, results, arm) for arm in among or arms}, wins, ends)
     elif low is None or high is None or among or wins != "highest":
         raise ValueError("low and high, both given, make a bet on a number; among and wins, one on a choice of arms")
     else:
-        wager = Number(_by_seed(effect(results)), low, high, _ends(effect, results))
+        wager = Number(_by_seed(effect(results)), low, high, ends)
     return Bet(question, wager, shown, str(results.attrs.get("paper", "")))
 
 
@@ -82,17 +83,6 @@ def _by_seed(values: xr.DataArray) -> np.ndarray:
     if values.dims != ("seed",):
         raise ValueError(f"the effect of a bet is one number for each seed, and this one is along {values.dims}")
     return np.asarray(values.values, dtype=float)
-
-
-def _ends(effect: Any, results: xr.Dataset) -> tuple[float, float]:
-    """Return the ends of what an effect can be, where they are known: no share is above 1, no ratio of two below 0."""
-    if isinstance(effect, Reading):
-        return possible(results[effect.variable].attrs)
-    if isinstance(effect, Combined) and effect.how == "/":
-        parts = [one for one in (effect.left, effect.right) if isinstance(one, Effect)]
-        if len(parts) == 2 and all(_ends(one, results)[0] >= 0 for one in parts):
-            return 0, math.inf
-    return ANY
 
 
 # ------------------------------------------------------------------------------------------- what is right, in words
@@ -190,10 +180,10 @@ class Number:
             self.inside, self.drawing, self.measured = (low, high), "", OFF
             self.texts = dict.fromkeys(("low", "right", "high"), f"You said {{guess}}. {OFF}")
             return
+        said, note = f"measured: {words.measured(mean, start, stop)}", _note(len(effect))
         start, stop = (end if math.isfinite(end) else mean for end in (start, stop))
         self.inside = start - tolerance, stop + tolerance
         self.drawing = self._line(start, stop)
-        said, note = f"measured: {_around(effect, ends=ends)}", _note(len(effect))
         self.measured = f"{said.capitalize()}. {note}"
         self.texts = {
             "low": f"✗ You said {{guess}}; {said}. Your guess is {{off}} too low. {note}",

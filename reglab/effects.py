@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from reglab.statistics import possible
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,6 +24,10 @@ class Effect:
     def __call__(self, *runs: xr.Dataset) -> xr.DataArray:
         """Return the effect: [seed]."""
         raise NotImplementedError
+
+    def ends(self, results: xr.Dataset) -> tuple[float, float]:
+        """Return the ends of what the effect can be, as the results say them; infinite where they are not known."""
+        return -math.inf, math.inf
 
     def __sub__(self, other: Effect | float) -> Effect:
         return Combined("-", self, other)
@@ -44,6 +51,13 @@ class Combined(Effect):
         """Return the effect: [seed]."""
         left, right = (one(*runs) if isinstance(one, Effect) else one for one in (self.left, self.right))
         return OPERATORS[self.how](left, right)
+
+    def ends(self, results: xr.Dataset) -> tuple[float, float]:
+        """Return the ends of what the effect can be: no ratio of two that are never negative is below 0."""
+        parts = [one for one in (self.left, self.right) if isinstance(one, Effect)]
+        if self.how == "/" and len(parts) == 2 and all(one.ends(results)[0] >= 0 for one in parts):
+            return 0, math.inf
+        return super().ends(results)
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,10 @@ class Reading(Effect):
         if self.how == "peak":
             return values.max(axis, skipna=False)
         return values[{axis: (values[axis] >= values[axis][-1] / 3).values}].mean(axis, skipna=False)
+
+    def ends(self, results: xr.Dataset) -> tuple[float, float]:
+        """Return the ends of what the variable can be: no share is above 1."""
+        return possible(results[self.variable].attrs)
 
 
 def end(variable: str, arm: str = "", **at: Any) -> Effect:

@@ -56,13 +56,9 @@ def circle(arrows: dict[str, set[str]]) -> list[str]:
     return []
 
 
-def full(path: Path) -> str:
-    return f"reglab.{modules.name(path)}".strip(".")
-
-
 @pytest.fixture(scope="module")
 def arrows() -> dict[str, set[str]]:
-    return graph({full(path): path.read_text(encoding="utf-8") for path in CORE})
+    return graph({modules.full(path): path.read_text(encoding="utf-8") for path in CORE})
 
 
 def test_imports_of_the_core_form_no_circle(arrows: dict[str, set[str]]) -> None:
@@ -70,7 +66,7 @@ def test_imports_of_the_core_form_no_circle(arrows: dict[str, set[str]]) -> None
 
 
 def test_imports_point_down(arrows: dict[str, set[str]]) -> None:
-    height = {full(path): modules.LAYERS.index(modules.layer(path)) for path in CORE}
+    height = {modules.full(path): modules.LAYERS.index(modules.layer(path)) for path in CORE}
     up = [f"{one} -> {other}" for one, others in arrows.items() for other in others if height[other] > height[one]]
     assert not up, "these imports point up: " + ", ".join(sorted(up))
 
@@ -119,7 +115,7 @@ def test_lines_of_code_are_counted(text: str, lines: int) -> None:
 def test_the_map_names_every_module_once_from_the_top_down() -> None:
     lines = "\n".join(modules.listed()).splitlines()
     listed = [line.split("`")[1] for line in lines if line.startswith("- ")]
-    assert sorted(listed) == sorted(map(full, CORE))
+    assert sorted(listed) == sorted(map(modules.full, CORE))
     assert [line.removeprefix("### ") for line in lines if line.startswith("### ")] == [
         layer.title for layer in reversed(modules.LAYERS)
     ]

@@ -159,7 +159,7 @@ def test_everything_of_a_paper_is_where_its_name_says(name: str) -> None:
 
 @every_paper
 def test_all_that_is_asked_of_a_paper_is_asked_in_one_process(name: str, request: pytest.FixtureRequest) -> None:
-    if not getattr(request.config.option, "loadgroup", False):
+    if not hasattr(request.config, "workerinput"):  # which pytest-xdist gives each of its processes
         pytest.skip("there is one process only")
     assert request.node.nodeid.endswith(f"@test_papers:{name}")
 

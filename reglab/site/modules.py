@@ -51,6 +51,11 @@ def name(path: Path) -> str:
     return ".".join(part for part in parts if part != "__init__")
 
 
+def full(path: Path) -> str:
+    """Return the name by which a module of the core is imported."""
+    return f"reglab.{name(path)}".strip(".")
+
+
 def layer(path: Path) -> Layer:
     """Return the layer of a module of the core; raises `KeyError` for one that stands in none."""
     named = name(path)
@@ -73,5 +78,5 @@ def listed() -> Iterator[str]:
         yield f"### {one.title}\n\n{one.idea}\n"
         for path in catalogue.core():
             if layer(path) is one:
-                yield f"- `{'.'.join(['reglab', name(path)]).strip('.')}`: {purpose(path)}"
+                yield f"- `{full(path)}`: {purpose(path)}"
         yield ""

@@ -241,11 +241,10 @@ def _modules() -> dict[str, list[str]]:
     """Return the sections of all modules by the folder of the core that they are in; "core" for those in none."""
     sections: dict[str, list[str]] = {}
     for source in catalogue.core():
-        name = modules.name(source)
-        if name == "__main__":
+        if source.stem == "__main__":
             continue
         folder = "core" if source.parent == catalogue.PACKAGE else source.parent.name
-        title = f"reglab.{name}".rstrip(".")
+        title = modules.full(source)
         sections.setdefault(folder, []).append(f"## `{title}`\n\n```{{eval-rst}}\n.. automodule:: {title}\n```\n")
     return sections
 
