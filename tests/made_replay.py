@@ -113,7 +113,7 @@ def page(folder: Path) -> Path:
     """Write a page that replays the experiment, as a reader opens it from disk; returns its path."""
     (folder / "charts").mkdir(parents=True, exist_ok=True)
     (folder / "charts" / "vega.js").write_text(replay.bundle(), encoding="utf-8")
-    (folder / "made.js").write_text(replay.written("made", payload()), encoding="utf-8")
+    (folder / "made.js").write_text(replay.written("made.js", payload()), encoding="utf-8")
     for name in ("replay.js", "reglab.css"):
         (folder / name).write_bytes((STATIC / name).read_bytes())
     path = folder / "page.html"

@@ -121,7 +121,7 @@ def test_a_script_is_data_that_the_page_can_read_and_stays_small(kind: type[Expe
     import gzip
 
     text = replay.script(kind)
-    content = text.split(f'["{replay.key(kind)}"]=', 1)[1].removesuffix(";\n")
+    content = text.split(f'["{replay.file_name(kind)}"]=', 1)[1].removesuffix(";\n")
     assert json.loads(content)["name"] == kind.__name__
     assert "NaN" not in content and "Infinity" not in content
     assert len(gzip.compress(text.encode())) < 150_000
@@ -129,7 +129,7 @@ def test_a_script_is_data_that_the_page_can_read_and_stays_small(kind: type[Expe
 
 def test_where_nothing_is_recorded_the_page_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(store, "FOLDER", tmp_path)
-    assert replay.script(FIRST).endswith(f'window.reglabGrids["{replay.key(FIRST)}"]=null;\n')
+    assert replay.script(FIRST).endswith(f'window.reglabGrids["{replay.file_name(FIRST)}"]=null;\n')
     assert replay.address(FIRST()) == ""
 
 

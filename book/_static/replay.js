@@ -147,7 +147,7 @@
       } catch {
         return this.note("The recorded runs could not be loaded.");
       }
-      this.grid = window.reglabGrids[this.key];
+      this.grid = window.reglabGrids[this.figure.dataset.grid];
       if (!this.grid) return this.note("No runs are recorded here yet.");
       for (const node of this.figure.children) node.hidden = true;
       this.figure.insertAdjacentHTML("beforeend", this.grid.html);

@@ -75,11 +75,11 @@ def script(kind: type[Experiment]) -> str:
 
     Where nothing is recorded it says so to the page. Raises `ValueError` when the recording is damaged.
     """
-    return written(key(kind), recorded(kind))
+    return written(file_name(kind), recorded(kind))
 
 
 def written(name: str, found: Mapping[str, Any] | None) -> str:
-    """Return the script that gives the page what `payload` found for the experiment of a short name."""
+    """Return the script that gives the page what `payload` found, by the name of the file."""
     content = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
     return f"window.reglabGrids=window.reglabGrids||{{}};window.reglabGrids[{json.dumps(name)}]={content};\n"
 

@@ -27,9 +27,7 @@ LABELED = [
 ]  # fmt: skip
 NONE = np.array([])
 
-EVERY = """async (key) => {
-    const one = reglabReplays.find((replay) => replay.key === key);
-    await one.open();
+EVERY = """async (one) => {
     let places = [[]];
     for (const { values } of one.grid.knobs) places = places.flatMap((at) => values.map((_, i) => [...at, i]));
     const field = (rows, ...names) => (rows ?? []).flatMap((row) => names.map((name) => row[name]));
@@ -69,17 +67,35 @@ def filled(curves: np.ndarray, ends: Any) -> float:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the address of a page that replays everything that is recorded."""
+    """Return the address of a page that replays everything that is recorded.
+
+    All grids are there before the first chart, so that one which took another's place would be seen.
+    """
     folder = tmp_path_factory.mktemp("every")
     (folder / "charts").mkdir()
     (folder / "charts" / "vega.js").write_text(replay.bundle(), encoding="utf-8")
     (folder / "replay.js").write_bytes((STATIC / "replay.js").read_bytes())
     for kind in SHOWN:
         (folder / replay.file_name(kind)).write_text(replay.script(kind), encoding="utf-8")
+    grids = "".join(f'<script src="{replay.file_name(kind)}"></script>' for kind in SHOWN)
     figures = "".join(f"<figure{replay.attributes(kind)}></figure>" for kind in SHOWN)
-    text = f'<!doctype html><title>Every</title>{figures}<script src="replay.js"></script>'
+    text = f'<!doctype html><title>Every</title>{grids}{figures}<script src="replay.js"></script>'
     (folder / "page.html").write_text(text, encoding="utf-8")
     return (folder / "page.html").as_uri()
+
+
+def opened(view: Any, kind: type[Experiment]) -> Any:
+    """Return the replay of an experiment, a handle in the page; papers may have experiments of one name."""
+    handle = view.evaluate_handle(
+        """async (file) => {
+            const one = reglabReplays.find(({ figure }) => figure.dataset.grid === file);
+            await one.open();
+            return one;
+        }""",
+        replay.file_name(kind),
+    )
+    assert handle.evaluate("(one) => one.grid.views.map((view) => view.title)") == [one.title for one in kind.views]
+    return handle
 
 
 @pytest.mark.xdist_group("every")
@@ -89,7 +105,7 @@ def test_at_every_recorded_setting_the_curves_of_a_replay_fill_their_picture(vie
     view.goto(page)
     flat, followed, count = [], 0, 0
     for kind in SHOWN:
-        for shown in view.evaluate(EVERY, replay.key(kind)):
+        for shown in opened(view, kind).evaluate(EVERY):
             scale = (lambda values: np.log10([one for one in values if one > 0])) if shown["log"] else np.array
             curves, ends, common = (scale(shown[name]) for name in ("curves", "reach", "heights"))
             where = (kind.__name__, shown["question"], shown["at"])
@@ -122,10 +138,7 @@ def test_no_two_texts_of_a_replay_overlap_and_the_best_place_has_a_star(view: An
     for kind in LABELED:
         grid = store.read(kind)
         assert grid is not None
-        handle = view.evaluate_handle(
-            "async (key) => { const one = reglabReplays.find((r) => r.key === key); await one.open(); return one; }",
-            replay.key(kind),
-        )
+        handle = opened(view, kind)
         for picture, declared in enumerate(kind.views):
             handle.evaluate(
                 "async (one, picture) => { one.show({ ...one.state, picture }); await one.draw(); }", picture
